@@ -1,0 +1,1 @@
+"""`aegis bench`: every performance claim, measurable on the user's own box."""

@@ -1,0 +1,185 @@
+"""The books region: the top of every instrument's order book, read without locks or copies.
+
+One seqlock book per instrument; the feed is the only writer. A reader looks at the sequence word,
+copies, and looks again: an odd or changed sequence means that the writer was inside, so it tries
+again, a bounded number of times. Layout of one book (a multiple of 128 bytes)::
+
+    byte 0        8            16            24           32       40       48
+         +--------+------------+-------------+------------+--------+--------+--------+
+         | seq u64| update id  | ts_event_ns | ts_recv_ns | flags  | n bids | n asks |
+         +--------+------------+-------------+------------+--------+--------+--------+
+    byte 128      20 bids, best first: price f64, quantity f64   (320 bytes)
+    byte 448      20 asks, best first                            (320 bytes)
+
+Books start at byte 4096 of the region, one after another in instrument order. `flags` bit 0 is
+VALID: a book whose stream has a gap, is stale or crossed is not valid and must not be traded on.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from aegis.host.jit import kernel
+from aegis.shm.atomics import (
+    fence_acquire,
+    fence_release,
+    load_acquire,
+    load_relaxed,
+    store_relaxed,
+    store_release,
+)
+from aegis.shm.region import HEADER_BYTES, Region, Words
+
+__all__ = ["BOOK_BYTES", "DEPTH", "VALID", "BookView", "Books", "book_read", "book_write"]
+
+KIND = 3
+DEPTH = 20
+VALID = 1
+
+BOOK_WORDS = 96
+BOOK_BYTES = BOOK_WORDS * 8
+HEAD_WORDS = 16
+assert BOOK_WORDS >= HEAD_WORDS + 2 * DEPTH * 2, "both sides fit behind the book's head"
+assert BOOK_BYTES % 128 == 0, "books must not share a line pair"
+
+SEQUENCE, UPDATE_ID, TS_EVENT, TS_RECV, FLAGS, N_BIDS, N_ASKS = range(7)
+_STRIDE = np.uint64(BOOK_WORDS)
+_ONE = np.uint64(1)
+_TRIES = 1000
+
+
+@kernel
+def book_write(words, levels, instrument, update_id, ts_event_ns, ts_recv_ns, flags, bids, asks, n_bids, n_asks):  # type: ignore[no-untyped-def]  # noqa: E501
+    """Publish one instrument's top levels.
+
+    words, levels: the region's u64 and f64 views; bids, asks: f64[n, 2] of (price, quantity),
+    best first, of which the first min(n, DEPTH) rows are taken.
+    """
+    base = np.uint64(instrument) * _STRIDE
+    sequence = load_relaxed(words, base)
+    store_relaxed(words, base, sequence + _ONE)
+    fence_release()
+    words[base + np.uint64(UPDATE_ID)] = np.uint64(update_id)
+    words[base + np.uint64(TS_EVENT)] = np.uint64(ts_event_ns)
+    words[base + np.uint64(TS_RECV)] = np.uint64(ts_recv_ns)
+    words[base + np.uint64(FLAGS)] = np.uint64(flags)
+    kept_bids = min(n_bids, DEPTH)
+    kept_asks = min(n_asks, DEPTH)
+    words[base + np.uint64(N_BIDS)] = np.uint64(kept_bids)
+    words[base + np.uint64(N_ASKS)] = np.uint64(kept_asks)
+    place = base + np.uint64(HEAD_WORDS)
+    for level in range(kept_bids):
+        levels[place + np.uint64(2 * level)] = bids[level, 0]
+        levels[place + np.uint64(2 * level + 1)] = bids[level, 1]
+    place += np.uint64(2 * DEPTH)
+    for level in range(kept_asks):
+        levels[place + np.uint64(2 * level)] = asks[level, 0]
+        levels[place + np.uint64(2 * level + 1)] = asks[level, 1]
+    store_release(words, base, sequence + _ONE + _ONE)
+
+
+@kernel
+def book_set_flags(words, instrument, flags):  # type: ignore[no-untyped-def]
+    """Change only the flags (a gap makes a book invalid at once, its levels stay for the eye)."""
+    base = np.uint64(instrument) * _STRIDE
+    sequence = load_relaxed(words, base)
+    store_relaxed(words, base, sequence + _ONE)
+    fence_release()
+    words[base + np.uint64(FLAGS)] = np.uint64(flags)
+    store_release(words, base, sequence + _ONE + _ONE)
+
+
+@kernel
+def book_read(words, levels, instrument, out_words, out_levels):  # type: ignore[no-untyped-def]
+    """Copy one book: out_words u64[8] (the head's words), out_levels f64[40, 2], bids then asks.
+
+    Returns 1 when the copy is whole, 0 when the writer was always inside (do not use the copy).
+    """
+    base = np.uint64(instrument) * _STRIDE
+    for _ in range(_TRIES):
+        before = load_acquire(words, base)
+        if before & _ONE:
+            continue
+        for word in range(7):
+            out_words[word] = words[base + np.uint64(word)]
+        place = base + np.uint64(HEAD_WORDS)
+        for level in range(2 * DEPTH):
+            out_levels[level, 0] = levels[place + np.uint64(2 * level)]
+            out_levels[level, 1] = levels[place + np.uint64(2 * level + 1)]
+        fence_acquire()
+        if load_relaxed(words, base) == before:
+            return 1
+    return 0
+
+
+class BookView(NamedTuple):
+    """A consistent copy of one book. bids, asks: f64[n, 2] of (price, quantity), best first."""
+
+    update_id: int
+    ts_event_ns: int
+    ts_recv_ns: int
+    valid: bool
+    bids: npt.NDArray[np.float64]
+    asks: npt.NDArray[np.float64]
+
+
+class Books:
+    """All books of an instance, over a region; kernels use `words` and `levels` directly."""
+
+    def __init__(self, region: Region) -> None:
+        self.region = region
+        self.capacity = region.capacity
+        count = self.capacity * BOOK_WORDS
+        self.words: Words = region.words(HEADER_BYTES, count)
+        self.levels: npt.NDArray[np.float64] = region.array(np.float64, count)
+        self._words = np.zeros(8, np.uint64)
+        self._levels = np.zeros((2 * DEPTH, 2))
+
+    def write(
+        self,
+        instrument: int,
+        update_id: int,
+        ts_event_ns: int,
+        ts_recv_ns: int,
+        bids: npt.NDArray[Any],
+        asks: npt.NDArray[Any],
+        *,
+        valid: bool = True,
+    ) -> None:
+        """Publish one book from arrays of (price, quantity), best first."""
+        self._check(instrument)
+        flags = VALID if valid else 0
+        book_write(
+            self.words, self.levels, instrument, update_id, ts_event_ns, ts_recv_ns, flags,
+            bids, asks, len(bids), len(asks),
+        )  # fmt: skip
+
+    def set_valid(self, instrument: int, valid: bool) -> None:
+        """Mark a book tradable or not, leaving its levels."""
+        self._check(instrument)
+        book_set_flags(self.words, instrument, VALID if valid else 0)
+
+    def is_valid(self, instrument: int) -> bool:
+        """The VALID flag alone, without copying the levels."""
+        self._check(instrument)
+        return bool(int(self.words[instrument * BOOK_WORDS + FLAGS]) & VALID)
+
+    def read(self, instrument: int) -> BookView | None:
+        """A consistent copy, or None when the writer never let go (it died inside)."""
+        self._check(instrument)
+        if not book_read(self.words, self.levels, instrument, self._words, self._levels):
+            return None
+        head = [int(word) for word in self._words]
+        return BookView(
+            update_id=head[UPDATE_ID],
+            ts_event_ns=head[TS_EVENT],
+            ts_recv_ns=head[TS_RECV],
+            valid=bool(head[FLAGS] & VALID),
+            bids=self._levels[: head[N_BIDS]].copy(),
+            asks=self._levels[DEPTH : DEPTH + head[N_ASKS]].copy(),
+        )
+
+    def _check(self, instrument: int) -> None:
+        if not 0 <= instrument < self.capacity:
+            raise IndexError(f"instrument {instrument}; the region holds 0..{self.capacity - 1}")

@@ -1,0 +1,199 @@
+"""All the shared memory of one instance, by name.
+
+The supervisor creates it before it forks, so the children inherit the mappings; the CLI and the
+monitor attach by path, read-only. The directory is `<shm_dir>/aegis-<instance>` (0700, files
+0600), and with huge pages the rings and books live in the same directory name on a hugetlbfs
+mount.
+"""
+
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+from aegis.shm import books, broadcast, control, counters, gated, instruments
+from aegis.shm.books import Books
+from aegis.shm.broadcast import BroadcastRing
+from aegis.shm.control import Control
+from aegis.shm.counter_tables import PROCESSES
+from aegis.shm.counters import Counters
+from aegis.shm.errors import NotEnoughMemory, RegionGone, ShmError
+from aegis.shm.gated import GatedRing
+from aegis.shm.instruments import INSTRUMENT, Instruments
+from aegis.shm.intent import INTENT
+from aegis.shm.outcome import OUTCOME
+from aegis.shm.region import HEADER_BYTES, Region
+from aegis.shm.tick import TICK
+
+__all__ = ["InstanceMemory", "directory_of"]
+
+TICKS_CAPACITY = 16_384
+INTENTS_CAPACITY = 4_096
+OUTCOMES_CAPACITY = 8_192
+
+
+def directory_of(instance: str, shm_dir: str | Path = "/dev/shm") -> Path:
+    """Where an instance's regions live."""
+    return Path(shm_dir) / f"aegis-{instance}"
+
+
+def _plan(rows: int) -> list[tuple[str, int, int, int, int]]:
+    """(file, kind, capacity, record bytes, body bytes) of every region."""
+    rings = [
+        ("ticks.ring", broadcast.KIND, TICKS_CAPACITY, TICK.itemsize),
+        ("intents.ring", gated.KIND, INTENTS_CAPACITY, INTENT.itemsize),
+        ("outcomes.ring", gated.KIND, OUTCOMES_CAPACITY, OUTCOME.itemsize),
+        ("books", books.KIND, rows, books.BOOK_BYTES),
+        ("instruments", instruments.KIND, rows, INSTRUMENT.itemsize),
+    ]
+    plan = [(name, kind, count, size, count * size) for name, kind, count, size in rings]
+    plan.append(("control", control.KIND, 1, control.BODY_BYTES, control.BODY_BYTES))
+    for process in PROCESSES:
+        name = f"counters-{process}"
+        plan.append((name, counters.KIND, counters.CAPACITY, 512, counters.BODY_BYTES))
+    return plan
+
+
+class InstanceMemory:
+    """Rings, books, tables and counters of one instance. Use `create` or `attach`."""
+
+    def __init__(self, instance: str, directory: Path, regions: dict[str, Region]) -> None:
+        self.instance = instance
+        self.directory = directory
+        self.regions = regions
+        owner = regions["control"].writable
+        self.ticks = BroadcastRing(regions["ticks.ring"], TICK)
+        self.intents = GatedRing(regions["intents.ring"], INTENT)
+        self.outcomes = GatedRing(regions["outcomes.ring"], OUTCOME)
+        self.books = Books(regions["books"])
+        self.instruments = Instruments(regions["instruments"])
+        self.control = Control(regions["control"])
+        self.counters = {
+            process: Counters(regions[f"counters-{process}"], process, owner=owner)
+            for process in PROCESSES
+        }
+        self.histograms = {process: self.counters[process].histograms for process in PROCESSES}
+
+    @classmethod
+    def bytes_needed(cls, instruments: int = 1) -> int:
+        """Bytes of shared memory that an instance of so many instruments takes."""
+        return sum(HEADER_BYTES + plan[4] for plan in _plan(max(instruments, 1)))
+
+    @classmethod
+    def create(
+        cls,
+        instance: str,
+        *,
+        instruments: int = 1,
+        shm_dir: str | Path = "/dev/shm",
+        owner: tuple[int, int] = (0, 0),
+        huge_dir: Path | None = None,
+    ) -> "InstanceMemory":
+        """Create every region (the supervisor, before the fork).
+
+        `owner` is the creator's (pid, start time in clock ticks); `huge_dir` a writable hugetlbfs
+        mount for rings and books, or None. The directory may exist (the supervisor locks it
+        first) but must hold no region. Raises NotEnoughMemory with the sizes, leaving nothing.
+        """
+        directory = directory_of(instance, shm_dir)
+        directory.mkdir(mode=0o700, exist_ok=True)
+        regions: dict[str, Region] = {}
+        created_ns = time.time_ns()
+        try:
+            for name, kind, capacity, record_bytes, body_bytes in _plan(max(instruments, 1)):
+                huge = huge_dir is not None and (name.endswith(".ring") or name == "books")
+                place = directory_of(instance, huge_dir) if huge and huge_dir else directory
+                place.mkdir(mode=0o700, exist_ok=True)
+                regions[name] = Region.create(
+                    place / name,
+                    kind=kind,
+                    capacity=capacity,
+                    record_bytes=record_bytes,
+                    body_bytes=body_bytes,
+                    owner=owner,
+                    created_ns=created_ns,
+                    huge=huge,
+                )
+                if huge:
+                    (directory / name).symlink_to(place / name)
+        except ShmError:
+            for region in regions.values():
+                region.close()
+                region.unlink()
+            raise
+        return cls(instance, directory, regions)
+
+    @classmethod
+    def attach(
+        cls, instance: str, *, shm_dir: str | Path = "/dev/shm", readonly: bool = True
+    ) -> "InstanceMemory":
+        """Map a running instance's regions; raises RegionGone or LayoutMismatch."""
+        directory = directory_of(instance, shm_dir)
+        if not directory.is_dir():
+            raise RegionGone(f"{directory}: no such instance")
+        regions: dict[str, Region] = {}
+        try:
+            for name, kind, _, record_bytes, _ in _plan(1):
+                path = (directory / name).resolve()
+                regions[name] = Region.attach(
+                    path, kind=kind, record_bytes=record_bytes, readonly=readonly
+                )
+        except ShmError:
+            for region in regions.values():
+                region.close()
+            raise
+        return cls(instance, directory, regions)
+
+    def is_linked(self) -> bool:
+        """Whether what is mapped is still the instance's current memory (not an old copy)."""
+        return all(region.is_linked() for region in self.regions.values())
+
+    def sequences(self) -> dict[str, dict[str, int]]:
+        """Cursors of the rings: published and consumed."""
+        return {
+            "ticks": {
+                "published": self.ticks.published,
+                "consumed": self.counters["brain"]["ticks_consumed"],
+            },
+            "intents": {
+                "published": self.intents.published,
+                "consumed": self.intents.consumed,
+            },
+            "outcomes": {
+                "published": self.outcomes.published,
+                "consumed": self.outcomes.consumed,
+            },
+        }
+
+    def close(self) -> None:
+        """Drop the mappings of this process."""
+        for name in ("ticks", "intents", "outcomes", "books", "instruments", "control"):
+            if hasattr(self, name):
+                delattr(self, name)
+        self.counters = {}
+        self.histograms = {}
+        for region in self.regions.values():
+            region.close()
+
+    def unlink(self) -> None:
+        """Remove every region and the directory (the supervisor, at the end)."""
+        remove_directory(self.directory)
+
+
+def remove_directory(directory: Path) -> None:
+    """Remove an instance's directory, the regions in it, and those it links to on hugetlbfs."""
+    if not directory.is_dir():
+        return
+    for entry in directory.iterdir():
+        if entry.is_symlink():
+            target = entry.resolve()
+            target.unlink(missing_ok=True)
+            if target.parent.is_dir() and not any(target.parent.iterdir()):
+                target.parent.rmdir()
+    shutil.rmtree(directory, ignore_errors=True)
+
+
+def memory_error_text(error: NotEnoughMemory, instruments: int) -> str:
+    """What a person should read when the memory cannot be had."""
+    need: Any = InstanceMemory.bytes_needed(instruments)
+    return f"{error}; the instance needs {need} bytes of shared memory in all"

@@ -1,0 +1,70 @@
+"""The instruments table: what the exchange says of each symbol, one row per instrument number.
+
+The feed writes it from exchangeInfo (and again when a filter changes, raising `version`); brain,
+execution and monitor read it. A row is two cache lines.
+"""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from aegis.shm.region import Region
+
+__all__ = ["INSTRUMENT", "TRADING", "Instruments"]
+
+KIND = 4
+TRADING = 1
+
+INSTRUMENT = np.dtype(
+    [
+        ("symbol", "S32"),
+        ("version", "<i8"),
+        ("status", "<u4"),
+        ("price_precision", "<u2"),
+        ("quantity_precision", "<u2"),
+        ("tick_size", "<f8"),
+        ("step_size", "<f8"),
+        ("min_qty", "<f8"),
+        ("max_qty", "<f8"),
+        ("min_notional", "<f8"),
+        ("min_price", "<f8"),
+        ("max_price", "<f8"),
+        ("multiplier_up", "<f8"),
+        ("multiplier_down", "<f8"),
+        ("pad", "<i8"),
+    ]
+)
+assert INSTRUMENT.itemsize == 128, "a row is two cache lines"
+
+
+class Instruments:
+    """Rows by instrument number; `version` 0 means that the feed has not filled the row yet."""
+
+    def __init__(self, region: Region) -> None:
+        self.region = region
+        self.rows: npt.NDArray[Any] = region.array(INSTRUMENT, region.capacity)
+
+    def set(self, instrument: int, **fields: Any) -> None:
+        """Write a row (the feed only). The version goes up last, when the row is whole."""
+        if not 0 <= instrument < self.rows.size:
+            raise IndexError(f"instrument {instrument}; the table holds 0..{self.rows.size - 1}")
+        row = self.rows[instrument]
+        for name, value in fields.items():
+            row[name] = value
+        row["version"] += 1
+
+    def row(self, instrument: int) -> Any:
+        """The row as a numpy structured scalar view (fields by name)."""
+        return self.rows[instrument]
+
+    def symbol(self, instrument: int) -> str:
+        """The row's symbol, or an empty text while it is not filled."""
+        return bytes(self.rows[instrument]["symbol"]).decode()
+
+    def index(self, symbol: str) -> int:
+        """The instrument number of a symbol; KeyError when it is not in the table."""
+        found = np.flatnonzero(self.rows["symbol"] == symbol.encode())
+        if found.size == 0:
+            raise KeyError(symbol)
+        return int(found[0])
