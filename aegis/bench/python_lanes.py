@@ -13,7 +13,7 @@ from typing import Any
 
 from aegis.bench.pair import Cores, run_pair
 
-__all__ = ["measure_baselines"]
+__all__ = ["LANES", "finish", "measure_baselines", "sorted_percentiles"]
 
 BATCH = 16
 RECORD = struct.Struct("<IHHqqddddd")
@@ -101,11 +101,11 @@ def _rate(name: str, count: int, where: Cores, *, batched: bool) -> float:
         if not batched:
             for number in range(count):
                 send(_record(number))
-            _finish(send)
+            finish(send)
             return
         for first in range(0, count, BATCH):
             send_list([_record(first + item) for item in range(BATCH)])
-        _finish(send)
+        finish(send)
 
     def parent() -> None:
         nonlocal seconds
@@ -125,7 +125,7 @@ def _rate(name: str, count: int, where: Cores, *, batched: bool) -> float:
     return count / seconds
 
 
-def _finish(send: Send) -> None:
+def finish(send: Send) -> None:
     """A multiprocessing.Queue hands over in a thread: wait for it before the process exits."""
     queue = getattr(send, "__self__", None)
     if hasattr(queue, "join_thread"):
@@ -141,7 +141,7 @@ def _round_trip(name: str, count: int, where: Cores) -> dict[str, int]:
     def child() -> None:
         for _ in range(count):
             back_send(there_receive())
-        _finish(back_send)
+        finish(back_send)
 
     def parent() -> None:
         for number in range(count):
@@ -151,6 +151,11 @@ def _round_trip(name: str, count: int, where: Cores) -> dict[str, int]:
             times.append(time.perf_counter_ns() - started)
 
     run_pair(child, parent, where)
+    return sorted_percentiles(times)
+
+
+def sorted_percentiles(times: list[int]) -> dict[str, int]:
+    """p50, p99, p999 and max of a list of nanoseconds (sorted in place)."""
     times.sort()
     last = len(times) - 1
     return {

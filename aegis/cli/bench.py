@@ -1,0 +1,121 @@
+"""`aegis bench ring|hop|path`: measure this box. Progress on stderr, the result on stdout."""
+
+import json
+import sys
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+__all__ = ["app"]
+
+app = typer.Typer(no_args_is_help=True, help="Measure this box, with the baseline in the same run.")
+
+Json = Annotated[bool, typer.Option("--json", help="One JSON object on one line.")]
+Smoke = Annotated[bool, typer.Option("--smoke", help="A small size that ends within seconds.")]
+
+_PERCENTILES = ("p50", "p99", "p999", "max")
+
+
+def _say(text: str) -> None:
+    print(f"bench: {text}", file=sys.stderr, flush=True)
+
+
+def _finish(result: dict[str, Any], as_json: bool, table: Callable[[dict[str, Any]], Table]) -> None:
+    if as_json:
+        print(json.dumps(result))
+        return
+    Console().print(table(result))
+    if result.get("shared_core"):
+        _say("both processes shared one core: these figures measure the scheduler")
+
+
+def _microseconds(nanoseconds: int) -> str:
+    return f"{nanoseconds / 1000:,.2f}"
+
+
+@app.command()
+def ring(as_json: Json = False, smoke: Smoke = False) -> None:
+    """Records a second and round trips between two pinned processes."""
+    from aegis.bench.ring import measure_ring
+
+    _finish(measure_ring(smoke=smoke, progress=_say), as_json, _ring_table)
+
+
+@app.command()
+def hop(
+    as_json: Json = False,
+    smoke: Smoke = False,
+    rate: Annotated[int, typer.Option(min=1, max=100_000, help="Records a second.")] = 1_000,
+) -> None:
+    """One record from publish to the waiting reader, by wait strategy."""
+    from aegis.bench.hop import measure_hop
+
+    _finish(measure_hop(smoke=smoke, rate_per_s=rate, progress=_say), as_json, _hop_table)
+
+
+@app.command()
+def path(as_json: Json = False, smoke: Smoke = False) -> None:
+    """Tick to order: from the socket read to the order bytes handed to the socket."""
+    from aegis.bench.path import PathError, measure_path
+
+    try:
+        result = measure_path(smoke=smoke, progress=_say)
+    except PathError as error:
+        _say(str(error))
+        raise typer.Exit(1) from error
+    _finish(result, as_json, _path_table)
+
+
+def _ring_table(result: dict[str, Any]) -> Table:
+    table = Table(title="64-byte records, one writer, one reader, two pinned processes")
+    for heading in ("lane", "records/s", "in batches of 16", *(f"rtt {p} µs" for p in _PERCENTILES)):
+        table.add_column(heading, justify="left" if heading == "lane" else "right")
+    lanes = {"aegis": result, **result["baselines"]}
+    for name, lane in lanes.items():
+        table.add_row(
+            name,
+            f"{lane['records_per_s']:,}",
+            f"{lane['records_per_s_batched']:,}",
+            *(_microseconds(lane["rtt_ns"][p]) for p in _PERCENTILES),
+        )
+    lapped = result["lapped"]
+    table.caption = (
+        f"contents verified: {result['verified']}; lapped reader: {lapped['read']:,} read + "
+        f"{lapped['lost']:,} lost of {lapped['published']:,}, {lapped['torn']} torn"
+    )
+    return table
+
+
+def _hop_table(result: dict[str, Any]) -> Table:
+    table = Table(title=f"one hop at {result['rate_per_s']:,} records a second, µs")
+    table.add_column("waiting by")
+    for name in _PERCENTILES:
+        table.add_column(name, justify="right")
+    rows = dict(result["hop_ns"])
+    rows |= {name: lane["hop_ns"] for name, lane in result["baselines"].items()}
+    for name, times in rows.items():
+        table.add_row(name, *(_microseconds(times[p]) for p in _PERCENTILES))
+    return table
+
+
+def _path_table(result: dict[str, Any]) -> Table:
+    table = Table(title="tick to order, µs: socket read to order bytes handed to the socket")
+    table.add_column("path")
+    for name in _PERCENTILES:
+        table.add_column(name, justify="right")
+    table.add_column("orders", justify="right")
+    rows = {
+        f"aegis, {result['rate_per_s']:,}/s": result["tick_to_order_ns"],
+        f"baseline, {result['rate_per_s']:,}/s": result["baseline"]["tick_to_order_ns"],
+        f"aegis, burst {result['burst']['rate_per_s']:,}/s": result["burst"]["tick_to_order_ns"],
+        "baseline, burst": result["baseline"]["burst"]["tick_to_order_ns"],
+    }
+    for name, times in rows.items():
+        table.add_row(name, *(_microseconds(times[p]) for p in _PERCENTILES), f"{times['count']:,}")
+    table.caption = "; ".join(
+        f"{name} p50 {_microseconds(stage['p50'])}" for name, stage in result["stages"].items()
+    )
+    return table
