@@ -1,17 +1,19 @@
 """The one place where a function becomes machine code.
 
 Every kernel of the appliance is declared with `kernel` (or `inline_kernel`), so that all of them
-share the same options and stay typed for mypy. Kernels never raise, cannot allocate and never run
-Python's signal handlers: keep their loops bounded. What must make arrays (batch indicators, research)
-is an `allocating_kernel` and stays off the hot path.
+share the same options and stay typed for mypy: their parameters are `Any`, because Numba infers the
+types anew for every call. Kernels never raise, cannot allocate and never run Python's signal
+handlers: keep their loops bounded. What must make arrays (batch indicators, research) is an
+`allocating_kernel` and stays off the hot path.
 """
 
 from collections.abc import Callable
 from typing import Any, TypeVar, overload
 
 import numba
+import numba.extending
 
-__all__ = ["allocating_kernel", "inline_kernel", "kernel"]
+__all__ = ["allocating_kernel", "inline_kernel", "intrinsic", "kernel"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -51,3 +53,8 @@ def inline_kernel(function: F, /) -> F:
     """Like `kernel`, but its Numba IR is pasted into every caller."""
     compiled: F = numba.njit(inline="always", **_OPTIONS)(function)
     return compiled
+
+
+def intrinsic(function: Callable[..., Any], /) -> Any:
+    """Numba's `intrinsic`: the function emits LLVM instructions where a kernel calls it."""
+    return numba.extending.intrinsic(function)

@@ -1,0 +1,238 @@
+"""What the tables must be to each other and to this box: cores, sharing, spinning, priorities.
+
+Each rule is one function over the checked tables that yields findings: ``PROBLEM_RULES`` refuse the
+file, ``WARNING_RULES`` are told and let pass. A rule must skip a value that its own table has
+already complained about, and must never read the machine: the cores come in as data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from aegis.config.cores import BoxCores, format_core_list
+from aegis.config.models import (
+    CoresConfig,
+    HardwareConfig,
+    InstanceConfig,
+    SupervisorConfig,
+    VenueConfig,
+)
+from aegis.config.schema import Checked, Finding, Location, nearest_name
+
+HOT_PROCESSES: Final = ("feed", "brain", "execution")
+
+
+@dataclass(frozen=True, slots=True)
+class Tables:
+    """Everything that a rule may look at."""
+
+    hardware: Checked[HardwareConfig]
+    supervisor: Checked[SupervisorConfig]
+    venue: Checked[VenueConfig]
+    instances: dict[str, Checked[InstanceConfig]]
+    box: BoxCores
+
+
+@dataclass(frozen=True, slots=True)
+class Seat:
+    """One process of one instance on its core."""
+
+    instance: str
+    process: str
+    core: int
+    location: Location
+
+    def __str__(self) -> str:
+        return f"{self.instance}.{self.process}"
+
+
+def _core_tables(tables: Tables) -> Iterator[tuple[Location, dict[str, int]]]:
+    """Every cores table with the processes whose core the file really gives."""
+    hardware = tables.hardware
+    if hardware.model is not None:
+        yield ("hardware", "cores"), _given_cores(hardware, hardware.model.cores)
+    for name, checked in tables.instances.items():
+        if checked.model is not None and checked.model.cores is not None:
+            yield ("instances", name, "cores"), _given_cores(checked, checked.model.cores)
+
+
+def _given_cores(
+    checked: Checked[HardwareConfig] | Checked[InstanceConfig], cores: CoresConfig
+) -> dict[str, int]:
+    by_process = cores.by_process().items()
+    return {name: core for name, core in by_process if checked.good("cores", name) is not None}
+
+
+def _seats(tables: Tables) -> list[Seat]:
+    """Every process with the core that it will be pinned to, instances in the file's order."""
+    by_location = dict(_core_tables(tables))
+    seats: list[Seat] = []
+    for name, checked in tables.instances.items():
+        own = checked.model is None or checked.model.cores is not None
+        location: Location = ("instances", name, "cores") if own else ("hardware", "cores")
+        seats.extend(
+            Seat(name, process, core, (*location, process))
+            for process, core in by_location.get(location, {}).items()
+        )
+    return seats
+
+
+def _shared(seats: list[Seat]) -> dict[int, list[Seat]]:
+    by_core: dict[int, list[Seat]] = {}
+    for seat in seats:
+        by_core.setdefault(seat.core, []).append(seat)
+    return {core: users for core, users in sorted(by_core.items()) if len(users) > 1}
+
+
+def cores_exist(tables: Tables) -> Iterator[Finding]:
+    """Every core asked for is online and permitted."""
+    usable = f"usable: {format_core_list(tables.box.usable)}"
+    for location, cores in _core_tables(tables):
+        for process, core in cores.items():
+            if core in tables.box.usable:
+                continue
+            online = core in tables.box.online
+            message = "core is forbidden by the cpuset" if online else "core is not online"
+            hint = f"online: {format_core_list(tables.box.online)}; {usable}"
+            yield Finding((*location, process), core, message, hint)
+    hardware = tables.hardware.good("isolcpus")
+    for index, core in enumerate(hardware.isolcpus if hardware is not None else ()):
+        if core not in tables.box.online:
+            hint = f"online: {format_core_list(tables.box.online)}"
+            yield Finding(("hardware", "isolcpus", index), core, "core is not online", hint)
+
+
+def cores_are_apart(tables: Tables) -> Iterator[Finding]:
+    """With ``share_cores = false`` no two processes of the whole file meet on a core."""
+    hardware = tables.hardware.good("share_cores")
+    if hardware is None or hardware.share_cores:
+        return
+    for core, users in _shared(_seats(tables)).items():
+        who = ", ".join(str(user) for user in users)
+        hint = "move one of them, give each instance its own cores, or set share_cores = true"
+        message = f"core {core} is given to {who} while share_cores = false"
+        yield Finding(users[-1].location, core, message, hint)
+
+
+def spinners_are_alone(tables: Tables) -> Iterator[Finding]:
+    """A spinning process never yields, so whoever shares its core starves."""
+    hardware = tables.hardware.good("wait")
+    if hardware is None or hardware.wait != "spin":
+        return
+    for core, users in _shared(_seats(tables)).items():
+        who = ", ".join(str(user) for user in users)
+        message = f"spinning needs a core each, but {who} share core {core}"
+        yield Finding(("hardware", "wait"), "spin", message, 'on shared cores: wait = "park"')
+
+
+def priority_fits_scheduler(tables: Tables) -> Iterator[Finding]:
+    """SCHED_OTHER has no real-time priority, SCHED_FIFO and SCHED_RR need one of 1 to 99."""
+    hardware = tables.hardware.good("priority")
+    if hardware is None or tables.hardware.good("scheduler") is None:
+        return
+    low, high = (0, 0) if hardware.scheduler == "other" else (1, 99)
+    if not low <= hardware.priority <= high:
+        allowed = "0" if high == 0 else f"{low} to {high}"
+        message = f'does not fit scheduler = "{hardware.scheduler}"'
+        yield Finding(("hardware", "priority"), hardware.priority, message, f"allowed: {allowed}")
+
+
+def gc_times_are_ordered(tables: Tables) -> Iterator[Finding]:
+    """A forced collection comes later than an idle one."""
+    hardware = tables.hardware.good("gc_force_ms")
+    if hardware is None or tables.hardware.good("gc_interval_ms") is None:
+        return
+    if hardware.gc_force_ms < hardware.gc_interval_ms:
+        message = f"is shorter than gc_interval_ms = {hardware.gc_interval_ms}"
+        hint = f"allowed: >= {hardware.gc_interval_ms}"
+        yield Finding(("hardware", "gc_force_ms"), hardware.gc_force_ms, message, hint)
+
+
+def venue_lists_symbols(tables: Tables) -> Iterator[Finding]:
+    """The embedded exchange can only trade what it lists."""
+    venue = tables.venue.good("symbols")
+    if venue is None or tables.venue.good("mode") is None:
+        return
+    listed = [*venue.symbols]
+    for name, checked in tables.instances.items():
+        instance = checked.good("symbols")
+        for index, symbol in enumerate(instance.symbols if instance is not None else ()):
+            if symbol in venue.symbols:
+                continue
+            close = nearest_name(symbol.lower(), {other.lower(): other for other in listed})
+            hint = f"did you mean {close.upper()}? " if close else ""
+            hint += f"listed: {', '.join(listed)}; others need [venue.symbols.{symbol}]"
+            location: Location = ("instances", name, "symbols", index)
+            yield Finding(location, symbol, "is not listed by the embedded venue", hint)
+
+
+def isolation_matches_hot_cores(tables: Tables) -> Iterator[Finding]:
+    """Isolated cores that nobody hot uses are wasted; hot cores that are not isolated are noisy."""
+    hardware = tables.hardware.good("isolcpus")
+    if hardware is None or not hardware.isolcpus:
+        return
+    hot = {seat.core for seat in _seats(tables) if seat.process in HOT_PROCESSES}
+    if hot and hot != set(hardware.isolcpus):
+        wanted = format_core_list(hot)
+        message = f"differs from the cores of feed, brain and execution ({wanted})"
+        yield Finding(("hardware", "isolcpus"), hardware.isolcpus, message, f"wanted: {wanted}")
+
+
+def real_time_shares_with_care(tables: Tables) -> Iterator[Finding]:
+    """A real-time process that does not sleep starves kernel threads and its neighbours."""
+    hardware = tables.hardware.good("scheduler")
+    if hardware is None or hardware.scheduler == "other":
+        return
+    key: Location = ("hardware", "scheduler")
+    if tables.hardware.good("wait") is not None and hardware.wait in ("spin", "yield"):
+        message = f'with wait = "{hardware.wait}" it starves the kernel threads of its core'
+        hint = "keep kernel.sched_rt_runtime_us at 950000"
+        yield Finding(key, hardware.scheduler, message, hint)
+    if _shared(_seats(tables)):
+        message = "real-time processes share a core: the busiest starves the others"
+        yield Finding(key, hardware.scheduler, message, 'on shared cores: scheduler = "other"')
+    if tables.hardware.good("priority") is not None and hardware.priority == 99:
+        message = "is the priority of the kernel's own watchdog and migration threads"
+        yield Finding(("hardware", "priority"), 99, message, "stay below 99")
+
+
+def limits_leave_room(tables: Tables) -> Iterator[Finding]:
+    """A strategy that asks for more than its limits would only collect denials."""
+    for name, checked in tables.instances.items():
+        instance = checked.good("limits")
+        if instance is None:
+            continue
+        limits = instance.limits
+        under: Location = ("instances", name)
+        if limits.max_order_qty > limits.max_position_qty:
+            message = f"is above max_position_qty = {limits.max_position_qty:g}"
+            yield Finding((*under, "limits", "max_order_qty"), limits.max_order_qty, message)
+        if checked.good("parameters") is None:
+            continue
+        pairs = (
+            ("order_qty", "max_order_qty", limits.max_order_qty),
+            ("max_inventory_qty", "max_position_qty", limits.max_position_qty),
+        )
+        for parameter, limit, bound in pairs:
+            asked = instance.parameters.get(parameter)
+            if isinstance(asked, int | float) and asked > bound:
+                message = f"is above limits.{limit} = {bound:g}: the gate will deny it"
+                yield Finding((*under, "parameters", parameter), asked, message)
+
+
+Rule = Callable[[Tables], Iterator[Finding]]
+PROBLEM_RULES: Final[tuple[Rule, ...]] = (
+    cores_exist,
+    cores_are_apart,
+    spinners_are_alone,
+    priority_fits_scheduler,
+    gc_times_are_ordered,
+    venue_lists_symbols,
+)
+WARNING_RULES: Final[tuple[Rule, ...]] = (
+    isolation_matches_hot_cores,
+    real_time_shares_with_care,
+    limits_leave_room,
+)

@@ -1,0 +1,74 @@
+"""What the processes of one instance are started with: its own table and those it shares.
+
+The supervisor makes one per instance before it forks and hands the same object to every child. It
+is read-only for good: what a reload may change goes through shared memory, never through here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from aegis.config.errors import ABSENT, ConfigError, Problem
+from aegis.config.models import (
+    AegisConfig,
+    CoresConfig,
+    HardwareConfig,
+    InstanceConfig,
+    SupervisorConfig,
+    VenueConfig,
+)
+from aegis.config.schema import nearest_name
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """One instance. ``mirror`` is a recording for the embedded venue, ``speed`` its time factor."""
+
+    name: str
+    instance: InstanceConfig
+    hardware: HardwareConfig
+    venue: VenueConfig
+    supervisor: SupervisorConfig
+    source: Path
+    mirror: Path | None = None
+    speed: float = 1.0
+    strategy_path: Path | None = None
+
+    @property
+    def cores(self) -> CoresConfig:
+        """The cores of this instance: its own table, or the box's."""
+        return self.instance.cores or self.hardware.cores
+
+    @classmethod
+    def of(
+        cls,
+        config: AegisConfig,
+        name: str,
+        source: Path,
+        mirror: Path | None = None,
+        speed: float = 1.0,
+        strategy_path: Path | None = None,
+    ) -> Settings:
+        """Pick an instance. Raises ConfigError with the nearest name if it is unknown."""
+        if name not in config.instances:
+            raise ConfigError([unknown_instance(config, name, source)])
+        return cls(
+            name=name,
+            instance=config.instances[name],
+            hardware=config.hardware,
+            venue=config.venue,
+            supervisor=config.supervisor,
+            source=source,
+            mirror=mirror,
+            speed=speed,
+            strategy_path=strategy_path,
+        )
+
+
+def unknown_instance(config: AegisConfig, name: str, source: Path) -> Problem:
+    """The problem of asking for an instance that the file does not have."""
+    close = nearest_name(name, config.instances)
+    known = f"known: {', '.join(config.instances)}"
+    hint = f"did you mean {close}? {known}" if close else known
+    return Problem(str(source), f"instances.{name}", ABSENT, "no such instance", hint)
