@@ -1,0 +1,48 @@
+"""What every test may ask for: the reference recordings, and the switch for the long tests.
+
+pytest reads this file by itself. It must stay cheap to import and start nothing.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+# Tests of rules come first; those that start real processes or boot a system come last.
+LAST_ROOMS = ("tests/appliance/", "tests/deploy/booted/")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--long", action="store_true", help="also run the tests that take minutes")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    def lateness(item: pytest.Item) -> int:
+        path = item.path.relative_to(REPOSITORY).as_posix()
+        return next((n for n, room in enumerate(LAST_ROOMS, 1) if path.startswith(room)), 0)
+
+    items.sort(key=lateness)
+    if not config.getoption("--long"):
+        skip_long = pytest.mark.skip(reason="takes minutes: run with --long")
+        for item in items:
+            if "long" in item.keywords:
+                item.add_marker(skip_long)
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    """The root of the source tree, where Makefile and aegis.toml are."""
+    return REPOSITORY
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The reference recordings: AEGIS_SHARED_DATA, or shared/data beside the repository."""
+    named = os.environ.get("AEGIS_SHARED_DATA")
+    folder = Path(named) if named else REPOSITORY.parent / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip(f"no reference data at {folder}; set AEGIS_SHARED_DATA to its folder")
+    return folder
