@@ -1,15 +1,19 @@
-"""Two pinned processes for a benchmark: a forked child and this one, and a start line.
+"""Two pinned processes for a benchmark: a forked child and this one.
 
 The child is pinned to the second core of the set this process may use, the parent to the first;
 with one core only they share it and the result says so. Nothing is left behind: the child is
-always reaped, the memory is anonymous.
+always reaped, killed first when the parent fails, and dies with it; the memory is anonymous.
 """
 
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NoReturn
+
+from aegis.host.prctl import die_with_parent
 
 __all__ = ["Cores", "cores", "run_pair"]
 
@@ -39,23 +43,36 @@ def run_pair(child: Callable[[], None], parent: Callable[[], None], where: Cores
     Raises RuntimeError when the child fails; affinity is restored in any case.
     """
     before = os.sched_getaffinity(0)
+    own_pid = os.getpid()
     sys.stdout.flush()
+    sys.stderr.flush()
     pid = os.fork()
     if pid == 0:
-        status = 1
-        try:
-            os.sched_setaffinity(0, {where.child})
-            child()
-            status = 0
-        except BaseException:
-            traceback.print_exc()
-        finally:
-            os._exit(status)
+        _be_child(child, own_pid, where)
     try:
         os.sched_setaffinity(0, {where.parent})
         parent()
+    except BaseException:
+        # The child may be waiting for what will never come.
+        os.kill(pid, signal.SIGKILL)
+        raise
     finally:
         os.sched_setaffinity(0, before)
         _, status = os.waitpid(pid, 0)
     if status != 0:
         raise RuntimeError(f"the benchmark's second process ended with status {status}")
+
+
+def _be_child(child: Callable[[], None], parent_pid: int, where: Cores) -> NoReturn:
+    """Run `child` and leave; Ctrl-C is the parent's affair."""
+    status = 1
+    try:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        if die_with_parent(parent_pid).honoured:
+            os.sched_setaffinity(0, {where.child})
+            child()
+            status = 0
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        os._exit(status)

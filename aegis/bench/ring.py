@@ -16,7 +16,7 @@ from aegis.bench import ring_kernels as kernels
 from aegis.bench.pair import Cores, cores, run_pair
 from aegis.bench.python_lanes import measure_baselines
 from aegis.shm.histogram import SLOT_WORDS, percentiles
-from aegis.shm.region import HEADER_BYTES
+from aegis.shm.region import HEADER_BYTES, LINE_WORDS
 from aegis.shm.ring_header import TAIL
 from aegis.shm.tick import TICK
 
@@ -38,6 +38,31 @@ class Lane:
         self.records[:] = np.zeros(capacity, TICK)
 
 
+class StartLine:
+    """Both processes meet here before anything is timed."""
+
+    READY, GO = 0, LINE_WORDS
+
+    def __init__(self) -> None:
+        self.words = np.frombuffer(mmap.mmap(-1, HEADER_BYTES), np.uint64)
+
+    def wait(self) -> None:
+        """Child: say that it is ready and wait for the start."""
+        self.words[self.READY] = 1
+        _all_came(kernels.await_turn(self.words, self.GO, 1), 1)
+
+    def start(self) -> None:
+        """Parent: wait for the child and start both."""
+        _all_came(kernels.await_turn(self.words, self.READY, 1), 1)
+        self.words[self.GO] = 1
+
+
+def _all_came(got: int, count: int) -> None:
+    """Raise RuntimeError when the other process stopped midway."""
+    if got != count:
+        raise RuntimeError(f"the benchmark's other process stopped: {got} of {count} came")
+
+
 def _expected_checksum(count: int) -> int:
     """Seven 64-bit fields of each record hold its number."""
     return 7 * (count * (count - 1) // 2) % 2**64
@@ -47,11 +72,11 @@ def _throughput(count: int, batch: int, where: Cores) -> tuple[float, bool]:
     """(records per second, contents verified) of one run; batch 1 publishes one at a time."""
     lane, sums = Lane(), np.zeros(2, np.uint64)
     scratch, out = np.zeros(batch, TICK), np.zeros(DRAIN, TICK)
-    shared = np.frombuffer(mmap.mmap(-1, 4096), np.uint64)
+    line = StartLine()
     seconds = 0.0
 
     def child() -> None:
-        kernels.await_turn(shared, 0, 1)
+        line.wait()
         if batch == 1:
             kernels.produce_singly(lane.header, lane.records, count)
         else:
@@ -59,10 +84,11 @@ def _throughput(count: int, batch: int, where: Cores) -> tuple[float, bool]:
 
     def parent() -> None:
         nonlocal seconds
-        shared[0] = 1
+        line.start()
         started = time.perf_counter()
-        kernels.consume(lane.header, lane.records, out, count, sums)
+        got = kernels.consume(lane.header, lane.records, out, count, sums)
         seconds = time.perf_counter() - started
+        _all_came(got, count)
 
     run_pair(child, parent, where)
     return count / seconds, int(sums[0]) == _expected_checksum(count) and int(sums[1]) == 0
@@ -76,15 +102,13 @@ def _round_trip(count: int, where: Cores) -> dict[str, int]:
     warm = count // 10
 
     def child() -> None:
-        kernels.echo(
-            there.header, there.records, back.header, back.records, out, count + warm
-        )
+        kernels.echo(there.header, there.records, back.header, back.records, out, count + warm)
 
     def parent() -> None:
         ends = (there.header, there.records, back.header, back.records, out)
-        kernels.ping(*ends, latencies, warm)
+        _all_came(kernels.ping(*ends, latencies, warm), warm)
         latencies[:] = 0
-        kernels.ping(*ends, latencies, count)
+        _all_came(kernels.ping(*ends, latencies, count), count)
 
     run_pair(child, parent, where)
     return percentiles(latencies)
@@ -95,12 +119,15 @@ def _lapped(count: int, where: Cores) -> dict[str, Any]:
     lane = Lane(1024)
     scratch, out = np.zeros(64, TICK), np.zeros(32, TICK)
     cursor, sums = np.zeros(1, np.uint64), np.zeros(4, np.uint64)
+    line = StartLine()
 
     def child() -> None:
+        line.wait()
         kernels.flood(lane.header, lane.records, scratch, count)
 
     def parent() -> None:
-        kernels.follow(lane.header, lane.records, cursor, out, count, sums)
+        line.start()
+        _all_came(kernels.follow(lane.header, lane.records, cursor, out, count, sums), count)
 
     run_pair(child, parent, where)
     read, lost, laps, torn = (int(value) for value in sums)
@@ -138,14 +165,14 @@ def measure_ring(*, smoke: bool = False, progress: Any = None) -> dict[str, Any]
     """
     say = progress or (lambda text: None)
     where = cores()
-    count = 2_000_000 if smoke else 50_000_000
+    count = 400_000 if smoke else 50_000_000
     runs = 1 if smoke else 7
     _warm_up()
     say(f"our ring, {runs} runs of {count:,} records, one at a time and in batches of {BATCH}")
     singly = [_throughput(count, 1, where) for _ in range(runs)]
     batched = [_throughput(count, BATCH, where) for _ in range(runs)]
     say("round trips, both sides spinning")
-    trips = [_round_trip(20_000 if smoke else 500_000, where) for _ in range(runs)]
+    trips = [_round_trip(4_000 if smoke else 500_000, where) for _ in range(runs)]
     say("a reader that is lapped")
     lapped = _lapped(count, where)
     say("the same over multiprocessing.Queue, Pipe and struct in plain Python")

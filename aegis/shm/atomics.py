@@ -23,12 +23,14 @@ constants or `np.uint64` values): a signed index costs a wrap-around test at eac
 
 from typing import Any
 
+import numba.core.cgutils
 from llvmlite import ir
 from numba import types
-from numba.core import cgutils
-from numba.extending import intrinsic
+
+from aegis.host.jit import intrinsic
 
 __all__ = [
+    "accepts",
     "fence_acquire",
     "fence_full",
     "fence_release",
@@ -37,41 +39,42 @@ __all__ = [
     "pause",
     "store_relaxed",
     "store_release",
+    "word_pointer",
 ]
 
 WORD_BYTES = 8
+# Numba's code generation helpers carry no types.
+_cgutils: Any = numba.core.cgutils
 
 
-def _word_pointer(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+def word_pointer(context: Any, builder: Any, array_type: Any, array_value: Any, index: Any) -> Any:
     """Address of `array[index]`, computed without wrap-around or bounds."""
-    array_type = signature.args[0]
-    array = context.make_array(array_type)(context, builder, arguments[0])
+    array = context.make_array(array_type)(context, builder, array_value)
     word = ir.IntType(64)
-    index = arguments[1]
     if index.type.width < word.width:
         index = builder.zext(index, word)
     base = builder.bitcast(array.data, word.as_pointer())
     return builder.gep(base, [index], inbounds=True)
 
 
-def _accepts(array: Any, index: Any) -> bool:
+def accepts(array: Any, index: Any) -> bool:
+    """Whether the types are those of a word of an array, as `word_pointer` needs them."""
     return (
         isinstance(array, types.Array)
         and array.ndim == 1
         and array.layout == "C"
-        and isinstance(array.dtype, types.Integer)
-        and array.dtype.bitwidth == 64
+        and array.dtype in (types.int64, types.uint64)
         and isinstance(index, types.Integer)
     )
 
 
 def _load(ordering: str) -> Any:
     def typed(typingctx: Any, array: Any, index: Any) -> Any:
-        if not _accepts(array, index):
+        if not accepts(array, index):
             return None
 
         def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            pointer = _word_pointer(context, builder, signature, arguments)
+            pointer = word_pointer(context, builder, array, *arguments[:2])
             return builder.load_atomic(pointer, ordering, WORD_BYTES)
 
         return array.dtype(array, index), codegen
@@ -81,11 +84,14 @@ def _load(ordering: str) -> Any:
 
 def _store(ordering: str) -> Any:
     def typed(typingctx: Any, array: Any, index: Any, value: Any) -> Any:
-        if not (_accepts(array, index) and isinstance(value, types.Integer)):
+        if not (accepts(array, index) and isinstance(value, types.Integer)):
+            return None
+        if not array.mutable:
+            # A store to memory that was mapped read-only would be a SIGSEGV at run time.
             return None
 
         def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            pointer = _word_pointer(context, builder, signature, arguments)
+            pointer = word_pointer(context, builder, array, *arguments[:2])
             number = context.cast(builder, arguments[2], signature.args[2], array.dtype)
             builder.store_atomic(number, pointer, ordering, WORD_BYTES)
             return context.get_dummy_value()
@@ -106,23 +112,23 @@ def _fence(ordering: str) -> Any:
     return typed
 
 
-load_acquire: Any = intrinsic(_load("acquire"))
-load_relaxed: Any = intrinsic(_load("monotonic"))
-store_release: Any = intrinsic(_store("release"))
-store_relaxed: Any = intrinsic(_store("monotonic"))
-fence_acquire: Any = intrinsic(_fence("acquire"))
-fence_release: Any = intrinsic(_fence("release"))
-fence_full: Any = intrinsic(_fence("seq_cst"))
+load_acquire = intrinsic(_load("acquire"))
+load_relaxed = intrinsic(_load("monotonic"))
+store_release = intrinsic(_store("release"))
+store_relaxed = intrinsic(_store("monotonic"))
+fence_acquire = intrinsic(_fence("acquire"))
+fence_release = intrinsic(_fence("release"))
+fence_full = intrinsic(_fence("seq_cst"))
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def pause(typingctx: Any) -> Any:
     """Tell the core that this is a spin loop (x86 PAUSE; nothing elsewhere)."""
 
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         if "x86_64" in context.codegen().magic_tuple()[0]:
             function_type = ir.FunctionType(ir.VoidType(), [])
-            hint = cgutils.get_or_insert_function(
+            hint = _cgutils.get_or_insert_function(
                 builder.module, function_type, "llvm.x86.sse2.pause"
             )
             builder.call(hint, [])

@@ -15,6 +15,7 @@ Books start at byte 4096 of the region, one after another in instrument order. `
 VALID: a book whose stream has a gap, is stale or crossed is not valid and must not be traded on.
 """
 
+import os
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -26,6 +27,7 @@ from aegis.shm.atomics import (
     fence_release,
     load_acquire,
     load_relaxed,
+    pause,
     store_relaxed,
     store_release,
 )
@@ -50,16 +52,38 @@ _TRIES = 1000
 
 
 @kernel
-def book_write(words, levels, instrument, update_id, ts_event_ns, ts_recv_ns, flags, bids, asks, n_bids, n_asks):  # type: ignore[no-untyped-def]  # noqa: E501
+def open_book(words: Any, base: Any) -> Any:
+    """Make the sequence odd, ahead of every store to the book; returns it.
+
+    A writer that was killed inside has left it odd: adding one would invite the readers in.
+    """
+    inside = (load_relaxed(words, base) + _ONE) | _ONE
+    store_relaxed(words, base, inside)
+    fence_release()
+    return inside
+
+
+@kernel
+def book_write(
+    words: Any,
+    levels: Any,
+    instrument: Any,
+    update_id: Any,
+    ts_event_ns: Any,
+    ts_recv_ns: Any,
+    flags: Any,
+    bids: Any,
+    asks: Any,
+    n_bids: Any,
+    n_asks: Any,
+) -> None:
     """Publish one instrument's top levels.
 
     words, levels: the region's u64 and f64 views; bids, asks: f64[n, 2] of (price, quantity),
     best first, of which the first min(n, DEPTH) rows are taken.
     """
     base = np.uint64(instrument) * _STRIDE
-    sequence = load_relaxed(words, base)
-    store_relaxed(words, base, sequence + _ONE)
-    fence_release()
+    inside = open_book(words, base)
     words[base + np.uint64(UPDATE_ID)] = np.uint64(update_id)
     words[base + np.uint64(TS_EVENT)] = np.uint64(ts_event_ns)
     words[base + np.uint64(TS_RECV)] = np.uint64(ts_recv_ns)
@@ -76,22 +100,20 @@ def book_write(words, levels, instrument, update_id, ts_event_ns, ts_recv_ns, fl
     for level in range(kept_asks):
         levels[place + np.uint64(2 * level)] = asks[level, 0]
         levels[place + np.uint64(2 * level + 1)] = asks[level, 1]
-    store_release(words, base, sequence + _ONE + _ONE)
+    store_release(words, base, inside + _ONE)
 
 
 @kernel
-def book_set_flags(words, instrument, flags):  # type: ignore[no-untyped-def]
+def book_set_flags(words: Any, instrument: Any, flags: Any) -> None:
     """Change only the flags (a gap makes a book invalid at once, its levels stay for the eye)."""
     base = np.uint64(instrument) * _STRIDE
-    sequence = load_relaxed(words, base)
-    store_relaxed(words, base, sequence + _ONE)
-    fence_release()
+    inside = open_book(words, base)
     words[base + np.uint64(FLAGS)] = np.uint64(flags)
-    store_release(words, base, sequence + _ONE + _ONE)
+    store_release(words, base, inside + _ONE)
 
 
 @kernel
-def book_read(words, levels, instrument, out_words, out_levels):  # type: ignore[no-untyped-def]
+def book_read(words: Any, levels: Any, instrument: Any, out_words: Any, out_levels: Any) -> Any:
     """Copy one book: out_words u64[8] (the head's words), out_levels f64[40, 2], bids then asks.
 
     Returns 1 when the copy is whole, 0 when the writer was always inside (do not use the copy).
@@ -100,6 +122,7 @@ def book_read(words, levels, instrument, out_words, out_levels):  # type: ignore
     for _ in range(_TRIES):
         before = load_acquire(words, base)
         if before & _ONE:
+            pause()
             continue
         for word in range(7):
             out_words[word] = words[base + np.uint64(word)]
@@ -133,8 +156,6 @@ class Books:
         count = self.capacity * BOOK_WORDS
         self.words: Words = region.words(HEADER_BYTES, count)
         self.levels: npt.NDArray[np.float64] = region.array(np.float64, count)
-        self._words = np.zeros(8, np.uint64)
-        self._levels = np.zeros((2 * DEPTH, 2))
 
     def write(
         self,
@@ -166,19 +187,30 @@ class Books:
         return bool(int(self.words[instrument * BOOK_WORDS + FLAGS]) & VALID)
 
     def read(self, instrument: int) -> BookView | None:
-        """A consistent copy, or None when the writer never let go (it died inside)."""
+        """A consistent copy, or None when the writer never let go (it died inside).
+
+        In plain numpy, for people's eyes: memory that is mapped read-only would make the kernel
+        compile anew, which takes a second. The processor must not reorder loads (x86 does not).
+        """
         self._check(instrument)
-        if not book_read(self.words, self.levels, instrument, self._words, self._levels):
-            return None
-        head = [int(word) for word in self._words]
-        return BookView(
-            update_id=head[UPDATE_ID],
-            ts_event_ns=head[TS_EVENT],
-            ts_recv_ns=head[TS_RECV],
-            valid=bool(head[FLAGS] & VALID),
-            bids=self._levels[: head[N_BIDS]].copy(),
-            asks=self._levels[DEPTH : DEPTH + head[N_ASKS]].copy(),
-        )
+        base = instrument * BOOK_WORDS
+        first = base + HEAD_WORDS
+        for _ in range(_TRIES):
+            before = int(self.words[base])
+            head = self.words[base : base + HEAD_WORDS].tolist()
+            sides = self.levels[first : first + 4 * DEPTH].reshape(2, DEPTH, 2).copy()
+            if before & 1 or int(self.words[base]) != before:
+                os.sched_yield()
+                continue
+            return BookView(
+                update_id=head[UPDATE_ID],
+                ts_event_ns=head[TS_EVENT],
+                ts_recv_ns=head[TS_RECV],
+                valid=bool(head[FLAGS] & VALID),
+                bids=sides[0, : head[N_BIDS]],
+                asks=sides[1, : head[N_ASKS]],
+            )
+        return None
 
     def _check(self, instrument: int) -> None:
         if not 0 <= instrument < self.capacity:

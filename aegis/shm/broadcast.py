@@ -23,10 +23,19 @@ from aegis.shm.atomics import (
     store_release,
 )
 from aegis.shm.region import HEADER_BYTES, LINE_WORDS, Region, Words
-from aegis.shm.ring_header import CURSOR, TAIL, TAIL_INTENT, ZERO
+from aegis.shm.ring_header import CURSOR, TAIL, TAIL_INTENT, ZERO, ring_capacity
 from aegis.shm.wake import wake
 
-__all__ = ["KIND", "BroadcastReader", "BroadcastRing", "poll", "publish", "publish_one"]
+__all__ = [
+    "KIND",
+    "BroadcastReader",
+    "BroadcastRing",
+    "poll",
+    "publish",
+    "publish_and_wake",
+    "publish_one",
+    "show_cursor",
+]
 
 KIND = 1
 _ONE = np.uint64(1)
@@ -34,7 +43,7 @@ _LINE = np.uint64(LINE_WORDS)
 
 
 @kernel
-def publish(header, records, batch, n):  # type: ignore[no-untyped-def]
+def publish(header: Any, records: Any, batch: Any, n: Any) -> Any:
     """Publish `batch[:n]`; never blocks, never fails. Returns the new TAIL.
 
     `n` must not exceed the capacity (the caller's batches are far smaller).
@@ -54,7 +63,15 @@ def publish(header, records, batch, n):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def publish_one(header, records, batch, item):  # type: ignore[no-untyped-def]
+def publish_and_wake(header: Any, records: Any, batch: Any, n: Any) -> Any:
+    """`publish`, then `wake`, in the one call that Python pays for. Returns the new TAIL."""
+    end = publish(header, records, batch, n)
+    wake(header)
+    return end
+
+
+@kernel
+def publish_one(header: Any, records: Any, batch: Any, item: Any) -> Any:
     """Publish the single record `batch[item]`; returns the new TAIL."""
     mask = np.uint64(records.size) - _ONE
     tail = load_relaxed(header, TAIL)
@@ -67,7 +84,7 @@ def publish_one(header, records, batch, item):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def poll(header, records, cursor, out, limit):  # type: ignore[no-untyped-def]
+def poll(header: Any, records: Any, cursor: Any, out: Any, limit: Any) -> Any:
     """Copy up to `limit` records after `cursor[0]` into `out`.
 
     Returns the count copied, 0 when there is nothing new, or minus the number lost when the
@@ -92,11 +109,12 @@ def poll(header, records, cursor, out, limit):  # type: ignore[no-untyped-def]
             return np.int64(count)
     tail = load_acquire(header, TAIL)
     cursor[0] = tail
-    return -np.int64(tail - start)
+    # At least one: a cursor past TAIL is that of another ring, and must not read as a count.
+    return -max(np.int64(tail - start), np.int64(1))
 
 
 @kernel("void(u8[::1],i8,u8)")
-def show_cursor(header, slot, value):  # type: ignore[no-untyped-def]
+def show_cursor(header: Any, slot: Any, value: Any) -> None:
     """Let the monitor see how far reader `slot` has come."""
     store_release(header, CURSOR + np.uint64(slot) * _LINE, value)
 
@@ -104,17 +122,19 @@ def show_cursor(header, slot, value):  # type: ignore[no-untyped-def]
 class BroadcastReader:
     """One reader's cursor and scratch space. `for record in reader.read_new()` reads what came.
 
-    Records are numpy structured scalars of the ring's dtype; `lost` counts what the writer
-    overwrote before it could be read, `laps` how often that happened.
+    `lost` counts what the writer overwrote before it could be read (for a reader from the start,
+    also what was gone when it came), `laps` how often the writer overtook this reader.
     """
 
-    def __init__(self, ring: "BroadcastRing", *, from_start: bool = False, batch: int = 256):
+    def __init__(
+        self, ring: "BroadcastRing", *, from_start: bool = False, batch: int = 256
+    ) -> None:
+        published = ring.published
+        oldest = max(published - ring.capacity, 0)
         self.ring = ring
-        self.cursor = np.zeros(1, np.uint64)
-        if not from_start:
-            self.cursor[0] = ring.header[TAIL]
+        self.cursor: Words = np.full(1, oldest if from_start else published, np.uint64)
         self.out = np.zeros(batch, ring.records.dtype)
-        self.lost = 0
+        self.lost = oldest if from_start else 0
         self.laps = 0
 
     def pending_count(self) -> int:
@@ -133,23 +153,20 @@ class BroadcastReader:
     def read_new(self) -> list[Any]:
         """Every record published since the last call, as plain tuples in order."""
         found: list[Any] = []
-        while True:
-            laps = self.laps
-            records = self.poll()
-            if records.size == 0 and laps == self.laps:
-                return found
-            found.extend(records.tolist())
+        # What comes while we read waits for the next call: a busy writer must not hold us here.
+        until = self.ring.published
+        while int(self.cursor[0]) < until:
+            found.extend(self.poll().tolist())
+        return found
 
 
 class BroadcastRing:
     """The writer's and attachers' view of a broadcast ring over a region."""
 
     def __init__(self, region: Region, dtype: np.dtype[Any]) -> None:
-        capacity = region.capacity
-        assert capacity & (capacity - 1) == 0, f"capacity {capacity} is not a power of two"
         self.region = region
         self.header: Words = region.words(0, HEADER_BYTES // 8)
-        self.records: npt.NDArray[Any] = region.array(dtype, capacity)
+        self.records: npt.NDArray[Any] = region.array(dtype, ring_capacity(region))
         # Kernels index by record: a line-aligned base keeps each record in its own lines.
         assert self.records.ctypes.data % 64 == 0, "records must start on a cache line"
         self._one = np.zeros(1, dtype)
@@ -171,14 +188,10 @@ class BroadcastRing:
     def write(self, record: tuple[Any, ...] | npt.NDArray[Any]) -> int:
         """Publish one record given as a tuple in field order; returns its sequence."""
         self._one[0] = record
-        end = publish(self.header, self.records, self._one, 1)
-        wake(self.header)
-        return int(end) - 1
+        return int(publish_and_wake(self.header, self.records, self._one, 1)) - 1
 
     def publish(self, batch: npt.NDArray[Any]) -> int:
         """Publish an array of records and wake sleeping readers; returns the new TAIL."""
         if batch.size > self.records.size:
             raise ValueError(f"batch of {batch.size} exceeds the ring's {self.records.size} slots")
-        end = publish(self.header, self.records, batch, batch.size)
-        wake(self.header)
-        return int(end)
+        return int(publish_and_wake(self.header, self.records, batch, batch.size))

@@ -11,7 +11,6 @@ candles without the record's other fields::
 """
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +22,14 @@ from aegis.shm.tick import CANDLE, RECORD_BYTES, TICK
 __all__ = ["Candle", "CandleRing"]
 
 Candle = tuple[float, float, float, float, float, float]
+_FLOATS = 6
 _NS = 1_000_000_000
+
+
+def _nanoseconds(timestamp: float) -> int:
+    """Seconds to nanoseconds. Whole seconds go apart: the product of both would lose 100 ns."""
+    seconds = int(timestamp)
+    return seconds * _NS + round((timestamp - seconds) * _NS)
 
 
 class CandleRing:
@@ -32,8 +38,7 @@ class CandleRing:
     def __init__(self, region: Region) -> None:
         self.region = region
         self.ring = BroadcastRing(region, TICK)
-        self._reader = self.ring.reader(from_start=self.ring.published <= self.ring.capacity)
-        self._record = np.zeros(1, TICK)
+        self._reader = self.ring.reader(from_start=True)
 
     @classmethod
     def create(cls, path: Path, capacity: int = 16_384) -> "CandleRing":
@@ -56,12 +61,14 @@ class CandleRing:
         return cls(Region.attach(path, kind=KIND, record_bytes=RECORD_BYTES))
 
     def write(self, candle: Candle, instrument: int = 0) -> int:
-        """Publish one candle; returns its sequence. Raises ValueError on a NaN or infinity."""
+        """Publish one candle; returns its sequence.
+
+        Raises ValueError when it is not six finite numbers.
+        """
+        if len(candle) != _FLOATS or not np.isfinite(candle).all():
+            raise ValueError(f"candle {candle!r} is not six finite numbers")
         timestamp, *prices = candle
-        if not np.isfinite(candle).all():
-            raise ValueError(f"candle {candle!r} is not finite")
-        record = (instrument, CANDLE, 0, round(timestamp * _NS), 0, *prices)
-        return self.ring.write(record)
+        return self.ring.write((instrument, CANDLE, 0, _nanoseconds(timestamp), 0, *prices))
 
     @property
     def lost(self) -> int:
@@ -72,10 +79,13 @@ class CandleRing:
         """Candles published and not read yet through this object."""
         return self._reader.pending_count()
 
-    def read_new(self) -> Iterator[Candle]:
-        """Every candle published since the last call, oldest first."""
-        for record in self._reader.read_new():
-            yield (record[3] / _NS, *record[5:10])
+    def read_new(self) -> list[Candle]:
+        """Every candle published since the last call, oldest first; other kinds are passed by."""
+        return [
+            (record[3] / _NS, *record[5:10])
+            for record in self._reader.read_new()
+            if record[1] == CANDLE
+        ]
 
     def close(self) -> None:
         """Drop the mapping."""

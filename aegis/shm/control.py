@@ -106,10 +106,12 @@ class Control:
         if len(raw) > TEXT_BYTES:
             raise ValueError(f"reloadable configuration of {len(raw)} bytes; {TEXT_BYTES} fit")
         one = self.words.dtype.type(1)
-        self.words[TEXT_SEQUENCE] += one
+        # Odd in any case, also after a writer that died inside.
+        inside = (int(self.words[TEXT_SEQUENCE]) + 1) | 1
+        self.words[TEXT_SEQUENCE] = inside
         self.region.memory[TEXT_AT : TEXT_AT + len(raw)] = raw
         self.words[TEXT_LENGTH] = len(raw)
-        self.words[TEXT_SEQUENCE] += one
+        self.words[TEXT_SEQUENCE] = inside + 1
         self.words[CONFIG_VERSION] += one
         return self.config_version
 

@@ -49,34 +49,43 @@ BODY_BYTES = COUNTS_AT + HISTOGRAM_SLOTS * SLOT_WORDS * 8 - HEADER_BYTES
 class Counters:
     """A process's counters by name or index. `values` is strided: one i64 per 128 bytes.
 
-    Kernels take `words` (i64, contiguous) and multiply the index by STRIDE_WORDS.
+    Kernels take `words` (i64, contiguous) and multiply the index by STRIDE_WORDS. An attacher
+    (not `owner`) finds the places by the names in the region: the instance may have been started
+    by another build, whose counters stand in another order. What it does not have reads as 0.
     """
 
     def __init__(self, region: Region, process: str, *, owner: bool = False) -> None:
         self.region = region
         self.process = process
         self.names = [name for name, _ in COUNTERS[process]]
-        self._index = {name: place for place, name in enumerate(self.names)}
         assert len(self.names) <= CAPACITY, f"{process} has more than {CAPACITY} counters"
-        assert len(self._index) == len(self.names), f"{process} names a counter twice"
+        assert len(set(self.names)) == len(self.names), f"{process} names a counter twice"
+        if owner:
+            self._describe()
+        rows: npt.NDArray[Any] = region.array(METADATA, CAPACITY)
+        self._index = _places(rows["key"])
         self.words: npt.NDArray[np.int64] = region.array(
             np.int64, CAPACITY * STRIDE_WORDS, VALUES_AT
         )
         self.values: npt.NDArray[np.int64] = self.words[::STRIDE_WORDS]
         self.histograms: dict[str, Histogram] = {}
-        for slot, name in enumerate(HISTOGRAMS.get(process, ())):
-            counts = region.array(np.int64, SLOT_WORDS, COUNTS_AT + slot * SLOT_WORDS * 8)
+        slots = _places(region.array("S128", HISTOGRAM_SLOTS, NAMES_AT))
+        for name in HISTOGRAMS.get(process, ()):
+            counts = np.zeros(SLOT_WORDS, np.int64)
+            if name in slots:
+                place = COUNTS_AT + slots[name] * SLOT_WORDS * 8
+                counts = region.array(np.int64, SLOT_WORDS, place)
             self.histograms[name] = Histogram(name, counts)
-        if owner:
-            self._describe()
 
     def _describe(self) -> None:
+        """Write the names and sentences (the region's creator only)."""
         rows: npt.NDArray[Any] = self.region.array(METADATA, CAPACITY)
         for place, (name, label) in enumerate(COUNTERS[self.process]):
             text = label.encode()
+            assert len(text) <= METADATA["label"].itemsize, f"the sentence of {name} is too long"
             rows[place] = (1, 0, name.encode(), len(text), text, b"")
-        for slot, name in enumerate(self.histograms):
-            names = self.region.array("S128", HISTOGRAM_SLOTS, NAMES_AT)
+        names = self.region.array("S128", HISTOGRAM_SLOTS, NAMES_AT)
+        for slot, name in enumerate(HISTOGRAMS.get(self.process, ())):
             names[slot] = name.encode()
 
     def index(self, name: str) -> int:
@@ -110,4 +119,12 @@ class Counters:
 
     def snapshot(self) -> dict[str, int]:
         """Every counter by name."""
-        return {name: int(self.values[place]) for place, name in enumerate(self.names)}
+        values = self.values.tolist()
+        return {
+            name: values[self._index[name]] if name in self._index else 0 for name in self.names
+        }
+
+
+def _places(names: npt.NDArray[Any]) -> dict[str, int]:
+    """Place by name; empty names are places not in use."""
+    return {raw.decode(): place for place, raw in enumerate(names.tolist()) if raw}

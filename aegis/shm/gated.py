@@ -14,17 +14,26 @@ import numpy.typing as npt
 from aegis.host.jit import kernel
 from aegis.shm.atomics import load_acquire, load_relaxed, store_relaxed, store_release
 from aegis.shm.region import HEADER_BYTES, Region, Words
-from aegis.shm.ring_header import HEAD, HEAD_CACHE, TAIL, TAIL_CACHE, ZERO
+from aegis.shm.ring_header import HEAD, HEAD_CACHE, TAIL, TAIL_CACHE, ZERO, ring_capacity
 from aegis.shm.wake import wake
 
-__all__ = ["KIND", "GatedRing", "claim", "commit", "offer", "skip_to_tail", "take"]
+__all__ = [
+    "KIND",
+    "GatedRing",
+    "claim",
+    "commit",
+    "offer",
+    "offer_and_wake",
+    "skip_to_tail",
+    "take",
+]
 
 KIND = 2
 _ONE = np.uint64(1)
 
 
 @kernel
-def offer(header, records, batch, n):  # type: ignore[no-untyped-def]
+def offer(header: Any, records: Any, batch: Any, n: Any) -> Any:
     """Publish as many of `batch[:n]` as fit; returns how many were accepted (0: full)."""
     capacity = np.uint64(records.size)
     mask = capacity - _ONE
@@ -45,7 +54,16 @@ def offer(header, records, batch, n):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def claim(header, records):  # type: ignore[no-untyped-def]
+def offer_and_wake(header: Any, records: Any, batch: Any, n: Any) -> Any:
+    """`offer`, then `wake` if anything fitted, in one call. Returns the accepted count."""
+    accepted = offer(header, records, batch, n)
+    if accepted > 0:
+        wake(header)
+    return accepted
+
+
+@kernel
+def claim(header: Any, records: Any) -> Any:
     """The slot for the next record, to be written in place; -1 when the lane is full.
 
     Writing the fields straight into the slot and then calling `commit` is the fastest way to
@@ -63,13 +81,13 @@ def claim(header, records):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def commit(header):  # type: ignore[no-untyped-def]
+def commit(header: Any) -> None:
     """Publish the record that was written into the claimed slot."""
     store_release(header, TAIL, load_relaxed(header, TAIL) + _ONE)
 
 
 @kernel
-def take(header, records, out, limit):  # type: ignore[no-untyped-def]
+def take(header: Any, records: Any, out: Any, limit: Any) -> Any:
     """Move up to `limit` records into `out`; returns the count (0: none).
 
     HEAD is published once for the whole batch: the slots are free for the writer from then on,
@@ -93,20 +111,21 @@ def take(header, records, out, limit):  # type: ignore[no-untyped-def]
 
 
 @kernel("void(u8[::1])")
-def skip_to_tail(header):  # type: ignore[no-untyped-def]
+def skip_to_tail(header: Any) -> None:
     """Reader only: forget everything that is pending (a restarted process's stale lane)."""
-    store_relaxed(header, HEAD, load_acquire(header, TAIL))
+    tail = load_acquire(header, TAIL)
+    # The cached copy moves too: a TAIL_CACHE behind HEAD would read as 2^64 pending records.
+    store_relaxed(header, TAIL_CACHE, tail)
+    store_release(header, HEAD, tail)
 
 
 class GatedRing:
     """Python's view of a gated ring; kernels use `header` and `records` directly."""
 
     def __init__(self, region: Region, dtype: np.dtype[Any]) -> None:
-        capacity = region.capacity
-        assert capacity & (capacity - 1) == 0, f"capacity {capacity} is not a power of two"
         self.region = region
         self.header: Words = region.words(0, HEADER_BYTES // 8)
-        self.records: npt.NDArray[Any] = region.array(dtype, capacity)
+        self.records: npt.NDArray[Any] = region.array(dtype, ring_capacity(region))
         assert self.records.ctypes.data % 64 == 0, "records must start on a cache line"
         self._one = np.zeros(1, dtype)
         self._out = np.zeros(256, dtype)
@@ -132,10 +151,7 @@ class GatedRing:
 
     def offer(self, batch: npt.NDArray[Any]) -> int:
         """Offer an array of records; returns how many fitted, and wakes the reader if any."""
-        accepted = int(offer(self.header, self.records, batch, batch.size))
-        if accepted:
-            wake(self.header)
-        return accepted
+        return int(offer_and_wake(self.header, self.records, batch, batch.size))
 
     def write(self, record: tuple[Any, ...] | npt.NDArray[Any]) -> bool:
         """Offer one record given as a tuple in field order; False when the lane is full."""
@@ -150,8 +166,8 @@ class GatedRing:
     def read_new(self) -> list[Any]:
         """Every pending record as a plain tuple, in order."""
         found: list[Any] = []
-        while True:
-            records = self.take()
-            if records.size == 0:
-                return found
-            found.extend(records.tolist())
+        # What comes while we read waits for the next call: a busy writer must not hold us here.
+        pending = self.pending_count()
+        while len(found) < pending:
+            found.extend(self.take().tolist())
+        return found

@@ -6,6 +6,8 @@ into 128 buckets, so a reported percentile is at most 0.8 % above the true value
 may see a value counted a moment late, never a torn count.
 """
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
@@ -25,7 +27,7 @@ Counts = npt.NDArray[np.int64]
 
 
 @kernel("i8(i8)")
-def bucket_of(value_ns):  # type: ignore[no-untyped-def]
+def bucket_of(value_ns: Any) -> Any:
     """The bucket that counts a value (negative values count as 0)."""
     value = max(value_ns, np.int64(0))
     shift = np.int64(0)
@@ -35,7 +37,7 @@ def bucket_of(value_ns):  # type: ignore[no-untyped-def]
 
 
 @kernel("void(i8[::1],i8)")
-def record(counts, value_ns):  # type: ignore[no-untyped-def]
+def record(counts: Any, value_ns: Any) -> None:
     """Count one value."""
     counts[bucket_of(value_ns)] += 1
     if value_ns > counts[MAXIMUM]:

@@ -6,7 +6,9 @@ monitor attach by path, read-only. The directory is `<shm_dir>/aegis-<instance>`
 mount.
 """
 
+import os
 import shutil
+import stat
 import time
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,7 @@ from aegis.shm.broadcast import BroadcastRing
 from aegis.shm.control import Control
 from aegis.shm.counter_tables import PROCESSES
 from aegis.shm.counters import Counters
-from aegis.shm.errors import NotEnoughMemory, RegionGone, ShmError
+from aegis.shm.errors import NotEnoughMemory, RegionGone, ShmError, error_kind
 from aegis.shm.gated import GatedRing
 from aegis.shm.instruments import INSTRUMENT, Instruments
 from aegis.shm.intent import INTENT
@@ -57,11 +59,12 @@ def _plan(rows: int) -> list[tuple[str, int, int, int, int]]:
 class InstanceMemory:
     """Rings, books, tables and counters of one instance. Use `create` or `attach`."""
 
-    def __init__(self, instance: str, directory: Path, regions: dict[str, Region]) -> None:
+    def __init__(
+        self, instance: str, directory: Path, regions: dict[str, Region], *, owner: bool
+    ) -> None:
         self.instance = instance
         self.directory = directory
         self.regions = regions
-        owner = regions["control"].writable
         self.ticks = BroadcastRing(regions["ticks.ring"], TICK)
         self.intents = GatedRing(regions["intents.ring"], INTENT)
         self.outcomes = GatedRing(regions["outcomes.ring"], OUTCOME)
@@ -96,32 +99,28 @@ class InstanceMemory:
         first) but must hold no region. Raises NotEnoughMemory with the sizes, leaving nothing.
         """
         directory = directory_of(instance, shm_dir)
-        directory.mkdir(mode=0o700, exist_ok=True)
+        huge_place = None if huge_dir is None else directory_of(instance, huge_dir)
+        made = [] if directory.exists() else [directory]
+        if huge_place is not None:
+            made.append(huge_place)
         regions: dict[str, Region] = {}
-        created_ns = time.time_ns()
         try:
-            for name, kind, capacity, record_bytes, body_bytes in _plan(max(instruments, 1)):
-                huge = huge_dir is not None and (name.endswith(".ring") or name == "books")
-                place = directory_of(instance, huge_dir) if huge and huge_dir else directory
-                place.mkdir(mode=0o700, exist_ok=True)
-                regions[name] = Region.create(
-                    place / name,
-                    kind=kind,
-                    capacity=capacity,
-                    record_bytes=record_bytes,
-                    body_bytes=body_bytes,
-                    owner=owner,
-                    created_ns=created_ns,
-                    huge=huge,
-                )
-                if huge:
-                    (directory / name).symlink_to(place / name)
-        except ShmError:
-            for region in regions.values():
+            _private_directory(directory)
+            if huge_place is not None:
+                _private_directory(huge_place)
+            _create_regions(regions, directory, huge_place, instruments, owner)
+            return cls(instance, directory, regions, owner=True)
+        except (ShmError, OSError) as error:
+            for name, region in regions.items():
                 region.close()
                 region.unlink()
-            raise
-        return cls(instance, directory, regions)
+                (directory / name).unlink(missing_ok=True)
+            for place in made:
+                if place.is_dir() and not place.is_symlink() and not any(place.iterdir()):
+                    place.rmdir()
+            if isinstance(error, ShmError):
+                raise
+            raise error_kind(error)(f"{directory}: cannot be set up: {error}") from error
 
     @classmethod
     def attach(
@@ -133,16 +132,22 @@ class InstanceMemory:
             raise RegionGone(f"{directory}: no such instance")
         regions: dict[str, Region] = {}
         try:
-            for name, kind, _, record_bytes, _ in _plan(1):
-                path = (directory / name).resolve()
+            for name, kind, _, record_bytes, body_bytes in _plan(1):
+                path = directory / name
+                if path.is_symlink() and _is_huge_twin(path):
+                    path = path.resolve()
                 regions[name] = Region.attach(
-                    path, kind=kind, record_bytes=record_bytes, readonly=readonly
+                    path,
+                    kind=kind,
+                    record_bytes=record_bytes,
+                    body_bytes=body_bytes,
+                    readonly=readonly,
                 )
+            return cls(instance, directory, regions, owner=False)
         except ShmError:
             for region in regions.values():
                 region.close()
             raise
-        return cls(instance, directory, regions)
 
     def is_linked(self) -> bool:
         """Whether what is mapped is still the instance's current memory (not an old copy)."""
@@ -180,17 +185,66 @@ class InstanceMemory:
         remove_directory(self.directory)
 
 
+def _create_regions(
+    regions: dict[str, Region],
+    directory: Path,
+    huge_place: Path | None,
+    instruments: int,
+    owner: tuple[int, int],
+) -> None:
+    """Create every region into `regions`, so that the caller can undo what a failure leaves."""
+    created_ns = time.time_ns()
+    for name, kind, capacity, record_bytes, body_bytes in _plan(max(instruments, 1)):
+        path = directory / name
+        huge = huge_place is not None and (name.endswith(".ring") or name == "books")
+        if huge_place is not None and huge:
+            if path.is_symlink():
+                raise ShmError(f"{path}: already exists; clear the leftover first")
+            path = huge_place / name
+            # Nothing links to it: its instance's directory is gone, so it is nobody's.
+            path.unlink(missing_ok=True)
+        regions[name] = Region.create(
+            path,
+            kind=kind,
+            capacity=capacity,
+            record_bytes=record_bytes,
+            body_bytes=body_bytes,
+            owner=owner,
+            created_ns=created_ns,
+            huge=huge,
+        )
+        if huge:
+            (directory / name).symlink_to(path)
+
+
 def remove_directory(directory: Path) -> None:
     """Remove an instance's directory, the regions in it, and those it links to on hugetlbfs."""
     if not directory.is_dir():
         return
     for entry in directory.iterdir():
-        if entry.is_symlink():
+        if entry.is_symlink() and _is_huge_twin(entry):
             target = entry.resolve()
             target.unlink(missing_ok=True)
             if target.parent.is_dir() and not any(target.parent.iterdir()):
                 target.parent.rmdir()
     shutil.rmtree(directory, ignore_errors=True)
+
+
+def _private_directory(directory: Path) -> None:
+    """Make a directory that only we may enter, or make sure that the one found is such."""
+    directory.mkdir(mode=0o700, exist_ok=True)
+    state = directory.lstat()
+    if not stat.S_ISDIR(state.st_mode) or state.st_uid != os.geteuid() or state.st_mode & 0o077:
+        raise ShmError(
+            f"{directory}: mode {stat.filemode(state.st_mode)}, owner {state.st_uid}; it must be "
+            f"a directory of mode drwx------ that belongs to user {os.geteuid()}"
+        )
+
+
+def _is_huge_twin(link: Path) -> bool:
+    """Whether a link leads to the file of the same instance and name on another filesystem."""
+    target = link.resolve()
+    return (target.parent.name, target.name) == (link.parent.name, link.name)
 
 
 def memory_error_text(error: NotEnoughMemory, instruments: int) -> str:

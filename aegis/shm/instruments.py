@@ -15,6 +15,7 @@ __all__ = ["INSTRUMENT", "TRADING", "Instruments"]
 
 KIND = 4
 TRADING = 1
+SYMBOL_BYTES = 32
 
 INSTRUMENT = np.dtype(
     [
@@ -38,6 +39,14 @@ INSTRUMENT = np.dtype(
 assert INSTRUMENT.itemsize == 128, "a row is two cache lines"
 
 
+def _symbol_bytes(symbol: str | bytes) -> bytes:
+    """A symbol as the table holds it: UTF-8 (some of the exchange's are not ASCII)."""
+    raw = symbol.encode() if isinstance(symbol, str) else bytes(symbol)
+    if len(raw) > SYMBOL_BYTES:
+        raise ValueError(f"symbol {symbol!r} has {len(raw)} bytes, a row holds {SYMBOL_BYTES}")
+    return raw
+
+
 class Instruments:
     """Rows by instrument number; `version` 0 means that the feed has not filled the row yet."""
 
@@ -46,13 +55,18 @@ class Instruments:
         self.rows: npt.NDArray[Any] = region.array(INSTRUMENT, region.capacity)
 
     def set(self, instrument: int, **fields: Any) -> None:
-        """Write a row (the feed only). The version goes up last, when the row is whole."""
+        """Write a row (the feed only). The version goes up last, when the row is whole.
+
+        Raises ValueError for an unknown field or a symbol that does not fit; nothing is then
+        written.
+        """
         if not 0 <= instrument < self.rows.size:
             raise IndexError(f"instrument {instrument}; the table holds 0..{self.rows.size - 1}")
-        row = self.rows[instrument]
+        row = self.rows[instrument].copy()
         for name, value in fields.items():
-            row[name] = value
-        row["version"] += 1
+            row[name] = _symbol_bytes(value) if name == "symbol" else value
+        self.rows[instrument] = row
+        self.rows["version"][instrument] += 1
 
     def row(self, instrument: int) -> Any:
         """The row as a numpy structured scalar view (fields by name)."""

@@ -21,6 +21,7 @@ Header, the first page (little endian; the rest of the page belongs to the regio
 
 import mmap
 import os
+import stat
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ import numpy as np
 import numpy.typing as npt
 
 from aegis import BUILD_ID
-from aegis.shm.errors import LayoutMismatch, NotEnoughMemory, RegionGone, ShmError
+from aegis.shm.errors import LayoutMismatch, NotEnoughMemory, RegionGone, ShmError, error_kind
 
 __all__ = ["HEADER_BYTES", "LAYOUT_VERSION", "LINE_WORDS", "Region", "Words", "boot_id"]
 
@@ -77,6 +78,11 @@ def boot_id() -> int:
         return 0
 
 
+def _identity(state: os.stat_result) -> tuple[int, int]:
+    """What tells one file from another of the same name."""
+    return state.st_dev, state.st_ino
+
+
 class Region:
     """One mapped file. Use `create` (the owner) or `attach` (everybody else)."""
 
@@ -86,11 +92,8 @@ class Region:
         self.writable = writable
         protection = mmap.PROT_READ | (mmap.PROT_WRITE if writable else 0)
         flags = mmap.MAP_SHARED | mmap.MAP_POPULATE
-        try:
-            self.inode = os.fstat(descriptor).st_ino
-            self.memory = mmap.mmap(descriptor, size, flags=flags, prot=protection)
-        finally:
-            os.close(descriptor)
+        self.file = _identity(os.fstat(descriptor))
+        self.memory = mmap.mmap(descriptor, size, flags=flags, prot=protection)
         self.header: npt.NDArray[Any] = np.frombuffer(self.memory, HEADER, 1)
 
     @classmethod
@@ -110,7 +113,7 @@ class Region:
         """Create, fill and map a region; `owner` is (pid, start time in clock ticks).
 
         Raises NotEnoughMemory when the filesystem cannot hold it, and ShmError when the file is
-        already there (a leftover must be cleared first, never written over).
+        already there (a leftover must be cleared first, never written over) or cannot be made.
         """
         assert capacity > 0
         assert record_bytes > 0
@@ -123,7 +126,7 @@ class Region:
         except FileExistsError as error:
             raise ShmError(f"{path}: already exists; clear the leftover first") from error
         except OSError as error:
-            raise NotEnoughMemory(f"{path}: cannot create: {error.strerror}") from error
+            raise error_kind(error)(f"{path}: cannot create: {error.strerror}") from error
         try:
             # MAP_POPULATE on hugetlbfs reserves the pages; posix_fallocate does it on tmpfs.
             os.posix_fallocate(descriptor, 0, size)
@@ -135,6 +138,8 @@ class Region:
                 f"{path}: needs {size} bytes, {free.f_bavail * free.f_frsize} are free on its "
                 f"filesystem: {error.strerror}"
             ) from error
+        finally:
+            os.close(descriptor)
         header = region.header[0]
         header["layout"] = LAYOUT_VERSION
         header["kind"] = kind
@@ -149,32 +154,66 @@ class Region:
         return region
 
     @classmethod
-    def attach(cls, path: Path, *, kind: int, record_bytes: int, readonly: bool = True) -> "Region":
-        """Map an existing region after checking its whole header.
+    def attach(
+        cls,
+        path: Path,
+        *,
+        kind: int,
+        record_bytes: int,
+        body_bytes: int = 0,
+        readonly: bool = True,
+    ) -> "Region":
+        """Map an existing region after checking its whole header, and its size against it.
 
-        Raises RegionGone when there is no such file, LayoutMismatch when it is something else.
+        `body_bytes` is the least that the caller's layout needs, where that is more than capacity
+        times record bytes. Raises RegionGone when there is no such file, LayoutMismatch when it
+        is something else.
         """
         flags = (os.O_RDONLY if readonly else os.O_RDWR) | os.O_NOFOLLOW | os.O_CLOEXEC
         try:
-            descriptor = os.open(path, flags)
+            # O_NONBLOCK: somebody's FIFO of this name must not hold us for ever.
+            descriptor = os.open(path, flags | os.O_NONBLOCK)
         except OSError as error:
             raise RegionGone(f"{path}: {error.strerror}") from error
-        size = os.fstat(descriptor).st_size
-        if size < HEADER_BYTES:
+        try:
+            state = os.fstat(descriptor)
+            if not stat.S_ISREG(state.st_mode) or state.st_size < HEADER_BYTES:
+                raise LayoutMismatch(
+                    f"{path}: {state.st_size} bytes; a region is a file of {HEADER_BYTES} or more"
+                )
+            region = cls(path, descriptor, state.st_size, writable=not readonly)
+        except OSError as error:
+            raise RegionGone(f"{path}: cannot map: {error.strerror}") from error
+        finally:
             os.close(descriptor)
-            raise LayoutMismatch(f"{path}: {size} bytes; a region has at least {HEADER_BYTES}")
-        region = cls(path, descriptor, size, writable=not readonly)
-        header = region.header[0]
+        try:
+            region._check(kind, record_bytes, body_bytes)
+        except LayoutMismatch:
+            region.close()
+            raise
+        return region
+
+    def _check(self, kind: int, record_bytes: int, body_bytes: int) -> None:
+        """Raise LayoutMismatch unless the header is that of the layout the caller knows."""
+        # Plain values: a view in this frame would keep the refused file mapped with the traceback.
+        magic, layout, found_kind, _, _, found_bytes = self.header[0].tolist()[:6]
         for field, found, wanted in (
-            ("magic", bytes(header["magic"]), MAGIC),
-            ("layout version", int(header["layout"]), LAYOUT_VERSION),
-            ("kind", int(header["kind"]), kind),
-            ("record size", int(header["record_bytes"]), record_bytes),
+            ("magic", magic, MAGIC),
+            ("layout version", layout, LAYOUT_VERSION),
+            ("kind", found_kind, kind),
+            ("record size", found_bytes, record_bytes),
         ):
             if found != wanted:
-                region.close()
-                raise LayoutMismatch(f"{path}: {field} is {found!r}, this build needs {wanted!r}")
-        return region
+                raise LayoutMismatch(
+                    f"{self.path}: {field} is {found!r}, this build needs {wanted!r}"
+                )
+        if self.capacity == 0:
+            raise LayoutMismatch(f"{self.path}: capacity is 0, a region holds at least 1")
+        needed = HEADER_BYTES + max(self.capacity * record_bytes, body_bytes)
+        if self.size < needed:
+            raise LayoutMismatch(
+                f"{self.path}: {self.size} bytes, its header speaks of {needed}: truncated"
+            )
 
     @property
     def capacity(self) -> int:
@@ -197,7 +236,7 @@ class Region:
     def is_linked(self) -> bool:
         """Whether the path still names the file that is mapped (not a newer generation of it)."""
         try:
-            return os.stat(self.path).st_ino == self.inode
+            return _identity(os.stat(self.path)) == self.file
         except OSError:
             return False
 

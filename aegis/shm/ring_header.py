@@ -18,7 +18,8 @@ last 584 years); record `sequence` lives in slot `sequence & (capacity - 1)`.
 
 import numpy as np
 
-from aegis.shm.region import HEADER_BYTES, LINE_WORDS
+from aegis.shm.errors import LayoutMismatch
+from aegis.shm.region import HEADER_BYTES, LINE_WORDS, Region
 
 __all__ = [
     "CURSOR",
@@ -31,6 +32,7 @@ __all__ = [
     "TAIL_CACHE",
     "TAIL_INTENT",
     "ZERO",
+    "ring_capacity",
 ]
 
 READER_SLOTS = 8
@@ -47,3 +49,11 @@ CURSOR = np.uint64(240)
 
 assert (int(CURSOR) + READER_SLOTS * LINE_WORDS) * 8 <= HEADER_BYTES, "cursors overrun the page"
 assert int(TAIL) * 8 == 1024, "the documented ABI; C and Rust readers rely on it"
+
+
+def ring_capacity(region: Region) -> int:
+    """The region's capacity; LayoutMismatch when sequences cannot be masked by it."""
+    capacity = region.capacity
+    if capacity & (capacity - 1):
+        raise LayoutMismatch(f"{region.path}: capacity {capacity} is not a power of two")
+    return capacity

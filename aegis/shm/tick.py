@@ -28,8 +28,7 @@ from typing import Any
 
 import numpy as np
 
-from aegis.shm.broadcast import BroadcastRing, publish
-from aegis.shm.wake import wake
+from aegis.shm.broadcast import BroadcastRing, publish_and_wake
 
 __all__ = [
     "BOOK",
@@ -74,13 +73,16 @@ class TickStage:
     """The feed's staging area: records are packed here and published together.
 
     `add` costs one struct.pack_into; `flush` one kernel call for the batch and a wake-up check.
-    A full stage flushes itself, so nothing is dropped.
+    A full stage flushes itself, so nothing is dropped. Raises ValueError for a stage that the
+    ring could not take at once.
     """
 
     def __init__(self, ring: BroadcastRing, size: int = 512) -> None:
+        if not 0 < size <= ring.capacity:
+            raise ValueError(f"a stage of {size} records; the ring has {ring.capacity} slots")
         self.ring = ring
         self.batch: Any = np.zeros(size, TICK)
-        self._bytes = memoryview(self.batch).cast("B")
+        self._bytes = self.batch.view(np.uint8).data
         self._size = size
         self.count = 0
 
@@ -99,9 +101,7 @@ class TickStage:
     ) -> None:
         """Stage one record (fields as in the table above)."""
         place = self.count * RECORD_BYTES
-        _PACK(
-            self._bytes, place, instrument, kind, flags, ts_event_ns, ts_recv_ns, a, b, c, d, e
-        )
+        _PACK(self._bytes, place, instrument, kind, flags, ts_event_ns, ts_recv_ns, a, b, c, d, e)
         self.count += 1
         if self.count == self._size:
             self.flush()
@@ -110,7 +110,6 @@ class TickStage:
         """Publish what is staged and wake parked readers; returns how many records that was."""
         count = self.count
         if count:
-            publish(self.ring.header, self.ring.records, self.batch, count)
-            wake(self.ring.header)
+            publish_and_wake(self.ring.header, self.ring.records, self.batch, count)
             self.count = 0
         return count

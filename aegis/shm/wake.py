@@ -13,10 +13,18 @@ an event loop parks in epoll: it stores its eventfd's number in EVENTFD and 2 in
 fork, so a number means the same file in every process of the instance.
 """
 
+from typing import Any
+
 import numpy as np
 
 from aegis.host.jit import kernel
-from aegis.shm.atomics import fence_full, load_acquire, load_relaxed, store_relaxed
+from aegis.shm.atomics import (
+    fence_full,
+    load_acquire,
+    load_relaxed,
+    store_relaxed,
+    store_release,
+)
 from aegis.shm.ring_header import EVENTFD, READER_SLOTS, SLEEPING, TAIL, ZERO
 from aegis.shm.syscalls import eventfd_signal, futex_wake_all
 
@@ -30,14 +38,15 @@ _ONE = np.uint64(1)
 
 
 @kernel("i8(u8[::1])")
-def wake(header):  # type: ignore[no-untyped-def]
+def wake(header: Any) -> Any:
     """Wake the sleeping readers of a ring; returns how many were told. Call once per batch."""
     fence_full()
     woken = 0
     futex_due = False
     slot = ZERO
     while slot < _SLOTS:
-        state = load_relaxed(header, SLEEPING + slot)
+        # Acquire: the descriptor that belongs to an ARMED flag was stored before it.
+        state = load_acquire(header, SLEEPING + slot)
         if state == PARKED:
             futex_due = True
             woken += 1
@@ -51,14 +60,14 @@ def wake(header):  # type: ignore[no-untyped-def]
 
 
 @kernel("i8(u8[::1],i8,i8,u8)")
-def arm_eventfd(header, slot, descriptor, seen):  # type: ignore[no-untyped-def]
+def arm_eventfd(header: Any, slot: Any, descriptor: Any, seen: Any) -> Any:
     """Ask to be woken through an eventfd when TAIL passes `seen`.
 
     Returns 1 when armed, 0 when records are there already (not armed: go and read them).
     """
     place = np.uint64(slot)
     store_relaxed(header, EVENTFD + place, np.uint64(descriptor))
-    store_relaxed(header, SLEEPING + place, ARMED)
+    store_release(header, SLEEPING + place, ARMED)
     fence_full()
     if load_acquire(header, TAIL) != seen:
         store_relaxed(header, SLEEPING + place, AWAKE)
@@ -67,6 +76,6 @@ def arm_eventfd(header, slot, descriptor, seen):  # type: ignore[no-untyped-def]
 
 
 @kernel("void(u8[::1],i8)")
-def disarm(header, slot):  # type: ignore[no-untyped-def]
+def disarm(header: Any, slot: Any) -> None:
     """Say that this reader is awake: writers need not signal it."""
     store_relaxed(header, SLEEPING + np.uint64(slot), AWAKE)

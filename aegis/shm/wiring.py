@@ -47,8 +47,16 @@ class Wiring:
         venue_host: str = "127.0.0.1",
     ) -> "Wiring":
         """Create the eventfds (non-blocking, closed on exec)."""
-        descriptors = [os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC) for _ in range(3)]
-        return cls(instance, memory, *descriptors, credentials, venue_host)
+        flags = os.EFD_NONBLOCK | os.EFD_CLOEXEC
+        return cls(
+            instance=instance,
+            memory=memory,
+            intents_fd=os.eventfd(0, flags),
+            outcomes_fd=os.eventfd(0, flags),
+            ticks_fd=os.eventfd(0, flags),
+            credentials=credentials,
+            venue_host=venue_host,
+        )
 
     def close(self) -> None:
         """Close the eventfds (the supervisor, at the end)."""

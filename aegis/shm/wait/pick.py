@@ -1,5 +1,7 @@
 """Choose a wait strategy by its number, inside a kernel. The profile's name gives the number."""
 
+from typing import Any
+
 from aegis.host.jit import kernel
 from aegis.shm.wait import backoff, park, spin, yield_
 
@@ -15,7 +17,15 @@ _park = park.wait
 
 
 @kernel("i8(i8,u8[::1],u8,u8[::1],u8,i8,i8)")
-def wait_any(strategy, first, first_seen, second, second_seen, slot, deadline_ns):  # type: ignore[no-untyped-def]
+def wait_any(
+    strategy: Any,
+    first: Any,
+    first_seen: Any,
+    second: Any,
+    second_seen: Any,
+    slot: Any,
+    deadline_ns: Any,
+) -> Any:
     """Wait by `strategy` until TAIL of either ring moved (1) or the deadline passed (0)."""
     if strategy == SPIN:
         return _spin(first, first_seen, second, second_seen, slot, deadline_ns)

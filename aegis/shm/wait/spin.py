@@ -5,6 +5,8 @@ scheduler slice. The clock is read once in 64 turns: a pause is 10 to 140 cycles
 turns say nothing about time.
 """
 
+from typing import Any
+
 import numpy as np
 
 from aegis.host.clock import kernel_monotonic_ns
@@ -16,7 +18,9 @@ _TURNS = 64
 
 
 @kernel("i8(u8[::1],u8,u8[::1],u8,i8,i8)")
-def wait(first, first_seen, second, second_seen, slot, deadline_ns):  # type: ignore[no-untyped-def]
+def wait(
+    first: Any, first_seen: Any, second: Any, second_seen: Any, slot: Any, deadline_ns: Any
+) -> Any:
     """1 when either ring moved, 0 at the deadline; `slot` is not used."""
     while True:
         for _ in range(np.int64(_TURNS)):
