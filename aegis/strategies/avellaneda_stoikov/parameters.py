@@ -1,0 +1,63 @@
+"""What the user sets: `[instances.X.parameters]` with strategy = "avellaneda_stoikov".
+
+Checked when the configuration is read, packed into a record when the brain starts and at each
+reload. Importing this must stay cheap: the configuration check does it.
+
+Units: prices and distances in ticks, quantities in base units, times as their names say. One unit
+of inventory is one order (`order_qty`), so `risk_aversion` is per tick and order: a larger order
+with the same risk aversion is not skewed harder.
+"""
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from aegis.strategies.contract import MAX_LEVELS, StrategyParameters
+
+__all__ = ["PARAMETERS", "AvellanedaStoikovParameters"]
+
+
+class AvellanedaStoikovParameters(StrategyParameters):
+    """Sizes have no default: how much money works must stand in the file."""
+
+    mode: Literal["glft", "session"] = Field(
+        default="glft", description="steady state, or quotes towards the end of a session"
+    )
+    risk_aversion: float = Field(
+        default=0.002, ge=0.0, le=10.0, description="wider quotes, faster return to flat"
+    )
+    order_qty: float = Field(gt=0.0, le=1e9, description="size of each order, base units")
+    order_levels: int = Field(default=1, ge=1, le=MAX_LEVELS, description="orders on each side")
+    level_spacing_ticks: int = Field(default=10, ge=1, le=1_000_000)
+    min_half_spread_ticks: float = Field(default=1.0, ge=0.0, le=1e6)
+    max_inventory_qty: float = Field(
+        gt=0.0, le=1e9, description="beyond it only the reducing side is quoted"
+    )
+    skew_inventory: bool = Field(default=True, description="lean the quotes against the position")
+    fair_price: Literal["mid", "weighted_mid"] = "weighted_mid"
+    volatility_halflife_s: float = Field(default=30.0, gt=0.0, le=86_400.0)
+    volatility_sample_ms: int = Field(default=100, ge=1, le=60_000)
+    volatility_warmup_s: float = Field(
+        default=2.0, ge=0.0, le=3_600.0, description="market time seen before the first quote"
+    )
+    intensity_a: float = Field(
+        default=1.3, gt=0.0, le=1e6, description="orders a second that reach the fair price"
+    )
+    intensity_k: float = Field(
+        default=0.025, gt=0.0, le=100.0, description="their decay per tick of distance"
+    )
+    session_s: float = Field(
+        default=60.0, ge=1.0, le=86_400.0, description="length of a session (mode session)"
+    )
+
+    @model_validator(mode="after")
+    def _room_for_one_order(self) -> "AvellanedaStoikovParameters":
+        if self.max_inventory_qty < self.order_qty:
+            raise PydanticCustomError(
+                "inventory", "max_inventory_qty must be at least order_qty, or nothing is quoted"
+            )
+        return self
+
+
+PARAMETERS = AvellanedaStoikovParameters

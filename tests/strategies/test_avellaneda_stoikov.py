@@ -1,0 +1,275 @@
+"""The market maker's step: numbers by hand, direction of the skew, limits, grid, and nonsense."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aegis.quant.glft import glft_coefficients
+from aegis.shm.instruments import INSTRUMENT
+from aegis.shm.intent import POST_ONLY
+from aegis.shm.tick import QUOTE, TICK, TRADE
+from aegis.strategies.avellaneda_stoikov.strategy import STRATEGY, pack, step
+from aegis.strategies.contract import (
+    EVENT_FILL,
+    EVENT_POSITION,
+    MARKET,
+    MAX_WISHES,
+    NO_OPINION,
+    POSITION,
+    WISH,
+)
+from aegis.strategies.errors import UnusableInstrumentError
+from aegis.strategies.registry import read_parameters
+
+SECOND = 1_000_000_000
+START_NS = 1_723_161_240 * SECOND  # a multiple of the session's sixty seconds
+GIVEN: dict[str, Any] = {
+    "order_qty": 0.01,
+    "max_inventory_qty": 0.05,
+    "risk_aversion": 0.002,
+    "intensity_a": 1.3,
+    "intensity_k": 0.025,
+    "volatility_warmup_s": 0.0,
+    "fair_price": "mid",
+}
+
+
+def instrument(**fields: Any) -> Any:
+    row = np.zeros(1, INSTRUMENT)
+    row["symbol"], row["tick_size"], row["step_size"], row["min_qty"] = b"TEST", 0.1, 0.001, 0.001
+    for name, value in fields.items():
+        row[name] = value
+    return row[0]
+
+
+class Desk:
+    """One instrument's records and the step on them."""
+
+    def __init__(self, **changes: Any) -> None:
+        self.params = np.zeros(1, STRATEGY.parameters_dtype)
+        self.params[0] = pack(read_parameters(STRATEGY.name, {**GIVEN, **changes}), instrument())
+        self.state = np.zeros(1, STRATEGY.state_dtype)
+        self.market = np.zeros(1, MARKET)
+        self.market["tick_size"], self.market["step_size"], self.market["valid"] = 0.1, 0.001, 1
+        self.position = np.zeros(1, POSITION)
+        self.wishes = np.zeros(MAX_WISHES, WISH)
+
+    def quote(
+        self,
+        bid: int,
+        at_s: float,
+        *,
+        ask: int | None = None,
+        quantities: tuple[float, float] = (1.0, 1.0),
+        kind: int = QUOTE,
+    ) -> list[Any]:
+        market = self.market[0]
+        market["bid_ticks"], market["ask_ticks"] = bid, bid + 1 if ask is None else ask
+        market["bid_qty"], market["ask_qty"] = quantities
+        event = np.zeros(1, TICK)
+        event["kind"], event["ts_event_ns"] = kind, START_NS + round(at_s * SECOND)
+        count = step(event[0], market, self.position[0], self.params[0], self.state[0], self.wishes)
+        self.count = count
+        return [] if count < 0 else list(self.wishes[:count].copy())
+
+    def warm(self, sigma: float = 40.0, bid: int = 600_000) -> Desk:
+        """Let the volatility be exactly `sigma` ticks per square root of a second."""
+        self.quote(bid, 0.0)
+        self.state["squares"], self.state["seconds"] = sigma**2 * 100.0, 100.0
+        self.state["observed_ns"] = 100 * SECOND
+        return self
+
+
+def prices(wishes: list[Any], side: int) -> list[int]:
+    return [int(wish["price_ticks"]) for wish in wishes if wish["side"] == side]
+
+
+def test_glft_prices_by_hand() -> None:
+    desk = Desk().warm(40.0)
+    c1, c2 = glft_coefficients(0.002, 1.3, 0.025, 1.0, 0.002)
+    half = c1 + 0.5 * 40.0 * c2
+    buy, sell = desk.quote(600_000, 0.01)
+    assert (buy["side"], sell["side"]) == (1, -1)
+    assert buy["price_ticks"] == math.floor(600_000.5 - half)
+    assert sell["price_ticks"] == math.ceil(600_000.5 + half)
+    assert buy["qty_lots"] == sell["qty_lots"] == 10
+    assert buy["flags"] == sell["flags"] == POST_ONLY
+    assert buy["fair_price"] == pytest.approx(60_000.05)
+
+
+@pytest.mark.parametrize("mode", ["glft", "session"])
+def test_inventory_leans_against_the_position(mode: str) -> None:
+    desk = Desk(mode=mode).warm()
+    flat = desk.quote(600_000, 0.01)
+    desk.position["lots"] = 10
+    long = desk.quote(600_000, 0.02)
+    desk.position["lots"] = -10
+    short = desk.quote(600_000, 0.03)
+    for side in (1, -1):
+        assert prices(long, side)[0] < prices(flat, side)[0] < prices(short, side)[0]
+
+
+def test_one_order_of_inventory_shifts_by_the_skew() -> None:
+    desk = Desk().warm(40.0)
+    c2 = glft_coefficients(0.002, 1.3, 0.025, 1.0, 0.002)[1]
+    flat = prices(desk.quote(600_000, 0.01), 1)[0]
+    desk.position["lots"] = 20
+    assert flat - prices(desk.quote(600_000, 0.02), 1)[0] == pytest.approx(2 * 40.0 * c2, abs=1.0)
+
+
+def test_skew_can_be_switched_off() -> None:
+    desk = Desk(skew_inventory=False).warm()
+    flat = prices(desk.quote(600_000, 0.01), 1)
+    desk.position["lots"] = 30
+    assert prices(desk.quote(600_000, 0.02), 1) == flat
+
+
+def test_session_quotes_narrow_towards_its_end() -> None:
+    desk = Desk(mode="session", session_s=60.0, volatility_sample_ms=60_000).warm(20.0)
+
+    def width(at_s: float) -> int:
+        wishes = desk.quote(600_000, at_s)
+        return prices(wishes, -1)[0] - prices(wishes, 1)[0]
+
+    early, late, fresh = width(1.0), width(59.0), width(60.0)
+    assert early > late
+    assert fresh >= early
+    # gamma sigma^2 (T - t) + (2 / gamma) ln(1 + gamma / k), one second before the end
+    expected = 0.002 * 400.0 * 1.0 + 1_000.0 * math.log(1.08)
+    assert late == pytest.approx(expected, abs=2.0)
+
+
+def test_more_risk_aversion_or_volatility_quotes_wider_with_skew() -> None:
+    def buy(sigma: float, gamma: float) -> int:
+        desk = Desk(risk_aversion=gamma).warm(sigma)
+        desk.position["lots"] = 10
+        return prices(desk.quote(600_000, 0.01), 1)[0]
+
+    assert buy(80.0, 0.002) < buy(40.0, 0.002)
+    assert buy(80.0, 0.02) < buy(80.0, 0.002)
+
+
+def test_levels_step_away_and_share_the_inventory_limit() -> None:
+    desk = Desk(order_levels=4, level_spacing_ticks=25).warm()
+    desk.position["lots"] = 20
+    wishes = desk.quote(600_000, 0.01)
+    buys, sells = prices(wishes, 1), prices(wishes, -1)
+    # 20 of 50 lots are held: three more buys of ten would reach the limit, four would pass it.
+    assert len(buys) == 3
+    assert len(sells) == 4
+    assert [buys[0] - price for price in buys] == [0, 25, 50]
+    assert [price - sells[0] for price in sells] == [0, 25, 50, 75]
+
+
+@pytest.mark.parametrize(("lots", "sides"), [(50, [-1]), (41, [-1]), (-45, [1]), (40, [1, -1])])
+def test_the_limit_stops_the_enlarging_side(lots: int, sides: list[int]) -> None:
+    desk = Desk().warm()
+    desk.position["lots"] = lots
+    assert [int(wish["side"]) for wish in desk.quote(600_000, 0.01)] == sides
+
+
+def test_quotes_never_cross_the_book() -> None:
+    desk = Desk(intensity_k=50.0, risk_aversion=0.0, min_half_spread_ticks=0.0).warm(1.0)
+    buy, sell = desk.quote(600_000, 0.01, ask=600_001, quantities=(9.0, 1.0))
+    assert buy["price_ticks"] <= 600_000
+    assert sell["price_ticks"] >= 600_001
+
+
+def test_the_smallest_half_spread_holds() -> None:
+    desk = Desk(intensity_k=50.0, risk_aversion=0.0, min_half_spread_ticks=30.0).warm(1.0)
+    wishes = desk.quote(600_000, 0.01)
+    assert prices(wishes, 1) == [599_970]
+    assert prices(wishes, -1) == [600_031]
+
+
+def test_the_weighted_mid_leans_to_the_thin_side() -> None:
+    options = {"fair_price": "weighted_mid", "intensity_k": 50.0, "risk_aversion": 0.0}
+    desk = Desk(**options, min_half_spread_ticks=10.0).warm(1.0)
+    heavy_bid = prices(desk.quote(600_000, 0.01, ask=600_010, quantities=(9.0, 1.0)), 1)[0]
+    heavy_ask = prices(desk.quote(600_000, 0.02, ask=600_010, quantities=(1.0, 9.0)), 1)[0]
+    assert heavy_bid - heavy_ask == 8
+
+
+def test_nothing_is_quoted_before_the_warm_up() -> None:
+    desk = Desk(volatility_warmup_s=1.0)
+    for number in range(10):
+        assert desk.quote(600_000 + number, number * 0.1) == []
+    assert len(desk.quote(600_000, 1.0)) == 2
+
+
+def test_a_break_in_the_data_is_not_volatility() -> None:
+    desk = Desk().warm(40.0)
+    desk.quote(700_000, 3_600.0)
+    assert desk.quote(700_000, 3_600.05) != []
+    assert desk.state["squares"][0] / desk.state["seconds"][0] == pytest.approx(1_600.0)
+
+
+@pytest.mark.parametrize("kind", [TRADE, EVENT_FILL, EVENT_POSITION])
+def test_other_events_leave_the_wishes(kind: int) -> None:
+    desk = Desk().warm()
+    desk.quote(600_000, 0.01, kind=kind)
+    assert desk.count == NO_OPINION
+
+
+def test_without_a_market_nothing_is_wished() -> None:
+    desk = Desk().warm()
+    desk.market["valid"] = 0
+    assert desk.quote(600_000, 0.01) == []
+    assert desk.count == 0
+
+
+@given(
+    squares=st.sampled_from([math.nan, math.inf, -1.0, 1e300, 0.0]),
+    seconds=st.sampled_from([math.nan, math.inf, 0.0, 1e-300, 1.0]),
+    quantities=st.tuples(st.sampled_from([0.0, math.nan, 1.0]), st.sampled_from([0.0, 1e300])),
+    c2=st.sampled_from([math.nan, math.inf, 0.3]),
+    lots=st.sampled_from([0, 2**40, -(2**40)]),
+    mode=st.sampled_from(["glft", "session"]),
+)
+def test_what_is_not_a_number_never_becomes_a_price(
+    squares: float, seconds: float, quantities: Any, c2: float, lots: int, mode: str
+) -> None:
+    desk = Desk(fair_price="weighted_mid", mode=mode)
+    desk.quote(600_000, 0.0)
+    desk.state["squares"], desk.state["seconds"] = squares, seconds
+    desk.state["observed_ns"] = 9 * SECOND
+    desk.params["c2"] = c2
+    desk.position["lots"] = lots
+    for wish in desk.quote(600_000, 0.01, quantities=quantities):
+        assert 0 < wish["price_ticks"] < 10**12
+        assert math.isfinite(wish["fair_price"])
+        if wish["side"] > 0:
+            assert wish["price_ticks"] <= 600_000
+        else:
+            assert wish["price_ticks"] >= 600_001
+
+
+def test_pack_rounds_down_to_lots() -> None:
+    model = read_parameters(STRATEGY.name, {**GIVEN, "order_qty": 0.003, "max_inventory_qty": 0.01})
+    record = pack(model, instrument())
+    # 0.003 / 0.001 is a hair below 3 in binary.
+    assert (record["order_lots"], record["max_lots"]) == (3, 10)
+    assert record["min_requote_ns"] == 250_000_000
+
+
+@pytest.mark.parametrize(
+    ("given", "row", "message"),
+    [
+        ({"order_qty": 0.0004}, {}, "order_qty 0.0004 is below"),
+        ({"order_qty": 0.002}, {"min_qty": 0.005}, "smallest order of 0.005"),
+        ({}, {"step_size": 0.0}, "step_size 0.0"),
+        ({}, {"step_size": math.nan}, "step_size nan"),
+    ],
+)
+def test_pack_refuses_what_the_exchange_would(
+    given: dict[str, Any], row: dict[str, Any], message: str
+) -> None:
+    model = read_parameters(STRATEGY.name, {**GIVEN, **given})
+    with pytest.raises(UnusableInstrumentError, match=message):
+        pack(model, instrument(**row))
