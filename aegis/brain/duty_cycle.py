@@ -1,0 +1,186 @@
+"""The brain's loop, compiled: outcomes, ticks, the strategy's step, intents, and the wait.
+
+One call runs for a bounded time (the caller returns to Python for heartbeats, signals, reloads and
+the collector's safe points). Each round takes a batch of outcomes and a batch of ticks and handles
+them one record at a time, so that the size of the batches cannot change a decision. The counters
+`outcomes_consumed` and `ticks_consumed` are stored after the intents of their batch have been
+offered: whoever sees them knows that nothing more will come of those records.
+
+The strategy's step is not an argument: `load_duty_cycle` compiles the loop once per strategy with
+`step` bound as a global, which inlines it and lets Numba keep the machine code on disk.
+"""
+
+import hashlib
+import types
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from aegis.brain.intents import flush, stage_intent
+from aegis.brain.layout import BATCH
+from aegis.brain.market import DECIDE, WITHDRAW, apply_tick, receive_tick, tick_from_book
+from aegis.brain.outcomes import learn, request_resync
+from aegis.brain.progress import publish_progress
+from aegis.brain.quoter import settle, take_wishes
+from aegis.host.clock import kernel_monotonic_ns
+from aegis.host.jit import kernel
+from aegis.shm.atomics import load_relaxed
+from aegis.shm.broadcast import poll
+from aegis.shm.gated import take
+from aegis.shm.histogram import record
+from aegis.shm.intent import CANCEL_ALL
+from aegis.shm.ring_header import HEAD
+from aegis.shm.wait import wait_any
+from aegis.strategies.contract import NO_OPINION, Strategy, unbound_step
+
+__all__ = ["READER_SLOT", "load_duty_cycle", "withdraw_all"]
+
+# The brain's sleeping flag in the ticks and outcomes rings.
+READER_SLOT = 0
+# While the lane to execution is full there is something to retry: do not sleep for long.
+_RETRY_NS = 200_000
+
+step = unbound_step
+
+
+@kernel
+def lapped(desk: Any, wires: Any, lost: Any) -> Any:
+    """The feed lapped us: count it and take the tops from the shared books.
+
+    What the lanes wish stands until their next event, a moment away; a market whose book is not
+    valid has no top until then, and its next event withdraws the orders.
+    """
+    core, event = desk.core[0], desk.event[0]
+    core.ticks_lost += lost
+    core.laps += 1
+    for index in range(desk.lanes.size):
+        market = desk.markets[index]
+        market.valid = 0
+        # A STATUS may be among what was lost: the book's own flag says what it said.
+        market.book_usable = 0
+        if tick_from_book(
+            event, index, wires.book_words, wires.book_levels, desk.book_head, desk.book_levels
+        ):
+            market.book_usable = 1
+            apply_tick(core, event, market)
+
+
+@kernel
+def rest(
+    core: Any, cursor: Any, wires: Any, wait_kind: Any, begun_ns: Any, deadline_ns: Any
+) -> Any:
+    """Nothing to do: wait for either ring, at most to the deadline; returns the time after it."""
+    if core.staged > 0:
+        deadline_ns = min(deadline_ns, begun_ns + _RETRY_NS)
+    seen = load_relaxed(wires.outcome_header, HEAD)
+    core.wakeups += wait_any(
+        wait_kind, wires.tick_header, cursor, wires.outcome_header, seen, READER_SLOT, deadline_ns
+    )
+    return kernel_monotonic_ns()
+
+
+def duty_cycle(
+    desk: Any, wires: Any, params: Any, states: Any, wait_kind: Any, deadline_ns: Any
+) -> Any:
+    """Work until `deadline_ns` (CLOCK_MONOTONIC) or until a row changed; returns records handled.
+
+    params, states: one record of the strategy's types for each lane.
+    """
+    core, event = desk.core[0], desk.event[0]
+    lanes, slots, stage, wishes = desk.lanes, desk.slots, desk.stage, desk.wishes
+    markets, positions = desk.markets, desk.positions
+    handled = 0
+    while True:
+        begun_ns = kernel_monotonic_ns()
+        if core.resync_due != 0:
+            request_resync(core, lanes, stage)
+        known = take(wires.outcome_header, wires.outcome_records, desk.outcomes, BATCH)
+        for item in range(known):
+            outcome = desk.outcomes[item]
+            if learn(core, lanes, slots, positions, desk.finished, stage, event, outcome):
+                lane = np.int64(event.instrument)
+                wished = step(
+                    event, markets[lane], positions[lane], params[lane], states[lane], wishes
+                )
+                if wished >= 0:
+                    take_wishes(core, lanes[lane], slots, wishes, wished)
+        if core.staged > 0:
+            flush(core, stage, wires.intent_header, wires.intent_records)
+        core.outcomes_consumed += known
+        first = np.int64(desk.cursor[0])
+        got = poll(wires.tick_header, wires.tick_records, desk.cursor, desk.ticks, BATCH)
+        if got < 0:
+            lapped(desk, wires, -got)
+        elif first + got > core.live_from_seq and got > 0:
+            record(wires.hop_counts, begun_ns - desk.ticks[got - 1].ts_recv_ns)
+        for item in range(got):
+            tick = desk.ticks[item]
+            verdict = receive_tick(
+                core, lanes, markets, stage, wires.instruments, tick, first + item
+            )
+            # One lane as a rule; all of them when a record takes every market away.
+            begin, end = np.int64(0), np.int64(0)
+            wished = NO_OPINION
+            if verdict == DECIDE:
+                begin = np.int64(tick.instrument)
+                end = begin + np.int64(1)
+                wished = step(
+                    tick, markets[begin], positions[begin], params[begin], states[begin], wishes
+                )
+            elif verdict == WITHDRAW:
+                end = np.int64(lanes.size)
+            for index in range(begin, end):
+                settle(core, lanes[index], slots, markets[index], stage, wishes, wished)
+            if core.staged > 0:
+                flush(core, stage, wires.intent_header, wires.intent_records)
+        now_ns = kernel_monotonic_ns()
+        if known == 0 and got == 0:
+            now_ns = rest(core, desk.cursor[0], wires, wait_kind, begun_ns, deadline_ns)
+        else:
+            handled += known + max(got, 0)
+            if got > 0:
+                record(wires.step_counts, (now_ns - begun_ns) // (got + known))
+            core.max_cycle_ns = max(core.max_cycle_ns, now_ns - begun_ns)
+            publish_progress(core, desk.cursor[0], wires.counters)
+        if now_ns >= deadline_ns or core.stale_instruments != 0:
+            publish_progress(core, desk.cursor[0], wires.counters)
+            return handled
+
+
+@kernel
+def withdraw_all(desk: Any, wires: Any) -> Any:
+    """The end of a run: place nothing more, ask for the cancellation of everything; 1 when sent."""
+    core = desk.core[0]
+    core.draining = 1
+    core.now_ns = 0
+    for index in range(desk.lanes.size):
+        lane = desk.lanes[index]
+        stage_intent(core, lane, desk.stage, CANCEL_ALL, 0, 0, 0, 0, 0, 0)
+    flush(core, desk.stage, wires.intent_header, wires.intent_records)
+    return 1 if core.staged == 0 else 0
+
+
+def load_duty_cycle(strategy: Strategy) -> Any:
+    """The duty cycle with this strategy's step compiled in.
+
+    Numba keys its cache by file, qualified name and line, and does not look into what a global
+    refers to. The name therefore carries the strategy's name and a hash of its sources: a changed
+    strategy never meets the machine code of the old one.
+    """
+    bound = types.FunctionType(
+        duty_cycle.__code__, {**globals(), "step": strategy.step}, duty_cycle.__name__
+    )
+    bound.__qualname__ = f"duty_cycle_{strategy.name}_{source_hash(strategy.source)}"
+    bound.__module__ = __name__
+    bound.__doc__ = duty_cycle.__doc__
+    return kernel(bound)
+
+
+def source_hash(folder: Path) -> str:
+    """16 hex digits over every Python file of a strategy's folder (or over one file)."""
+    digest = hashlib.blake2b(digest_size=8)
+    for path in sorted(folder.rglob("*.py")) if folder.is_dir() else [folder]:
+        digest.update(path.name.encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()

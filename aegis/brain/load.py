@@ -1,0 +1,113 @@
+"""Make a brain ready: compile its duty cycle, pack its parameters. Cold path, plain Python.
+
+The supervisor calls `compile_brain` before it forks, so that the children share the compiled
+pages and the first tick meets machine code. `fit_parameters` is called at the start, at a reload
+and when the exchange has changed an instrument's filters.
+"""
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from aegis.brain.duty_cycle import load_duty_cycle, withdraw_all
+from aegis.brain.layout import Desk, Wires, make_desk
+from aegis.shm.books import BOOK_WORDS
+from aegis.shm.counters import CAPACITY, STRIDE_WORDS
+from aegis.shm.histogram import SLOT_WORDS
+from aegis.shm.instruments import INSTRUMENT, TRADING, Instruments
+from aegis.shm.intent import INTENT
+from aegis.shm.outcome import OUTCOME
+from aegis.shm.region import HEADER_BYTES
+from aegis.shm.tick import TICK
+from aegis.shm.wait import SPIN
+from aegis.strategies.contract import POLICY_FIELDS, Strategy, StrategyParameters
+from aegis.strategies.errors import UnusableInstrumentError
+from aegis.strategies.registry import load_strategy
+
+__all__ = ["compile_brain", "compiled_cycle", "fit_parameters"]
+
+
+@cache
+def compiled_cycle(strategy: Strategy) -> Any:
+    """The strategy's duty cycle, compiled (or loaded from the cache) for the brain's types.
+
+    It is run once over empty rings, so the first real call compiles nothing.
+    """
+    cycle = load_duty_cycle(strategy)
+    params = np.zeros(1, strategy.parameters_dtype)
+    states = np.zeros(1, strategy.state_dtype)
+    desk, wires = make_desk(1, 1), _blank_wires()
+    cycle(desk, wires, params, states, SPIN, 0)
+    withdraw_all(desk, wires)
+    return cycle
+
+
+def compile_brain(name: str) -> None:
+    """Compile everything that a brain with this strategy runs. Raises StrategyError."""
+    compiled_cycle(load_strategy(name))
+
+
+def fit_parameters(
+    strategy: Strategy,
+    model: StrategyParameters,
+    desk: Desk,
+    params: npt.NDArray[Any],
+    states: npt.NDArray[Any],
+    instruments: Instruments,
+) -> list[str]:
+    """Pack the parameters for every lane and take over tick and step sizes.
+
+    A lane whose instrument is not trading, or that the parameters do not fit, is closed (what
+    rests there is cancelled) and named in the returned list.
+    """
+    problems = []
+    for index in range(desk.lanes.size):
+        row = instruments.row(index).copy()
+        market = desk.markets[index]
+        market["instrument_version"] = row["version"]
+        if market["tick_size"] != row["tick_size"] or market["step_size"] != row["step_size"]:
+            # What was remembered in ticks and lots means nothing on another grid.
+            market["valid"] = 0
+            market["tick_size"] = row["tick_size"]
+            market["step_size"] = row["step_size"]
+            states[index] = np.zeros(1, states.dtype)[0]
+        tradable = int(row["status"]) == TRADING
+        try:
+            params[index] = strategy.pack(model, row)
+        except UnusableInstrumentError as error:
+            problems.append(str(error))
+            tradable = False
+        if int(row["status"]) != TRADING:
+            symbol = bytes(row["symbol"]).decode()
+            problems.append(f"{symbol}: not trading at the exchange (status {row['status']})")
+        lane = desk.lanes[index]
+        for name in POLICY_FIELDS:
+            lane[name] = params[index][name]
+        lane["tradable"] = int(tradable)
+    desk.core[0]["stale_instruments"] = 0
+    return problems
+
+
+def _blank_wires() -> Wires:
+    """Wires to nowhere, of the same types as the real ones."""
+    header_words = HEADER_BYTES // 8
+
+    def header() -> npt.NDArray[np.uint64]:
+        return np.zeros(header_words, np.uint64)
+
+    return Wires(
+        tick_header=header(),
+        tick_records=np.zeros(2, TICK),
+        outcome_header=header(),
+        outcome_records=np.zeros(2, OUTCOME),
+        intent_header=header(),
+        intent_records=np.zeros(2, INTENT),
+        instruments=np.zeros(1, INSTRUMENT),
+        book_words=np.zeros(BOOK_WORDS, np.uint64),
+        book_levels=np.zeros(BOOK_WORDS),
+        counters=np.zeros(CAPACITY * STRIDE_WORDS, np.int64),
+        hop_counts=np.zeros(SLOT_WORDS, np.int64),
+        step_counts=np.zeros(SLOT_WORDS, np.int64),
+    )

@@ -1,0 +1,57 @@
+"""How far the brain has come, into its counters in shared memory.
+
+Called by the duty cycle after each batch, when the batch's intents have been offered. Nothing here
+is read back by the brain.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from aegis.host.jit import kernel
+from aegis.shm.atomics import store_relaxed, store_release
+from aegis.shm.counter_tables import COUNTERS
+from aegis.shm.counters import STRIDE_WORDS
+
+__all__ = ["publish_progress"]
+
+
+def _word(name: str) -> np.uint64:
+    """Where a counter of the brain stands in its region's words."""
+    names = [counter for counter, _ in COUNTERS["brain"]]
+    return np.uint64(names.index(name) * STRIDE_WORDS)
+
+
+_TICKS_CONSUMED = _word("ticks_consumed")
+_TICKS_LOST = _word("ticks_lost")
+_LAPS = _word("laps")
+_OUTCOMES_CONSUMED = _word("outcomes_consumed")
+_INTENTS = _word("intents")
+_INTENTS_HASH = _word("intents_hash")
+_REFUSED_FULL = _word("intents_refused_full")
+_RESYNCS = _word("resyncs")
+_STEP_ERRORS = _word("step_errors")
+_WAKEUPS = _word("wakeups")
+_PLACES = _word("places")
+_CANCELS = _word("cancels")
+_QUOTES_SEEN = _word("quotes_seen")
+_MAX_CYCLE = _word("max_cycle_ns")
+
+
+@kernel
+def publish_progress(core: Any, ticks_consumed: Any, words: Any) -> Any:
+    """Store the counters, those that others wait for last and with release order."""
+    store_relaxed(words, _TICKS_LOST, core.ticks_lost)
+    store_relaxed(words, _LAPS, core.laps)
+    store_relaxed(words, _INTENTS, core.intents)
+    store_relaxed(words, _INTENTS_HASH, np.int64(core.intents_hash))
+    store_relaxed(words, _REFUSED_FULL, core.refused_full)
+    store_relaxed(words, _RESYNCS, core.resyncs)
+    store_relaxed(words, _STEP_ERRORS, core.step_errors)
+    store_relaxed(words, _WAKEUPS, core.wakeups)
+    store_relaxed(words, _PLACES, core.places)
+    store_relaxed(words, _CANCELS, core.cancels)
+    store_relaxed(words, _QUOTES_SEEN, core.quotes_seen)
+    store_relaxed(words, _MAX_CYCLE, core.max_cycle_ns)
+    store_release(words, _OUTCOMES_CONSUMED, core.outcomes_consumed)
+    store_release(words, _TICKS_CONSUMED, np.int64(ticks_consumed))
