@@ -1,0 +1,431 @@
+"""The intake: bytes of market data in, records, books and counters out. No socket, no clock.
+
+Called by the connection's listener (`stage`, `flush`), by the process (`on_snapshot`, `canary`,
+connection events) and by tests. It owns all market state of the feed. The hot path is one kernel
+call a batch (digest.py); this class handles what the kernel hands back: unusual frames, books that
+must wait for a snapshot, books that broke. It never waits, and a payload can never raise out of
+it: what is bad is counted and dropped, and a book that may have missed it is marked invalid.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+import struct
+
+import numpy as np
+import numpy.typing as npt
+
+from aegis.feed import digest as codes
+from aegis.feed import layout, wire
+from aegis.feed.book import FullBook
+from aegis.feed.cross_check import RECENT_QUOTES, RECENT_ROWS, RECENT_TOPS
+from aegis.feed.digest import announce_book, apply_depth, digest, take_message
+from aegis.feed.emit import flush, push_tick
+from aegis.feed.errors import BadSnapshotError, WireError
+from aegis.feed.intake_memory import MAX_FRAME_BYTES, MAX_FRAMES, make_memory
+from aegis.feed.layout import ROW_WORDS, TOTAL_NAMES
+from aegis.feed.snapshots import SnapshotQueue, SnapshotRequest
+from aegis.feed.symbols import SymbolTable
+from aegis.feed.sync import BookSync, DepthEvent, Phase, Reason, Verdict, depth_event
+from aegis.feed.tokens import MAX_LEVELS
+from aegis.shm.books import Books
+from aegis.shm.broadcast import BroadcastRing
+from aegis.shm.counters import Counters
+from aegis.shm.tick import CANARY, GAP, MARK, QUOTE, STATUS, TRADE
+
+__all__ = ["Intake"]
+
+SIDE_CAPACITY = 8192
+
+_PACK = struct.Struct("<5q").pack_into
+assert (layout.FRAMES, layout.FRAME, layout.START, layout.END, layout.RECV_NS) == (0, 1, 2, 3, 4)
+
+FEED_UP, BOOK_VALID, BOOK_INVALID = 1.0, 2.0, 3.0
+# CANARY and "feed up" belong to nobody; readers may index by instrument, so 0 it is.
+_NO_INSTRUMENT = 0
+
+_REASONS = {
+    codes.BROKEN_EMPTY: Reason.EMPTY,
+    codes.BROKEN_CROSSED: Reason.CROSSED,
+    codes.BROKEN_ABSURD: Reason.ABSURD,
+    codes.TOPS_DIFFER: Reason.TOP_MISMATCH,
+    codes.BROKEN_RANGE: Reason.GAP,
+}
+_DEPTH_FRAME = re.compile(rb'\s*\{\s*"stream"\s*:\s*"([^"@\\]{1,64})@depth["@]')
+
+
+class Intake:
+    """All market state of one feed process.
+
+    `symbols` in instrument order; ring, books and counters are the instance's shared memory. The
+    caller stages the frames of one socket read and flushes once; see `stage`.
+    """
+
+    def __init__(
+        self,
+        symbols: list[str],
+        ring: BroadcastRing,
+        books: Books,
+        counters: Counters,
+        *,
+        side_capacity: int = SIDE_CAPACITY,
+        source: random.Random | None = None,
+    ) -> None:
+        self.symbols = SymbolTable(symbols)
+        self.books = books
+        self.counters = counters
+        self.memory = make_memory(self.symbols, ring, books, counters, side_capacity)
+        self.context = self.memory.context
+        self.side_capacity = side_capacity
+        rows = self.memory["rows"].reshape(-1, ROW_WORDS)
+        self.rows: npt.NDArray[np.int64] = rows
+        self.syncs = [BookSync(rows[number]) for number in range(len(symbols))]
+        self.valid = [False] * len(symbols)
+        self.snapshots = SnapshotQueue(len(symbols), source or random.Random(0))
+        self.replies: list[wire.Reply] = []
+        self.ignored = 0
+        self.last_error = ""
+        self.recv_ns = 0
+        self._staging = self.memory["staging"].data
+        self._sizes = self.memory["sizes"].data
+        self._control_bytes = self.memory["control"].data.cast("B")
+        self._control: npt.NDArray[np.int64] = self.memory["control"]
+        self._totals: npt.NDArray[np.int64] = self.memory["totals"]
+        self._integers: npt.NDArray[np.int64] = self.memory["integers"]
+        self._frames = 0
+        self._used = 0
+        counters["books_total"] = len(symbols)
+        for number in range(len(symbols)):
+            books.set_valid(number, False)
+
+    # ---- the hot path
+
+    def stage(self, payload: memoryview | bytes, size: int) -> None:
+        """Copy one frame's payload (of `size` bytes) behind those that wait.
+
+        `recv_ns` must have been set to the time of the socket read that brought it. Nothing is
+        processed before `flush`, except when the staging area is full.
+        """
+        end = self._used + size
+        if self._frames == MAX_FRAMES or end > MAX_FRAME_BYTES:
+            self.flush()
+            end = size
+            if size > MAX_FRAME_BYTES:
+                self._refuse(f"frame of {size} bytes, at most {MAX_FRAME_BYTES} are accepted")
+                self._count(size)
+                flush(self.context)
+                return
+        self._staging[self._used : end] = payload
+        self._sizes[self._frames] = size
+        self._used = end
+        self._frames += 1
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no staged frame waits for `flush`."""
+        return self._frames == 0
+
+    def flush(self) -> None:
+        """Process what is staged, publish the records, then the counters."""
+        if self._frames == 0:
+            return
+        # FRAMES, FRAME, START, END and RECV_NS, the first words of the control array.
+        _PACK(self._control_bytes, 0, self._frames, 0, 0, 0, self.recv_ns)
+        self._frames = 0
+        self._used = 0
+        code = digest(self.context)
+        while code != codes.DONE:
+            self._handle(code)
+            code = digest(self.context)
+
+    # ---- what the kernel hands back
+
+    def _handle(self, code: int) -> None:
+        if code == codes.FRAME_UNUSUAL:
+            start, end = self._control[layout.START], self._control[layout.END]
+            self._decode(bytes(self._staging[start:end]))
+        elif code == codes.DEPTH_HELD:
+            instrument = int(self._integers[layout.INSTRUMENT])
+            event = depth_event(
+                self._integers,
+                self.memory["level_keys"],
+                self.memory["level_quantities"],
+                MAX_LEVELS,
+                int(self._control[layout.RECV_NS]),
+            )
+            self._on_event(instrument, event)
+        else:
+            self._break_book(int(self._integers[layout.INSTRUMENT]), _REASONS[code])
+
+    def _decode(self, payload: bytes) -> None:
+        """A frame that the scanner left to the careful decoder."""
+        try:
+            message = wire.decode(payload)
+            if isinstance(message, wire.Reply):
+                self.replies.append(message)
+                return
+            self._count(len(payload))
+            if isinstance(message, wire.Ignored):
+                self.ignored += 1
+            else:
+                self._take(message)
+        except WireError as error:
+            self._refuse(str(error))
+            self._count(len(payload))
+            # A depth event that cannot be read is a gap: say so now, not at the next event.
+            found = _DEPTH_FRAME.match(payload)
+            symbol = found.group(1).decode("utf-8", "replace") if found else ""
+            instrument = self.symbols.index_of_stream(symbol)
+            if instrument >= 0:
+                self._break_book(instrument, Reason.GAP)
+
+    def _count(self, size: int) -> None:
+        self._totals[layout.MESSAGES] += 1
+        self._totals[layout.BYTES] += size
+
+    def _refuse(self, text: str) -> None:
+        self._totals[layout.DECODE_ERRORS] += 1
+        self.last_error = text
+
+    def _take(self, message: wire.Message) -> None:
+        """Put a decoded message where the scanner would have put it, and process it."""
+        instrument = self.symbols.index(message.s)
+        if instrument < 0:
+            self.ignored += 1
+            return
+        if isinstance(message, wire.MarkPrice):
+            self._take_mark(instrument, message)
+            return
+        integers, decimals = self._integers, self.memory["decimals"]
+        integers[layout.INSTRUMENT] = instrument
+        integers[layout.EVENT_MS] = message.T
+        integers[layout.SENT_MS] = message.E
+        kind = QUOTE
+        if isinstance(message, wire.Trade):
+            if message.is_void:
+                self.ignored += 1
+                return
+            kind = TRADE
+            integers[layout.ID] = message.t
+            integers[layout.SIDE] = -1 if message.m else 1
+            integers[layout.OFF_BOOK] = int(message.X != "MARKET")
+            decimals[:2] = message.p, message.q
+        elif isinstance(message, wire.BookTicker):
+            integers[layout.ID] = message.u
+            decimals[:4] = message.b, message.B, message.a, message.A
+        else:
+            kind = layout.DEPTH
+            integers[layout.FIRST_ID] = message.U
+            integers[layout.ID] = message.u
+            integers[layout.PREVIOUS_ID] = message.pu
+            name = f"depth {message.s}"
+            bids = wire.side_arrays(message.b, name)
+            self._put_levels(bids, wire.side_arrays(message.a, name))
+        code = take_message(self.context, kind)
+        if code != codes.DONE:
+            self._handle(code)
+
+    def _take_mark(self, instrument: int, message: wire.MarkPrice) -> None:
+        self._push(
+            instrument, MARK, message.E * 1_000_000, self.recv_ns,
+            message.p, message.i, message.r, float(message.T),
+        )  # fmt: skip
+
+    def _put_levels(self, bids: wire.Side, asks: wire.Side) -> None:
+        keys, quantities = self.memory["level_keys"], self.memory["level_quantities"]
+        for base, (side_keys, side_quantities) in ((0, bids), (MAX_LEVELS, asks)):
+            keys[base : base + side_keys.size] = side_keys
+            quantities[base : base + side_keys.size] = side_quantities
+        self._integers[layout.BID_COUNT] = bids[0].size
+        self._integers[layout.ASK_COUNT] = asks[0].size
+
+    # ---- books in and out of force
+
+    def _on_event(self, instrument: int, event: DepthEvent) -> None:
+        sync = self.syncs[instrument]
+        phase, expected = sync.phase, sync.last_id
+        verdict = sync.on_event(event)
+        if verdict is Verdict.APPLY:
+            # The levels are still at hand: the event joins the snapshot that was waiting for it.
+            self._replay(instrument, [event])
+        elif verdict is Verdict.DUPLICATE:
+            self._totals[layout.DUPLICATES] += 1
+        elif verdict is Verdict.HOLD:
+            self.snapshots.want(instrument, self.recv_ns)
+        elif verdict is Verdict.GAP:
+            if phase is Phase.LIVE:
+                self._totals[layout.GAPS] += 1
+                self._push(
+                    instrument, GAP, event.event_ms * 1_000_000, event.recv_ns,
+                    float(expected), float(event.previous_id),
+                )  # fmt: skip
+                self._invalidate(instrument, Reason.GAP)
+            self.snapshots.want(instrument, self.recv_ns)
+
+    def _replay(self, instrument: int, events: list[DepthEvent]) -> None:
+        """Apply events to a book that holds their snapshot, then put the book in force."""
+        for event in events:
+            integers = self._integers
+            integers[layout.INSTRUMENT] = instrument
+            integers[layout.FIRST_ID] = event.first_id
+            integers[layout.ID] = event.last_id
+            integers[layout.PREVIOUS_ID] = event.previous_id
+            integers[layout.EVENT_MS] = event.event_ms
+            bids = (event.bid_keys, event.bid_quantities)
+            self._put_levels(bids, (event.ask_keys, event.ask_quantities))
+            code = apply_depth(self.context, 0)
+            if code != codes.DONE:
+                self._break_book(instrument, _REASONS[code])
+                return
+        self.valid[instrument] = True
+        self._push(instrument, STATUS, 0, self.recv_ns, BOOK_VALID)
+        self._control[layout.RECV_NS] = events[-1].recv_ns
+        announce_book(self.context, instrument)
+        self._control[layout.RECV_NS] = self.recv_ns
+        self._count_valid()
+
+    def _break_book(self, instrument: int, reason: Reason) -> None:
+        """The book cannot be right any more: say so, forget it, and start again."""
+        if self.syncs[instrument].phase is not Phase.WAITING:
+            self._totals[layout.GAPS] += int(reason is Reason.GAP)
+            self.syncs[instrument].restart()
+        self._invalidate(instrument, reason)
+        self.snapshots.want(instrument, self.recv_ns)
+
+    def _invalidate(self, instrument: int, reason: Reason) -> None:
+        if not self.valid[instrument]:
+            return
+        self.valid[instrument] = False
+        self.books.set_valid(instrument, False)
+        self._push(instrument, STATUS, 0, self.recv_ns, BOOK_INVALID, float(reason))
+        self._count_valid()
+
+    def _count_valid(self) -> None:
+        self.counters["books_valid"] = sum(self.valid)
+
+    def on_snapshot(self, request: SnapshotRequest, body: bytes, now_ns: int) -> bool:
+        """Take a depth snapshot's JSON; whether it was of use (if not, another is due later)."""
+        if not self.snapshots.is_current(request):
+            return False
+        self.flush()
+        self.recv_ns = now_ns
+        instrument = request.instrument
+        sync = self.syncs[instrument]
+        if sync.phase is Phase.LIVE:
+            self.snapshots.placed(instrument, now_ns)
+            return False
+        try:
+            symbol = self.symbols.symbols[instrument]
+            last_id, bids, asks = wire.decode_snapshot(body, symbol)
+        except BadSnapshotError as error:
+            self._refuse(str(error))
+            self.snapshots.failed(instrument, now_ns)
+            flush(self.context)
+            return False
+        events = sync.on_snapshot(last_id)
+        if events is None:
+            self.snapshots.failed(instrument, now_ns)
+            return False
+        self._load(instrument, bids, asks)
+        self.snapshots.placed(instrument, now_ns)
+        self._totals[layout.RESYNCS] += 1
+        if events:
+            self._replay(instrument, events)
+        flush(self.context)
+        return True
+
+    def _load(self, instrument: int, bids: wire.Side, asks: wire.Side) -> None:
+        book = self.full_book(instrument)
+        row = self.rows[instrument]
+        row[layout.BIDS] = book.load(0, *bids)
+        row[layout.ASKS] = book.load(1, *asks)
+
+    # ---- connections, canaries, and views
+
+    def on_subscribed(self, instrument: int, now_ns: int) -> None:
+        """The instrument's depth stream is open: events may come, a snapshot is wanted."""
+        self.snapshots.want(instrument, now_ns)
+
+    def tops_differ(self, instrument: int) -> bool:
+        """Whether the live book's top is not what the last bookTicker said."""
+        row = self.rows[instrument]
+        quotes, tops = int(row[layout.QUOTE_COUNT]), int(row[layout.TOP_COUNT])
+        if row[layout.PHASE] != Phase.LIVE or quotes == 0 or tops == 0:
+            return False
+        recent = self.memory["recent_tops"].reshape(-1, RECENT_ROWS, 4)[instrument]
+        quote = recent[(quotes - 1) % RECENT_QUOTES]
+        top = recent[RECENT_QUOTES + (tops - 1) % RECENT_TOPS]
+        return bool((quote != top).any())
+
+    def is_hopeless(self, instrument: int, now_ns: int, bridge_s: float) -> bool:
+        """Whether only a new connection can help: no snapshot has joined the stream for long."""
+        if self.snapshots.is_hopeless(instrument):
+            return True
+        if self.syncs[instrument].phase is not Phase.BRIDGING:
+            return False
+        # A snapshot is loaded, events come, and all of them are older than it.
+        placed_ns = self.snapshots.placed_ns(instrument)
+        return (
+            now_ns - placed_ns > bridge_s * 1e9
+            and int(self.rows[instrument][layout.DEPTH_RECV_NS]) > placed_ns
+        )
+
+    def on_disconnected(self, instruments: list[int], reason: Reason, now_ns: int) -> None:
+        """The streams of these instruments are cut: their books are invalid from here on."""
+        self.flush()
+        self.recv_ns = now_ns
+        for instrument in instruments:
+            self.snapshots.cancel(instrument)
+            self.syncs[instrument].restart()
+            self._invalidate(instrument, reason)
+            # Numbering, times and remembered tops belong to the connection that is gone.
+            self.rows[instrument][:] = 0
+        flush(self.context)
+
+    def announce_up(self, now_ns: int) -> None:
+        """STATUS 1: the feed's loop runs."""
+        self._push(_NO_INSTRUMENT, STATUS, 0, now_ns, FEED_UP)
+        flush(self.context)
+
+    def canary(self, number: int, now_ns: int) -> None:
+        """Send one numbered CANARY record through the ring."""
+        self._push(_NO_INSTRUMENT, CANARY, 0, now_ns, float(number))
+        self.counters["canary_number"] = number
+        flush(self.context)
+
+    def take_replies(self) -> list[wire.Reply]:
+        """Answers to SUBSCRIBE and its like since the last call."""
+        found, self.replies = self.replies, []
+        return found
+
+    def take_clock_lead_ns(self) -> int | None:
+        """The largest (exchange time - receive time) since the last call; None without data."""
+        lead = int(self._control[layout.CLOCK_AHEAD_NS])
+        self._control[layout.CLOCK_AHEAD_NS] = layout.NO_CLOCK
+        return None if lead == layout.NO_CLOCK else lead
+
+    def full_book(self, instrument: int) -> FullBook:
+        """The instrument's whole book (a view; copy before the next message)."""
+        shape = (-1, 2, self.side_capacity)
+        keys = self.memory["book_keys"].reshape(shape)[instrument]
+        quantities = self.memory["book_quantities"].reshape(shape)[instrument]
+        counts = self.rows[instrument][[layout.BIDS, layout.ASKS]]
+        return FullBook(keys, quantities, counts)
+
+    def total(self, name: str) -> int:
+        """One of the totals (TOTAL_NAMES), as far as it has been counted."""
+        return int(self._totals[TOTAL_NAMES.index(name)])
+
+    def _push(
+        self,
+        instrument: int,
+        kind: int,
+        event_ns: int,
+        recv_ns: int,
+        a: float,
+        b: float = 0.0,
+        c: float = 0.0,
+        d: float = 0.0,
+    ) -> None:
+        push_tick(self.context, instrument, kind, 0, event_ns, recv_ns, a, b, c, d, 0.0)

@@ -1,0 +1,91 @@
+"""Making the intake's arrays: private ones, and views of the instance's shared memory.
+
+Called once a start by `intake.Intake`. What each array holds is in layout.py; here is only how
+large it is and where it comes from. The arrays live as long as the process and are never resized.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from aegis.feed import layout
+from aegis.feed.cross_check import RECENT_ROWS
+from aegis.feed.layout import ROW_WORDS, SLOTS, TOTAL_NAMES
+from aegis.feed.symbols import SymbolTable
+from aegis.feed.tokens import MAX_LEVELS
+from aegis.shm import books as shared_books
+from aegis.shm.books import Books
+from aegis.shm.broadcast import BroadcastRing
+from aegis.shm.counters import Counters
+from aegis.shm.tick import TICK
+
+__all__ = ["MAX_FRAMES", "MAX_FRAME_BYTES", "IntakeMemory", "make_memory"]
+
+# Frames of one batch: more would let the first of a long read wait for the last.
+MAX_FRAMES = 64
+MAX_FRAME_BYTES = 1 << 20
+# The scanner reads words, so it may touch a few bytes behind the last frame.
+_SLACK_BYTES = 64
+_BATCH_TICKS = 512
+
+
+class IntakeMemory:
+    """Arrays by slot name, and `context`, the block of their addresses and lengths."""
+
+    def __init__(self, arrays: dict[str, npt.NDArray[Any]]) -> None:
+        missing = set(SLOTS) ^ set(arrays)
+        assert not missing, f"the intake's arrays and slots differ in {sorted(missing)}"
+        self.arrays = arrays
+        self.context = np.zeros(2 * len(SLOTS), np.int64)
+        for slot, name in enumerate(SLOTS):
+            array = arrays[name]
+            assert array.flags.c_contiguous, f"{name} must be contiguous"
+            self.context[slot] = array.ctypes.data
+            self.context[len(SLOTS) + slot] = array.size
+
+    def __getitem__(self, name: str) -> npt.NDArray[Any]:
+        return self.arrays[name]
+
+
+def make_memory(
+    symbols: SymbolTable, ring: BroadcastRing, books: Books, counters: Counters, capacity: int
+) -> IntakeMemory:
+    """The arrays of an intake with `capacity` levels a side of each full book."""
+    count = max(len(symbols.symbols), 1)
+    control = np.zeros(layout.CONTROL_WORDS, np.int64)
+    control[layout.SIDE_CAPACITY] = capacity
+    control[layout.CLOCK_AHEAD_NS] = layout.NO_CLOCK
+    top = shared_books.DEPTH * 2
+    arrays: dict[str, npt.NDArray[Any]] = {
+        "staging": np.zeros(MAX_FRAME_BYTES + _SLACK_BYTES, np.uint8),
+        "sizes": np.zeros(MAX_FRAMES, np.int64),
+        "control": control,
+        "integers": np.zeros(layout.MESSAGE_WORDS, np.int64),
+        "decimals": np.zeros(4),
+        "level_keys": np.zeros(2 * MAX_LEVELS, np.int64),
+        "level_quantities": np.zeros(2 * MAX_LEVELS),
+        "symbol_table": symbols.table,
+        "symbol_lengths": symbols.lengths,
+        "symbol_names": symbols.names,
+        "rows": np.zeros(count * ROW_WORDS, np.int64),
+        # Counts go on after a restart of the process; readers compare them with the exchange's.
+        "totals": np.array([counters[name] for name in TOTAL_NAMES], np.int64),
+        "book_keys": np.zeros(2 * count * capacity, np.int64),
+        "book_quantities": np.zeros(2 * count * capacity),
+        "recent_ids": np.zeros(count * RECENT_ROWS, np.int64),
+        "recent_tops": np.zeros(4 * count * RECENT_ROWS),
+        "batch": np.zeros(_BATCH_TICKS, TICK),
+        "ring_header": ring.header,
+        "ring_records": ring.records,
+        "book_words": books.words,
+        "book_levels": books.levels,
+        "counter_words": counters.words,
+        "counter_places": np.array([counters.word(name) for name in TOTAL_NAMES], np.int64),
+        "histogram": counters.histograms["socket_to_ring_ns"].counts,
+        "top_bids": np.zeros(top),
+        "top_asks": np.zeros(top),
+    }
+    return IntakeMemory(arrays)

@@ -1,0 +1,180 @@
+"""The intake's private memory: which array holds what, and the block of addresses kernels use.
+
+A call of a kernel from Python costs about 45 ns for each array it is given, and the intake's
+kernels need two dozen. They get one instead, `context`: the addresses and lengths of all the
+others, which `words`, `floats`, `octets`, `cursors` and `ticks` turn back into arrays inside the
+kernel. Whoever makes the block keeps the arrays alive; they must never be resized or replaced.
+
+The words of one instrument (ROW_WORDS of them a row) are the whole state of its streams; the same
+row is written by the kernels and by `sync.BookSync`, in one thread.
+"""
+
+from typing import Any
+
+import numba
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.np import arrayobj
+
+from aegis.host.jit import intrinsic
+from aegis.shm.tick import BOOK, TICK
+
+DEPTH = BOOK
+
+# ---- fields of the message at hand (INTEGERS)
+EVENT_MS, SENT_MS, ID, FIRST_ID, PREVIOUS_ID, SIDE, OFF_BOOK = range(7)
+INSTRUMENT, BID_COUNT, ASK_COUNT = 7, 8, 9
+MESSAGE_WORDS = 16
+
+# ---- one instrument (ROWS)
+PHASE, LAST_ID, LAST_MS, BIDS, ASKS = range(5)
+QUOTE_ID, QUOTE_MS, QUOTE_COUNT, TOP_COUNT, TRADE_ID, TRADE_MS = range(5, 11)
+DEPTH_RECV_NS, QUOTE_RECV_NS, TRADE_RECV_NS = range(11, 14)
+ROW_WORDS = 16
+
+# ---- what the streams have brought so far (TOTALS); the names are counters of the feed
+TOTAL_NAMES = (
+    "messages",
+    "bytes",
+    "trades",
+    "quotes",
+    "depth_events",
+    "ticks_published",
+    "decode_errors",
+    "duplicates",
+    "gaps",
+    "resyncs",
+    "top_checks",
+    "top_mismatches",
+    "last_message_ns",
+)
+(
+    MESSAGES,
+    BYTES,
+    TRADES,
+    QUOTES,
+    DEPTH_EVENTS,
+    TICKS_PUBLISHED,
+    DECODE_ERRORS,
+    DUPLICATES,
+    GAPS,
+    RESYNCS,
+    TOP_CHECKS,
+    TOP_MISMATCHES,
+    LAST_MESSAGE_NS,
+) = range(len(TOTAL_NAMES))
+
+# ---- the batch at hand (CONTROL)
+FRAMES, FRAME, START, END, RECV_NS, STAGED_TICKS, CLOCK_AHEAD_NS, SIDE_CAPACITY = range(8)
+CONTROL_WORDS = 16
+NO_CLOCK = -(2**62)
+
+# ---- where the addresses stand in the context
+SLOTS = (
+    "staging",
+    "sizes",
+    "control",
+    "integers",
+    "decimals",
+    "level_keys",
+    "level_quantities",
+    "symbol_table",
+    "symbol_lengths",
+    "symbol_names",
+    "rows",
+    "totals",
+    "book_keys",
+    "book_quantities",
+    "recent_ids",
+    "recent_tops",
+    "batch",
+    "ring_header",
+    "ring_records",
+    "book_words",
+    "book_levels",
+    "counter_words",
+    "counter_places",
+    "histogram",
+    "top_bids",
+    "top_asks",
+)
+(
+    STAGING,
+    SIZES,
+    CONTROL,
+    INTEGERS,
+    DECIMALS,
+    LEVEL_KEYS,
+    LEVEL_QUANTITIES,
+    SYMBOL_TABLE,
+    SYMBOL_LENGTHS,
+    SYMBOL_NAMES,
+    ROWS,
+    TOTALS,
+    BOOK_KEYS,
+    BOOK_QUANTITIES,
+    RECENT_IDS,
+    RECENT_TOPS,
+    BATCH,
+    RING_HEADER,
+    RING_RECORDS,
+    BOOK_WORDS,
+    BOOK_LEVELS,
+    COUNTER_WORDS,
+    COUNTER_PLACES,
+    HISTOGRAM,
+    TOP_BIDS,
+    TOP_ASKS,
+) = range(len(SLOTS))
+_COUNT = len(SLOTS)
+_WORD = ir.IntType(64)
+# Numba publishes no types for it.
+_populate_array: Any = arrayobj.populate_array
+
+
+def _view(dtype: Any, columns: int = 0) -> Any:
+    """An intrinsic `view(context, slot)`: the array of `dtype` whose address is in `slot`.
+
+    An intrinsic and not a kernel around `numba.carray`: a kernel may not return an array that it
+    did not receive.
+    """
+    item = numba.from_dtype(np.dtype(dtype))
+    array_type = types.Array(item, 2 if columns else 1, "C")
+    item_bytes = np.dtype(dtype).itemsize
+
+    def typed(typingctx: Any, block: Any, slot: Any) -> Any:
+        def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            base = context.make_array(signature.args[0])(context, builder, arguments[0]).data
+            place = builder.gep(base, [arguments[1]])
+            address = builder.load(place)
+            count = builder.load(builder.gep(place, [ir.Constant(_WORD, _COUNT)]))
+            shape, strides = [count], [ir.Constant(_WORD, item_bytes)]
+            if columns:
+                wide = ir.Constant(_WORD, columns)
+                shape = [builder.udiv(count, wide), wide]
+                strides = [ir.Constant(_WORD, item_bytes * columns), *strides]
+            array = context.make_array(array_type)(context, builder)
+            _populate_array(
+                array,
+                data=builder.inttoptr(address, array.data.type),
+                shape=shape,
+                strides=strides,
+                itemsize=item_bytes,
+                meminfo=None,
+            )
+            return array._getvalue()
+
+        return array_type(block, types.int64), codegen
+
+    return intrinsic(typed)
+
+
+# Arrays of the context inside a kernel: i64, u64 (shared memory's words), f64, u8 and TICK, and
+# f64[n, 2] for price levels.
+words = _view(np.int64)
+cursors = _view(np.uint64)
+floats = _view(np.float64)
+octets = _view(np.uint8)
+ticks = _view(TICK)
+pairs = _view(np.float64, 2)

@@ -1,0 +1,104 @@
+"""The receiving end of one market-data socket: frames into the intake, at the speed of arrival.
+
+Made by `connection` for each WebSocket, called by picows for every frame. All frames of one socket
+read are staged and processed together when the last of them has been seen, so a lone message waits
+for nothing and a burst pays for one kernel call in 64 frames. It answers pings itself: picows would
+answer them unseen, and a read that ends in a ping would leave its frames unprocessed. Exceptions
+must not leave it: picows would close the connection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from picows import WSFrame, WSListener, WSMsgType, WSTransport
+
+from aegis.feed.intake import Intake
+from aegis.feed.intake_memory import MAX_FRAME_BYTES
+from aegis.feed.wire import Reply
+from aegis.host.clock import monotonic_ns
+
+__all__ = ["DutyCycle", "MarketListener"]
+
+_TEXT, _CONTINUATION = WSMsgType.TEXT, WSMsgType.CONTINUATION
+_PING, _CLOSE = WSMsgType.PING, WSMsgType.CLOSE
+
+
+class DutyCycle(Protocol):
+    """What the collector's regime wants to know (aegis.host.gc_scope.GcScope)."""
+
+    def cycle_begin(self) -> None:
+        """From here on no collection."""
+
+    def cycle_end(self) -> None:
+        """The cycle is over."""
+
+
+class MarketListener(WSListener):
+    """Frames of one connection. `on_replies` gets control replies, `on_closed` the end."""
+
+    def __init__(
+        self,
+        intake: Intake,
+        scope: DutyCycle,
+        on_replies: Callable[[list[Reply]], None],
+        on_closed: Callable[[], None],
+    ) -> None:
+        self.last_frame_ns = monotonic_ns()
+        self._intake = intake
+        self._stage = intake.stage
+        self._scope = scope
+        self._on_replies = on_replies
+        self._on_closed = on_closed
+        self._reading = False
+        self._partial = bytearray()
+        self._is_partial = False
+
+    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+        """One frame; `last_in_buffer` marks the end of a socket read."""
+        if not self._reading:
+            # The first line that runs after the bytes were read: their time of arrival.
+            self._intake.recv_ns = self.last_frame_ns = monotonic_ns()
+            self._reading = True
+            self._scope.cycle_begin()
+        if frame.msg_type is _TEXT and frame.fin:
+            # A bytes copy is cheaper than a memoryview and its release.
+            payload = frame.get_payload_as_bytes()
+            self._stage(payload, len(payload))
+        else:
+            self._on_other(transport, frame)
+        if frame.last_in_buffer:
+            self._end_read()
+
+    def on_ws_disconnected(self, transport: WSTransport) -> None:
+        """The socket is gone; a read that broke off in the middle is finished first."""
+        self._end_read()
+        self._on_closed()
+
+    def _end_read(self) -> None:
+        intake = self._intake
+        intake.flush()
+        self._scope.cycle_end()
+        self._reading = False
+        if intake.replies:
+            self._on_replies(intake.take_replies())
+
+    def _on_other(self, transport: WSTransport, frame: WSFrame) -> None:
+        """Pings, closes, and text in fragments (which the exchange does not send, but might)."""
+        kind = frame.msg_type
+        if kind is _PING:
+            transport.send_pong(frame.get_payload_as_bytes())
+        elif kind is _CLOSE:
+            transport.send_close(frame.get_close_code())
+            transport.disconnect()
+        elif kind is _TEXT or (kind is _CONTINUATION and self._is_partial):
+            if kind is _TEXT:
+                self._partial.clear()
+            self._is_partial = not frame.fin
+            self._partial += frame.get_payload_as_bytes()
+            if len(self._partial) > MAX_FRAME_BYTES:
+                transport.disconnect(False)
+            elif frame.fin:
+                self._stage(bytes(self._partial), len(self._partial))
+                self._partial.clear()

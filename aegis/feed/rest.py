@@ -1,0 +1,95 @@
+"""REST questions to the exchange: GET with a deadline, and what a refusal means.
+
+Called by the process for exchangeInfo and depth snapshots. No retries here: whoever asks knows
+what waiting costs. Raises RestError and RateLimitedError only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from types import TracebackType
+
+import aiohttp
+
+from aegis.feed.errors import RateLimitedError, RestError
+
+__all__ = ["MarketRest", "pause_of"]
+
+# exchangeInfo of 900 symbols is 2 MB; more than this is not an answer.
+MAX_BODY_BYTES = 32 << 20
+_CHUNK_BYTES = 1 << 16
+_BANNED_UNTIL = re.compile(r"until (\d{13})")
+# Waits for refusals that do not say how long: a rate-limit window, and the shortest ban.
+_LIMIT_PAUSE_S = 10.0
+_BAN_PAUSE_S = 120.0
+_SHOWN = 120
+
+
+def pause_of(status: int, retry_after: str | None, text: str, now_ms: int) -> float:
+    """Seconds of silence that a 429 or 418 asks for: header, ban time in the text, or a default."""
+    if retry_after is not None and retry_after.strip().isdigit():
+        return float(min(int(retry_after), 3 * 86_400))
+    found = _BANNED_UNTIL.search(text)
+    if found:
+        return max((int(found.group(1)) - now_ms) / 1000.0, 0.0)
+    return _BAN_PAUSE_S if status == 418 else _LIMIT_PAUSE_S
+
+
+class MarketRest:
+    """One HTTP session; use as `async with`."""
+
+    def __init__(self, deadline_s: float) -> None:
+        self.deadline_s = deadline_s
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> MarketRest:
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=8),
+            # Certificates are verified, proxies and cookies are nobody's business here.
+            cookie_jar=aiohttp.DummyCookieJar(),
+        )
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+    async def get(self, url: str, **parameters: str) -> bytes:
+        """The body of a 200 answer."""
+        assert self._session is not None, "use MarketRest as a context manager"
+        try:
+            async with asyncio.timeout(self.deadline_s):
+                async with self._session.get(url, params=parameters) as response:
+                    body = await _read_bounded(response, url)
+                    status = response.status
+                    retry_after = response.headers.get("Retry-After")
+        except TimeoutError as error:
+            raise RestError(f"GET {url}: no answer within {self.deadline_s:g} s") from error
+        except (aiohttp.ClientError, OSError) as error:
+            raise RestError(f"GET {url}: {type(error).__name__}: {error}") from error
+        if status == 200:
+            return body
+        text = body[:_SHOWN].decode("utf-8", "replace")
+        if status in (418, 429):
+            pause_s = pause_of(status, retry_after, text, time.time_ns() // 1_000_000)
+            raise RateLimitedError(f"GET {url}: {status}, wait {pause_s:g} s: {text}", pause_s)
+        raise RestError(f"GET {url}: {status}: {text}")
+
+
+async def _read_bounded(response: aiohttp.ClientResponse, url: str) -> bytes:
+    """The whole body, refused as soon as it is larger than any answer can be."""
+    parts: list[bytes] = []
+    size = 0
+    async for part in response.content.iter_chunked(_CHUNK_BYTES):
+        size += len(part)
+        if size > MAX_BODY_BYTES:
+            raise RestError(f"GET {url}: answer of more than {MAX_BODY_BYTES} bytes")
+        parts.append(part)
+    return b"".join(parts)

@@ -1,0 +1,105 @@
+"""Which silence is a failure and which is a quiet market."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from aegis.feed.deadlines import Deadlines, Sighting, StreamWatch
+
+S = 1_000_000_000
+LIMITS = Deadlines(first_message_s=15.0, silence_s=10.0, frozen_s=5.0)
+QUIET = Sighting(depth_ns=0, quote_ns=0, trade_ns=0, tops_differ=False)
+
+
+def watch() -> StreamWatch:
+    return StreamWatch(1, LIMITS, 100 * S)
+
+
+def first_complaint(
+    looker: StreamWatch, shown: dict[int, Sighting], until_s: int
+) -> tuple[float, str] | None:
+    """Look five times a second; `shown` tells what is seen from which second on."""
+    seen = QUIET
+    for tick in range(100 * 5, until_s * 5):
+        seen = shown.get(tick // 5, seen) if tick % 5 == 0 else seen
+        found = looker.complaint([seen], tick * S // 5)
+        if found is not None:
+            return tick / 5, found
+    return None
+
+
+def test_nothing_at_all_after_the_subscription_is_a_failure_after_its_deadline() -> None:
+    found = first_complaint(watch(), {}, 200)
+    assert found is not None
+    assert 115.0 < found[0] <= 115.4
+    assert "nothing came" in found[1]
+
+
+def test_a_stream_that_speaks_is_left_alone() -> None:
+    shown = {
+        second: Sighting(second * S, second * S, second * S, False) for second in range(101, 300)
+    }
+    assert first_complaint(watch(), shown, 300) is None
+
+
+def test_silence_of_all_streams_is_a_failure() -> None:
+    found = first_complaint(watch(), {101: Sighting(101 * S, 101 * S, 101 * S, False)}, 200)
+    assert found is not None
+    assert 111.0 < found[0] <= 111.4
+    assert "all streams silent" in found[1]
+
+
+def test_depth_that_stays_silent_while_quotes_run_is_frozen() -> None:
+    shown = {
+        second: Sighting(min(second, 110) * S, second * S, 0, False) for second in range(101, 300)
+    }
+    found = first_complaint(watch(), shown, 300)
+    assert found is not None
+    assert 115.0 < found[0] <= 117.0
+    assert "depth frozen" in found[1]
+
+
+def test_depth_that_never_came_is_frozen_too() -> None:
+    shown = {second: Sighting(0, second * S, 0, False) for second in range(101, 300)}
+    found = first_complaint(watch(), shown, 300)
+    assert found is not None
+    assert "depth frozen" in found[1]
+
+
+def test_quotes_that_stay_silent_are_frozen_only_if_the_top_moved_away() -> None:
+    shown = {
+        second: Sighting(second * S, min(second, 110) * S, 0, False) for second in range(101, 300)
+    }
+    assert first_complaint(watch(), shown, 300) is None
+    moved = {second: replace(seen, tops_differ=second > 112) for second, seen in shown.items()}
+    found = first_complaint(watch(), moved, 300)
+    assert found is not None
+    assert 117.0 < found[0] <= 119.0
+    assert "bookTicker frozen" in found[1]
+
+
+def test_a_top_that_differs_for_a_moment_only_is_normal() -> None:
+    shown = {
+        second: Sighting(second * S, second * S, 0, second % 2 == 0) for second in range(101, 300)
+    }
+    assert first_complaint(watch(), shown, 300) is None
+
+
+def test_a_quiet_quote_before_a_late_depth_event_is_no_freeze() -> None:
+    """Nothing happens for eight seconds, then a quote comes a moment before its depth event."""
+    shown = {
+        101: Sighting(101 * S, 101 * S, 0, False),
+        109: Sighting(101 * S, 109 * S, 0, False),
+        110: Sighting(110 * S, 109 * S, 0, False),
+    }
+    assert first_complaint(watch(), shown, 115) is None
+
+
+def test_a_connection_without_books_is_not_judged_by_silence() -> None:
+    assert StreamWatch(0, LIMITS, 0).complaint([], 10**15) is None
+
+
+def test_a_recording_may_stand_still() -> None:
+    limits = Deadlines.for_mirror()
+    seen = Sighting(101 * S, 101 * S, 101 * S, False)
+    assert StreamWatch(1, limits, 100 * S).complaint([seen], 1000 * S) is None
