@@ -1,0 +1,90 @@
+"""Execution's exceptions, one tree: `except ExecutionError` catches all of it.
+
+::
+
+    ExecutionError
+    ├── ConfigurationUnusable    the account, a filter or a key cannot be worked with
+    ├── ReconcileFailed          the account could not be read back; nothing may be assumed
+    ├── OrderLinkDown            the order connection could not be made or logged on
+    └── ExchangeError            the exchange (or the way to it) answered with an error
+        ├── Refused              definitive: it was not done
+        ├── FateUnknown          it may or may not have been done: ask, never assume
+        ├── RateLimited          definitive, and the whole class of requests must pause
+        ├── Banned               definitive, and REST must be silent until the ban ends
+        ├── CredentialsRefused   definitive, and no retry can help
+        └── ClockSkew            definitive: our timestamp was outside the window
+
+The texts carry status, code and message of the exchange. They never carry a request's parameters,
+headers or URL: signatures and keys live there.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "Banned",
+    "ClockSkew",
+    "ConfigurationUnusable",
+    "CredentialsRefused",
+    "ExchangeError",
+    "ExecutionError",
+    "FateUnknown",
+    "OrderLinkDown",
+    "RateLimited",
+    "ReconcileFailed",
+    "Refused",
+]
+
+
+class ExecutionError(Exception):
+    """Base of everything that execution raises."""
+
+
+class ConfigurationUnusable(ExecutionError):
+    """A key, a symbol, a filter or an account mode that cannot be traded with."""
+
+
+class ReconcileFailed(ExecutionError):
+    """The account could not be read back from the exchange within the time given."""
+
+
+class OrderLinkDown(ExecutionError):
+    """The order connection could not be made, or the exchange refused the log-on."""
+
+
+class ExchangeError(ExecutionError):
+    """An error reply: `status` as in HTTP (0 for none), `code` of the exchange (0 for none)."""
+
+    def __init__(self, action: str, status: int, code: int, text: str) -> None:
+        self.action = action
+        self.status = status
+        self.code = code
+        self.text = text[:200]
+        super().__init__(f"{action}: status {status}, code {code}: {self.text}")
+
+
+class Refused(ExchangeError):
+    """Definitive: the exchange did not do it."""
+
+
+class FateUnknown(ExchangeError):
+    """Time-out, cut connection, 408, -1006, -1007 or the first of the three 503 texts."""
+
+
+class RateLimited(ExchangeError):
+    """429, -1003 or -1015. `retry_after_s` is how long to be quiet."""
+
+    retry_after_s: float = 1.0
+
+
+class Banned(ExchangeError):
+    """418: this address is banned. `retry_after_s` is how long."""
+
+    retry_after_s: float = 120.0
+
+
+class CredentialsRefused(ExchangeError):
+    """-2014, -2015, -1022, 403 or 451: key, permission, address or signature."""
+
+
+class ClockSkew(ExchangeError):
+    """-1021 or -5028: our timestamp was outside the exchange's window."""

@@ -1,0 +1,173 @@
+"""The order connection: one WebSocket to the exchange's order API, logged on once.
+
+`connect` opens it, signs one session.logon with Ed25519, and from then on `send` hands order
+requests over as they are: the bytes are in the kernel's socket buffer when it returns. Answers go
+to `on_answer` as they come, the loss of the line to `on_cut`, once. It keeps no order state,
+retries nothing and reconnects only when told: what was under way on a lost line is the core's to
+resolve.
+
+The protocol object lives in an event loop and is not thread-safe. Secrets are in the signer alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+from picows import WSError, WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
+
+from aegis.execution.errors import OrderLinkDown
+from aegis.execution.replies import ANSWER_DECODER, Answer
+from aegis.execution.signing import Signer, session_payload
+from aegis.host.clock import monotonic_ns
+
+__all__ = ["OrderGateway"]
+
+_TEXT = WSMsgType.TEXT
+_LOGON_ID = "logon"
+_MOST_BYTES = 1024 * 1024
+
+
+class _Session(WSListener):  # type: ignore[misc, unused-ignore]
+    """One connection; frames and its end are passed on while it is the gateway's current one."""
+
+    def __init__(self, gateway: OrderGateway) -> None:
+        self._gateway = gateway
+        self._parts: list[bytes] = []
+
+    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+        kind = frame.msg_type
+        if kind is WSMsgType.CLOSE:
+            transport.disconnect()
+            return
+        if kind not in (WSMsgType.TEXT, WSMsgType.BINARY, WSMsgType.CONTINUATION):
+            return
+        if frame.fin and not self._parts:
+            self._gateway.receive(frame.get_payload_as_bytes())
+            return
+        self._parts.append(frame.get_payload_as_bytes())
+        if frame.fin:
+            whole = b"".join(self._parts)
+            self._parts = []
+            self._gateway.receive(whole)
+
+    def on_ws_disconnected(self, transport: WSTransport) -> None:
+        self._gateway.lost(transport)
+
+
+class OrderGateway:
+    """The order connection of one account."""
+
+    def __init__(
+        self,
+        api_key: str,
+        signer: Signer,
+        on_answer: Callable[[Answer, int], None],
+        on_cut: Callable[[], None],
+        *,
+        recv_window_ms: int = 5_000,
+        timeout_s: float = 3.0,
+    ) -> None:
+        self._api_key = api_key
+        self._signer = signer
+        self._on_answer = on_answer
+        self._on_cut = on_cut
+        self._recv_window_ms = recv_window_ms
+        self._timeout_s = timeout_s
+        self._transport: WSTransport | None = None
+        self._logon: asyncio.Future[Answer] | None = None
+        self.undecodable = 0
+
+    def __repr__(self) -> str:
+        return f"OrderGateway(connected={self.is_connected})"
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether requests can be sent: connected and logged on."""
+        transport = self._transport
+        return transport is not None and self._logon is None and not transport.is_disconnected
+
+    async def connect(self, url: str, timestamp_ms: int) -> None:
+        """Open the connection and log on; raises OrderLinkDown, and leaves nothing open then.
+
+        `url` is the order API's (ws://host:port/ws-fapi/v1), `timestamp_ms` the exchange's clock.
+        """
+        self.close()
+        loop = asyncio.get_running_loop()
+        self._logon = loop.create_future()
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                self._transport, _ = await ws_connect(
+                    lambda: _Session(self),
+                    f"{url}?returnRateLimits=false",
+                    max_frame_size=_MOST_BYTES,
+                    enable_auto_ping=True,
+                    auto_ping_idle_timeout=10,
+                    auto_ping_reply_timeout=10,
+                    logger_name="aegis",
+                )
+                self._transport.send(_TEXT, self._logon_request(timestamp_ms))
+                answer = await self._logon
+        except (OSError, TimeoutError, asyncio.CancelledError, WSError) as error:
+            self.close()
+            if isinstance(error, asyncio.CancelledError):
+                raise
+            text = f"no order connection ({type(error).__name__})"
+            raise OrderLinkDown(text) from None
+        finally:
+            self._logon = None
+        if answer.status != 200:
+            self.close()
+            code, text = (answer.error.code, answer.error.msg) if answer.error else (0, "")
+            raise OrderLinkDown(f"the exchange refused the log-on: code {code}: {text[:200]}")
+
+    def send(self, request: Any) -> None:
+        """Hand one request (bytes-like) to the socket. Only while `is_connected`."""
+        assert self._transport is not None
+        self._transport.send(_TEXT, request)
+
+    @property
+    def transport(self) -> WSTransport | None:
+        """The live transport, for the hot path, which calls its `send` directly."""
+        return self._transport
+
+    def close(self) -> None:
+        """Close the line, if there is one; `on_cut` is not called for it."""
+        transport, self._transport = self._transport, None
+        if transport is not None:
+            transport.disconnect()
+
+    def receive(self, payload: bytes) -> None:
+        """One whole message."""
+        now_ns = monotonic_ns()
+        try:
+            answer = ANSWER_DECODER.decode(payload)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            self.undecodable += 1
+            return
+        if self._logon is not None and not self._logon.done():
+            if answer.id in (_LOGON_ID, None):
+                self._logon.set_result(answer)
+            return
+        self._on_answer(answer, now_ns)
+
+    def lost(self, transport: WSTransport) -> None:
+        """The connection has ended, by whoever's doing."""
+        if self._logon is not None and not self._logon.done():
+            self._logon.set_exception(ConnectionResetError("closed during the log-on"))
+        if transport is self._transport:
+            self._transport = None
+            if self._logon is None:
+                self._on_cut()
+
+    def _logon_request(self, timestamp_ms: int) -> bytes:
+        parameters: dict[str, str | int] = {
+            "apiKey": self._api_key,
+            "recvWindow": self._recv_window_ms,
+            "timestamp": timestamp_ms,
+        }
+        parameters["signature"] = self._signer.sign(session_payload(parameters))
+        request = {"id": _LOGON_ID, "method": "session.logon", "params": parameters}
+        return msgspec.json.encode(request)

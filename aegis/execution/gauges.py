@@ -1,0 +1,78 @@
+"""Execution's counters: copied from the core's words to shared memory, off the hot path.
+
+Counts go on over a restart of the process (the region outlives it), so each is written as what
+stood there at the start plus what this process has counted.
+"""
+
+from __future__ import annotations
+
+from aegis.execution.core import ExecutionCore
+from aegis.execution.gateway import OrderGateway
+from aegis.execution.user_stream import UserStream
+from aegis.execution.words import (
+    ACCEPTED_ORDERS,
+    ANOMALIES,
+    DENIED_INTENTS,
+    DUPLICATE_FILLS,
+    EXPIRED_INTENTS,
+    FILLS,
+    OPEN_COUNT,
+    REJECTED_ORDERS,
+    STALE_DENIED,
+    UNKNOWN_COUNT,
+)
+from aegis.shm.counters import Counters
+
+__all__ = ["Gauges"]
+
+_COUNTS = (
+    ("orders_accepted", ACCEPTED_ORDERS),
+    ("orders_rejected", REJECTED_ORDERS),
+    ("orders_denied", DENIED_INTENTS),
+    ("expired_intents", EXPIRED_INTENTS),
+    ("stale_denied", STALE_DENIED),
+    ("fills", FILLS),
+    ("duplicates", DUPLICATE_FILLS),
+)
+_LEVELS = (("orders_unknown", UNKNOWN_COUNT), ("open_orders", OPEN_COUNT))
+
+
+class Gauges:
+    """Writes the counters of one core; made when the core is."""
+
+    def __init__(self, counters: Counters, core: ExecutionCore) -> None:
+        self._counters = counters
+        self._core = core
+        self._counts = [
+            (counters.index(name), word, counters[name] - int(core.words[word]))
+            for name, word in _COUNTS
+        ]
+        self._levels = [(counters.index(name), word) for name, word in _LEVELS]
+        self._answers = counters.index("responses")
+        self._errors = counters.index("errors")
+        self._events = counters.index("user_events")
+        self._base = {
+            place: counters.get(place) for place in (self._answers, self._errors, self._events)
+        }
+        self.answers = 0
+        self.errors = 0
+
+    def write(self, gateway: OrderGateway, stream: UserStream, *, is_reconciled: bool) -> None:
+        """Copy everything that may have moved."""
+        counters, core = self._counters, self._core
+        words = core.words
+        for place, word, base in self._counts:
+            counters.set(place, base + int(words[word]))
+        for place, word in self._levels:
+            counters.set(place, int(words[word]))
+        for name, value in core.snapshot().items():
+            counters[name] = value
+        errors = self.errors + gateway.undecodable + stream.undecodable + int(words[ANOMALIES])
+        counters.set(self._answers, self._base[self._answers] + self.answers)
+        counters.set(self._errors, self._base[self._errors] + errors)
+        counters.set(self._events, self._base[self._events] + stream.events)
+        latch = core.gate.latch
+        counters["gate_state"] = int(latch.state)
+        counters["gate_reason"] = latch.reason
+        counters["order_connected"] = int(gateway.is_connected)
+        counters["private_connected"] = int(stream.is_connected and is_reconciled)

@@ -1,0 +1,365 @@
+"""Execution as a process: what happens around a trading session, from the fork to the exit.
+
+Called by the supervisor in the forked child. Start-up is crash recovery, the same every time: read
+the account's rules, make the session, bring its lines up, reconcile, and only then `ready`. A turn
+every 20 ms proves progress, copies counters, watches the other processes and takes reloads over.
+The end (the control word, SIGTERM, the supervisor's death) cancels every order of ours and confirms
+by query that none rests, within the drain's time.
+
+It decides no trade. No line that it writes holds a secret.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+import time
+from time import monotonic_ns
+from typing import Any
+
+import uvloop
+
+from aegis.config.settings import Settings
+from aegis.execution.client_id import MAX_EPOCH, ClientIds
+from aegis.execution.errors import ConfigurationUnusable, ExecutionError
+from aegis.execution.gauges import Gauges
+from aegis.execution.intake import Parking, WaitingRoom
+from aegis.execution.reconcile import read_rules
+from aegis.execution.rest import RestClient
+from aegis.execution.session import TradingSession
+from aegis.execution.signing import Ed25519Signer, HmacSigner
+from aegis.execution.vitals import Signs, Vitals
+from aegis.host.gc_scope import GcScope
+from aegis.risk.gate_state import Gate
+from aegis.risk.latch import LatchState
+from aegis.risk.limits import LimitsError
+from aegis.shm.instance import InstanceMemory
+from aegis.shm.wiring import Wiring
+
+__all__ = ["run", "warm_up"]
+
+STARTING, READY, DEGRADED, DRAINING, STOPPED = 1, 2, 3, 4, 5
+_TURN_S = 0.02
+_LONGEST_PAUSE_S = 2.0
+# The supervisor kills at the drain's end: be done a little earlier.
+_DRAIN_SHARE = 0.8
+_NS_PER_MS = 1_000_000
+
+
+def warm_up(settings: Settings) -> None:
+    """Load every kernel; those with signatures are loaded by the imports above."""
+    gate = Gate(1, settings.instance.limits.model_dump(), 0)
+    assert gate.day_pnl_e8 == 0.0
+
+
+def run(settings: Settings, memory: InstanceMemory, wiring: Wiring) -> int:
+    """Be execution until told to stop. 0: no order of ours rests, asked; 1: that is not certain.
+
+    Raises ConfigurationUnusable for an account, key or symbol that cannot be traded with.
+    """
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        code: int = runner.run(ExecutionProcess(settings, memory, wiring).main())
+        return code
+
+
+class ExecutionProcess:
+    """The life of the process."""
+
+    def __init__(self, settings: Settings, memory: InstanceMemory, wiring: Wiring) -> None:
+        self._settings = settings
+        self._memory = memory
+        self._wiring = wiring
+        self._counters = memory.counters["execution"]
+        self._loop_seq = self._counters.index("loop_seq")
+        self._loop_ts = self._counters.index("loop_ts_ns")
+        self._max_cycle = self._counters.index("max_cycle_ns")
+        self._waiting = WaitingRoom(memory)
+        self._parking = Parking(memory, wiring.intents_fd)
+        self._session: TradingSession | None = None
+        self._gauges: Gauges | None = None
+        self._parent = os.getppid()
+        self._stop = asyncio.Event()
+        self._told = ""
+        self._reload_version = 0
+        # A latch that a predecessor tripped stays tripped: a restart is no person.
+        self._inherited = (self._counters["gate_state"], self._counters["gate_reason"])
+        self._latch_seen = LatchState.ACTIVE
+        self._was_idle = True
+        supervisor = settings.supervisor
+        self._vitals = Vitals(
+            heartbeat_ns=supervisor.heartbeat_timeout_ms * _NS_PER_MS,
+            silence_ns=0
+            if settings.mirror is not None
+            else settings.instance.limits.max_stale_ms * _NS_PER_MS,
+        )
+        hardware = settings.hardware
+        self._gc = GcScope(
+            self._counters.__setitem__,
+            interval_ms=hardware.gc_interval_ms,
+            force_ms=hardware.gc_force_ms,
+        )
+
+    async def main(self) -> int:
+        """Start, serve, drain."""
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGTERM, self._stop.set)
+        counters = self._counters
+        counters["state"] = STARTING
+        for name in ("ready", "private_connected", "order_connected"):
+            counters[name] = 0
+        turning = loop.create_task(self._turn_for_ever())
+        confirmed = True
+        with self._gc:
+            try:
+                await self._unless_stopped(self._start())
+                if self._session is not None and self._session.is_started:
+                    await self._stop.wait()
+            finally:
+                counters["ready"] = 0
+                counters["state"] = DRAINING
+                confirmed = await self._finish()
+                turning.cancel()
+                await asyncio.gather(turning, return_exceptions=True)
+                loop.remove_reader(self._parking.descriptor)
+        counters["state"] = STOPPED
+        session = self._session
+        if session is not None and session.failure is not None:
+            raise session.failure
+        if turning.done() and not turning.cancelled() and turning.exception() is not None:
+            raise turning.exception() or RuntimeError("the turn ended")
+        return 0 if confirmed else 1
+
+    async def _unless_stopped(self, work: Any) -> None:
+        """Run `work` until it is done or the process must stop."""
+        task = asyncio.ensure_future(work)
+        stopped = asyncio.ensure_future(self._stop.wait())
+        await asyncio.wait((task, stopped), return_when=asyncio.FIRST_COMPLETED)
+        stopped.cancel()
+        if not task.done():
+            task.cancel()
+        await asyncio.gather(task, stopped, return_exceptions=True)
+        if not task.cancelled() and task.exception() is not None:
+            raise task.exception() or RuntimeError("the start failed")
+
+    # Start
+
+    async def _start(self) -> None:
+        """Try until the session stands; an account that cannot be traded with ends the process."""
+        pause_s = 0.02
+        while True:
+            try:
+                await self._try_start()
+                self._say("ready")
+                return
+            except ConfigurationUnusable:
+                raise
+            except ExecutionError as error:
+                self._say(f"not ready: {error}")
+            await self._abandon()
+            await asyncio.sleep(pause_s)
+            pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
+
+    async def _try_start(self) -> None:
+        wiring = self._wiring
+        credentials = wiring.credentials
+        if credentials is None:
+            raise ConfigurationUnusable("no API credentials were handed to execution")
+        url = wiring.venue_url("http")
+        if url is None:
+            raise ExecutionError("the exchange has no address yet")
+        rest = RestClient(url, credentials.api_key, HmacSigner(credentials.hmac_secret))
+        try:
+            rules = await read_rules(rest, self._settings.instance.symbols)
+            session = TradingSession(
+                self._settings,
+                self._memory,
+                rest,
+                rules,
+                ClientIds(self._settings.name, int(time.time())),
+                credentials.api_key,
+                Ed25519Signer(credentials.ed25519_private_pem),
+                lambda: wiring.venue_url("ws"),
+            )
+        except LimitsError as error:
+            await rest.close()
+            raise ConfigurationUnusable(str(error)) from error
+        except BaseException:
+            await rest.close()
+            raise
+        state, reason = self._inherited
+        if state in (LatchState.REDUCING, LatchState.HALTED):
+            session.gate.latch.trip(LatchState(state), reason, monotonic_ns())
+        self._session = session
+        self._gauges = Gauges(self._counters, session.core)
+        # From here on the core answers the brain, with NOT_READY until it is.
+        self._waiting.consume()
+        self._watch_intents()
+        self._vitals.generation = self._memory.control.generation("brain")
+        await session.start(self._epoch(), self._waiting.resync or 0)
+        self._counters["reconciles"] += 1
+        self._write_gauges(session)
+        self._counters["ready"] = 1
+
+    async def _abandon(self) -> None:
+        """Give a session up that did not come to stand."""
+        session, self._session, self._gauges = self._session, None, None
+        if session is None:
+            return
+        asyncio.get_running_loop().remove_reader(self._parking.descriptor)
+        self._waiting.resync = session.asked_by or self._waiting.resync
+        await session.close()
+        await session.rest.close()
+
+    def _epoch(self) -> int:
+        """The brain's generation, as the brain counts it; at least 1."""
+        generation = int(self._memory.control.generation("brain"))
+        return min(max(generation, 1), MAX_EPOCH)
+
+    # The intents
+
+    def _watch_intents(self) -> None:
+        asyncio.get_running_loop().add_reader(self._parking.descriptor, self._woken)
+        self._serve()
+
+    def _woken(self) -> None:
+        self._parking.clear()
+        self._serve()
+
+    def _serve(self) -> None:
+        """Take what is pending, then park; comes back by itself while there is more."""
+        session = self._session
+        if session is None:
+            return
+        begun_ns = monotonic_ns()
+        self._gc.cycle_begin()
+        batches, more = session.intake.drain()
+        self._gc.cycle_end()
+        if batches:
+            self._was_idle = False
+            self._note_cycle(monotonic_ns() - begun_ns)
+        if more or not self._parking.park():
+            asyncio.get_running_loop().call_soon(self._serve)
+
+    # The turn
+
+    async def _turn_for_ever(self) -> None:
+        while True:
+            begun_ns = monotonic_ns()
+            self._counters.add(self._loop_seq, 1)
+            self._counters.set(self._loop_ts, begun_ns)
+            self._turn(begun_ns)
+            self._note_cycle(monotonic_ns() - begun_ns)
+            self._gc.safe_point(monotonic_ns(), self._was_idle)
+            self._was_idle = True
+            await asyncio.sleep(_TURN_S)
+
+    def _turn(self, now_ns: int) -> None:
+        if self._wiring.stopping("execution") or os.getppid() != self._parent:
+            self._stop.set()
+        session = self._session
+        if session is None:
+            self._waiting.consume()
+            return
+        if session.failure is not None:
+            self._stop.set()
+        self._follow_address(session)
+        self._look_at_vitals(session, now_ns)
+        self._follow_latch(session)
+        self._reload(session)
+        session.intake.publish()
+        self._write_gauges(session)
+        if session.is_started and not self._stop.is_set():
+            whole = session.gate.blocks == 0 and session.gate.latch.state is LatchState.ACTIVE
+            self._counters["state"] = READY if whole else DEGRADED
+
+    def _write_gauges(self, session: TradingSession) -> None:
+        assert self._gauges is not None
+        self._gauges.answers = session.answers
+        self._gauges.write(session.gateway, session.stream, is_reconciled=session.is_reconciled)
+
+    def _look_at_vitals(self, session: TradingSession, now_ns: int) -> None:
+        feed, brain = self._memory.counters["feed"], self._memory.counters["brain"]
+        verdict = self._vitals.look(
+            Signs(
+                now_ns=now_ns,
+                supervisor_ns=self._memory.control.heartbeat_ns,
+                brain_ns=brain["loop_ts_ns"],
+                brain_generation=self._memory.control.generation("brain"),
+                feed_ns=feed["loop_ts_ns"],
+                feed_connected=feed["connected"] > 0,
+                feed_message_ns=feed["last_message_ns"],
+            )
+        )
+        session.gate.clear(Vitals.BITS & ~verdict.blocks)
+        session.gate.block(verdict.blocks)
+        if verdict.cancel and session.is_started:
+            session.core.follow_epoch(self._epoch())
+            cancelled = session.intake.cancel_all()
+            if cancelled:
+                self._say(f"{', '.join(verdict.cancel)}: cancelling {cancelled} orders")
+
+    def _follow_latch(self, session: TradingSession) -> None:
+        """A latch that has moved takes the resting orders with it."""
+        state = session.gate.latch.state
+        if state is not self._latch_seen:
+            self._latch_seen = state
+            self._say(f"latch {session.gate.latch}")
+            if state is not LatchState.ACTIVE:
+                session.intake.cancel_all()
+
+    def _follow_address(self, session: TradingSession) -> None:
+        """An exchange that came back may have another port."""
+        url = self._wiring.venue_url("http")
+        if url is not None:
+            session.rest.base_url = url
+
+    def _reload(self, session: TradingSession) -> None:
+        """Take new limits over; the supervisor has validated them and they are never looser."""
+        version = self._memory.control.config_version
+        if version == self._reload_version:
+            return
+        text = self._memory.control.read_text()
+        if text is None:
+            return
+        self._reload_version = version
+        try:
+            limits = json.loads(text).get("limits") if text else None
+            if limits is not None:
+                session.set_limits(limits)
+            self._counters["parameters_version"] = version
+        except (ValueError, AttributeError, LimitsError) as error:
+            self._counters["errors"] += 1
+            self._say(f"new limits refused, the old ones stay: {error}")
+
+    def _note_cycle(self, duration_ns: int) -> None:
+        if duration_ns > self._counters.get(self._max_cycle):
+            self._counters.set(self._max_cycle, duration_ns)
+
+    # The end
+
+    async def _finish(self) -> bool:
+        """Drain and close. True when no order of ours rests, as far as this run can have any."""
+        session = self._session
+        if session is None:
+            return True
+        confirmed = True
+        if session.is_started:
+            patience_ns = (
+                int(self._settings.supervisor.drain_timeout_ms * _DRAIN_SHARE) * _NS_PER_MS
+            )
+            confirmed = await session.drain(monotonic_ns() + patience_ns)
+            if not confirmed:
+                self._say("could not confirm that nothing rests at the exchange")
+        await session.close()
+        await session.rest.close()
+        self._write_gauges(session)
+        return confirmed
+
+    def _say(self, text: str) -> None:
+        """One line for a person, and not the same one over and over."""
+        if text != self._told:
+            self._told = text
+            sys.stderr.write(f"aegis {self._settings.name} execution: {text}\n")

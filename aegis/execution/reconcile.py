@@ -1,0 +1,208 @@
+"""Reconciliation: the account as the exchange has it, against the one that we believe in.
+
+One code path for every start, clean or after a crash (`start`): time, account mode, filters, then
+cancel what an earlier run left, confirm that nothing of ours rests, and take the positions over.
+Somebody else's orders on our instruments halt the instance; they are never touched. While running
+(`check`, after the private stream was away, or when something contradicts): every order that we
+believe open is asked about, every order of ours that rests unknown to us is cancelled, and
+positions must be equal, or the latch goes to HALTED. A difference is never traded away, and an
+account that could not be read is never taken for flat.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from aegis.execution import order_states as states
+from aegis.execution.core import ExecutionCore
+from aegis.execution.decimal_text import text_to_e8, text_to_scaled
+from aegis.execution.errors import ConfigurationUnusable, ExchangeError, ReconcileFailed, Refused
+from aegis.execution.replies import OrderBody
+from aegis.execution.resolver import Resolver
+from aegis.execution.rest import RestClient
+from aegis.execution.symbols import rules_of_symbols
+from aegis.host.clock import monotonic_ns
+from aegis.risk.controls import Control
+from aegis.risk.latch import LatchState
+from aegis.risk.limits import InstrumentRules
+
+__all__ = ["Reconciler", "read_rules"]
+
+_UNKNOWN_ORDER = -2011
+_ENTRY_DECIMALS = 12
+# A position may have moved while it was being asked for: look again before crying wolf.
+_LOOKS = 5
+_PAUSE_S = 0.1
+_MOST_SYMBOLS_ONE_BY_ONE = 5
+
+
+async def read_rules(rest: RestClient, symbols: Sequence[str]) -> list[InstrumentRules]:
+    """Clock, account mode and filters: what must be known before there can be a core.
+
+    Raises ConfigurationUnusable for an account mode that we cannot trade in.
+    """
+    await rest.synchronise()
+    account = await rest.account_config()
+    if account.get("dualSidePosition") is True:
+        raise ConfigurationUnusable("the account is in hedge mode; one-way mode is needed")
+    if account.get("multiAssetsMargin") is True:
+        raise ConfigurationUnusable("the account is in multi-assets mode; single-asset is needed")
+    if account.get("canTrade") is False:
+        raise ConfigurationUnusable("the account may not trade")
+    return rules_of_symbols(await rest.exchange_info(), symbols)
+
+
+@dataclass(slots=True)
+class _Held:
+    lots: int
+    cost_e8: int
+    updated_ms: int
+
+
+class Reconciler:
+    """Reads one account back and brings one core in line with it."""
+
+    def __init__(self, core: ExecutionCore, rest: RestClient, resolver: Resolver) -> None:
+        self._core = core
+        self._rest = rest
+        self._resolver = resolver
+        self.cancelled_stale = 0
+        self.count = 0
+
+    async def start(self) -> None:
+        """The start-up. Raises ExchangeError or ReconcileFailed when it cannot be completed."""
+        await self._cancel_stale()
+        held = await self._read_positions()
+        for instrument, position in enumerate(held):
+            self._core.accept_position(instrument, position.lots, position.cost_e8)
+        self._core.snapshot_ms = max(position.updated_ms for position in held)
+        for row in await self._rest.balances():
+            if row.get("asset") == "USDT":
+                self._core.wallet_e8 = text_to_e8(str(row.get("balance", "0")))
+        self._core.gate.start_day()
+        self.count += 1
+
+    async def check(self) -> bool:
+        """While running: orders, then positions. False when positions differ (and HALTED)."""
+        resting = {order.client_order_id for order in await self._own_orders()}
+        for order in self._core.open_orders():
+            if order.client_id in resting and order.state != states.UNKNOWN:
+                continue
+            if order.state == states.PENDING_NEW:
+                continue
+            await self._resolver.settle(order)
+        known = {order.client_id for order in self._core.open_orders()}
+        for client_id in resting - known:
+            # Of an earlier run, or one that we had taken for finished: it must not rest.
+            await self._cancel_one(client_id)
+        self.count += 1
+        return await self._positions_equal()
+
+    async def _positions_equal(self) -> bool:
+        core = self._core
+        differing: list[str] = []
+        for _ in range(_LOOKS):
+            held = await self._read_positions()
+            differing = []
+            for place, position in enumerate(held):
+                core.reported_lots[place] = position.lots
+                if position.lots != int(core.gate.exposure[place]["position_lots"]):
+                    differing.append(core.instruments[place].symbol)
+            if not differing:
+                return True
+            # A fill may be on its way on the stream.
+            await asyncio.sleep(_PAUSE_S)
+        core.gate.latch.trip(LatchState.HALTED, Control.POSITION_MISMATCH, monotonic_ns())
+        return False
+
+    async def confirm_nothing_rests(self) -> int:
+        """How many of our orders rest at the exchange, asked now."""
+        return len(await self._own_orders())
+
+    async def cancel_remaining(self) -> int:
+        """Cancel over REST what still rests of ours; returns how many that was."""
+        remaining = await self._own_orders()
+        for order in remaining:
+            await self._cancel_body(order)
+        return len(remaining)
+
+    async def _cancel_stale(self) -> None:
+        """Cancel what an earlier run left and see that it is gone."""
+        for _ in range(_LOOKS):
+            stale = await self._own_orders()
+            if not stale:
+                return
+            for order in stale:
+                await self._cancel_body(order)
+                self.cancelled_stale += 1
+        raise ReconcileFailed(
+            f"{len(await self._own_orders())} orders of an earlier run still rest"
+        )
+
+    async def _cancel_one(self, client_id: str) -> None:
+        for order in await self._own_orders():
+            if order.client_order_id == client_id:
+                await self._cancel_body(order)
+                self.cancelled_stale += 1
+
+    async def _cancel_body(self, order: OrderBody) -> None:
+        try:
+            await self._rest.cancel(order.symbol, order.client_order_id)
+        except Refused as error:
+            # Gone in the meantime: that is what was wanted.
+            if error.code != _UNKNOWN_ORDER:
+                raise
+
+    async def _own_orders(self) -> list[OrderBody]:
+        """Our open orders on our instruments; anybody else's there halt the instance."""
+        core = self._core
+        symbols = [rules.symbol for rules in core.instruments]
+        if len(symbols) <= _MOST_SYMBOLS_ONE_BY_ONE:
+            found = [order for name in symbols for order in await self._rest.open_orders(name)]
+        else:
+            listed = set(symbols)
+            found = [order for order in await self._rest.open_orders() if order.symbol in listed]
+        own = []
+        for order in found:
+            if core.ids.is_own(order.client_order_id):
+                own.append(order)
+            else:
+                core.foreign_orders += 1
+                core.gate.latch.trip(LatchState.HALTED, Control.FOREIGN_ORDER, monotonic_ns())
+        return own
+
+    async def _read_positions(self) -> list[_Held]:
+        """The position of every instrument; absent rows are flat. Raises when it cannot be read."""
+        rows = await self._rest.positions()
+        held = [_Held(0, 0, 0) for _ in self._core.instruments]
+        for row in rows:
+            instrument = self._core.index.get(str(row.get("symbol")))
+            if instrument is None:
+                continue
+            if row.get("positionSide", "BOTH") != "BOTH":
+                raise ConfigurationUnusable("a hedge-mode position; one-way mode is needed")
+            try:
+                held[instrument] = _held(row, self._core.instruments[instrument])
+            except (KeyError, ValueError, TypeError) as error:
+                raise ExchangeError(
+                    "reading positions", 200, 0, f"{row.get('symbol')}: {error}"
+                ) from None
+        return held
+
+
+def _held(row: dict[str, Any], rules: InstrumentRules) -> _Held:
+    """One positionRisk row; the cost is entry times amount, rounded to 1e-8 quote."""
+    amount = text_to_scaled(str(row["positionAmt"]), rules.step_decimals)
+    entry = text_to_scaled(str(row["entryPrice"]), _ENTRY_DECIMALS)
+    scale = 10 ** (_ENTRY_DECIMALS + rules.step_decimals - 8)
+    cost = abs(amount) * entry
+    cost_e8 = (cost + scale // 2) // scale
+    updated = row.get("updateTime", 0)
+    return _Held(
+        lots=amount // rules.step_mantissa,
+        cost_e8=cost_e8 if amount >= 0 else -cost_e8,
+        updated_ms=updated if isinstance(updated, int) else 0,
+    )

@@ -1,0 +1,165 @@
+"""What an answer of the exchange means: one table from status, code and text to a verdict.
+
+Used for REST and for the order connection alike. The rule behind the table: an error is a refusal
+only where the exchange says that it is one; whatever may have been carried out is UNKNOWN and must
+be asked about (503 has three texts, of which one means exactly that). Decoding is by msgspec into
+the few fields that we use, so unknown new fields change nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from enum import Enum
+
+import msgspec
+
+from aegis.execution.errors import (
+    Banned,
+    ClockSkew,
+    CredentialsRefused,
+    ExchangeError,
+    FateUnknown,
+    RateLimited,
+    Refused,
+)
+
+__all__ = [
+    "ANSWER_DECODER",
+    "Answer",
+    "ErrorBody",
+    "OrderBody",
+    "Verdict",
+    "error_of",
+    "verdict_of",
+]
+
+
+class Verdict(Enum):
+    """What became of a request."""
+
+    DONE = "done"
+    REFUSED = "refused"
+    UNKNOWN = "unknown"
+    RATE_LIMITED = "rate limited"
+    BANNED = "banned"
+    CREDENTIALS = "credentials refused"
+    CLOCK = "clock skew"
+
+
+class ErrorBody(msgspec.Struct):
+    """The error object of REST and of the WebSocket API."""
+
+    code: int = 0
+    msg: str = ""
+
+
+class OrderBody(msgspec.Struct, rename="camel"):
+    """An order as answers and queries describe it; texts are decimals."""
+
+    symbol: str = ""
+    order_id: int = 0
+    client_order_id: str = ""
+    side: str = ""
+    status: str = ""
+    orig_qty: str = "0"
+    executed_qty: str = "0"
+    update_time: int = 0
+
+
+class Answer(msgspec.Struct):
+    """One message of the order connection."""
+
+    id: int | str | None = None
+    status: int = 0
+    result: OrderBody | None = None
+    error: ErrorBody | None = None
+
+
+ANSWER_DECODER = msgspec.json.Decoder(Answer)
+
+_BY_CODE = {
+    -1000: Verdict.UNKNOWN,
+    -1001: Verdict.REFUSED,
+    -1003: Verdict.RATE_LIMITED,
+    -1006: Verdict.UNKNOWN,
+    -1007: Verdict.UNKNOWN,
+    -1008: Verdict.REFUSED,
+    -1015: Verdict.RATE_LIMITED,
+    -1021: Verdict.CLOCK,
+    -5028: Verdict.CLOCK,
+    -1022: Verdict.CREDENTIALS,
+    -2014: Verdict.CREDENTIALS,
+    -2015: Verdict.CREDENTIALS,
+    # A duplicate client id proves that the first copy exists: ask for it, and adopt it.
+    -4116: Verdict.UNKNOWN,
+}
+_BY_STATUS = {
+    200: Verdict.DONE,
+    401: Verdict.CREDENTIALS,
+    403: Verdict.CREDENTIALS,
+    408: Verdict.UNKNOWN,
+    418: Verdict.BANNED,
+    429: Verdict.RATE_LIMITED,
+    451: Verdict.CREDENTIALS,
+}
+_UNKNOWN_503 = "unknown error"
+_FAILED_503 = ("service unavailable", "internal error")
+_BANNED_UNTIL = re.compile(r"banned until (\d{12,14})")
+
+
+def verdict_of(status: int, code: int, text: str) -> Verdict:
+    """What a reply means: HTTP's status (0: no reply) and the exchange's code (0: none)."""
+    if status == 418:
+        return Verdict.BANNED
+    if status == 503:
+        lowered = text.lower()
+        if _UNKNOWN_503 in lowered:
+            return Verdict.UNKNOWN
+        if code == -1008 or any(known in lowered for known in _FAILED_503):
+            return Verdict.REFUSED
+    if code in _BY_CODE:
+        return _BY_CODE[code]
+    if status in _BY_STATUS:
+        return _BY_STATUS[status]
+    if 400 <= status < 500:
+        return Verdict.REFUSED
+    # No reply, or a 5xx of a gateway on the way: nobody knows.
+    return Verdict.UNKNOWN
+
+
+_ERRORS: dict[Verdict, type[ExchangeError]] = {
+    Verdict.REFUSED: Refused,
+    Verdict.UNKNOWN: FateUnknown,
+    Verdict.RATE_LIMITED: RateLimited,
+    Verdict.BANNED: Banned,
+    Verdict.CREDENTIALS: CredentialsRefused,
+    Verdict.CLOCK: ClockSkew,
+}
+
+
+def error_of(
+    action: str, status: int, body: bytes, retry_after: str | None, now_ms: int
+) -> ExchangeError:
+    """The exception for an error reply; `retry_after` is the header, where one came."""
+    try:
+        error = msgspec.json.decode(body, type=ErrorBody)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        # A gateway's page: its text decides between the 503s, and is shown shortened.
+        error = ErrorBody(0, " ".join(body[:200].decode("utf-8", "replace").split()))
+    verdict = verdict_of(status, error.code, error.msg)
+    raised = _ERRORS.get(verdict, Refused)(action, status, error.code, error.msg)
+    if isinstance(raised, RateLimited | Banned):
+        pause_s = _pause_s(error.msg, retry_after, now_ms)
+        if pause_s is not None:
+            raised.retry_after_s = pause_s
+    return raised
+
+
+def _pause_s(text: str, retry_after: str | None, now_ms: int) -> float | None:
+    """How long to be quiet, from the ban's end in the text or from the header."""
+    found = _BANNED_UNTIL.search(text)
+    if found is not None:
+        return max(1.0, (int(found.group(1)) - now_ms) / 1000)
+    if retry_after is not None and retry_after.isascii() and retry_after.isdigit():
+        return min(float(retry_after), 86_400.0 * 3)
+    return None

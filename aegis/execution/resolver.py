@@ -1,0 +1,158 @@
+"""The resolver: asks the exchange about every order whose fate only the exchange knows.
+
+A task beside the hot path. It looks over the order table a few times a second and
+
+* counts an order without an answer after ANSWER_TIMEOUT as ambiguous (its answer may still come),
+* queries every UNKNOWN order by its client id, after a short grace in which the stream usually
+  settles it; "does not exist" is believed only when the receive window of the placement has closed,
+  because until then it may still be on its way,
+* fetches the trades of an order that is over but whose fills have not all come,
+* sends a wanted cancel again, for the same order, as long as it rests.
+
+It never places anything, and it never gives up: a query that fails is asked again, more slowly, and
+the order's quantity stays reserved meanwhile.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from aegis.execution import order_states as states
+from aegis.execution.core import ExecutionCore, OpenOrder
+from aegis.execution.errors import ExchangeError, Refused
+from aegis.execution.rest import RestClient
+
+__all__ = ["ABSENT_CODE", "Resolver"]
+
+ABSENT_CODE = -2013
+_NS_PER_MS = 1_000_000
+ANSWER_TIMEOUT_NS = 5_000 * _NS_PER_MS
+# The stream usually settles a lost cancel or the last fills within this time.
+GRACE_NS = 50 * _NS_PER_MS
+CANCEL_AGAIN_NS = 200 * _NS_PER_MS
+# The exchange accepts a timestamp up to a second ahead of its clock: the window's slack.
+WINDOW_SLACK_MS = 1_000
+_LONGEST_PAUSE_NS = 5_000 * _NS_PER_MS
+_MOST_AT_ONCE = 16
+
+
+class Resolver:
+    """Works on one core through one REST client."""
+
+    def __init__(
+        self,
+        core: ExecutionCore,
+        rest: RestClient,
+        clock_ns: Callable[[], int],
+        cancel: Callable[[OpenOrder], bool],
+        *,
+        recv_window_ms: int,
+    ) -> None:
+        """`cancel` sends a cancel on the order connection; False when it cannot."""
+        self._core = core
+        self._rest = rest
+        self._clock_ns = clock_ns
+        self._cancel = cancel
+        self._recv_window_ms = recv_window_ms
+        self._not_before: dict[int, int] = {}
+        self.queries = 0
+
+    async def turn(self) -> int:
+        """Look over the table once; returns how many orders are unsettled."""
+        now_ns = self._clock_ns()
+        unsettled = 0
+        asked = 0
+        orders = self._core.open_orders()
+        slots = {order.slot for order in orders}
+        self._not_before = {slot: at for slot, at in self._not_before.items() if slot in slots}
+        for order in orders:
+            if self._times_out(order, now_ns):
+                unsettled += 1
+                continue
+            if order.state not in (states.UNKNOWN, states.CLOSING):
+                self._cancel_again(order, now_ns)
+                continue
+            unsettled += 1
+            due_ns = max(order.changed_ns + GRACE_NS, self._not_before.get(order.slot, 0))
+            if now_ns >= due_ns and asked < _MOST_AT_ONCE:
+                asked += 1
+                await self.settle(order)
+        return unsettled
+
+    def _times_out(self, order: OpenOrder, now_ns: int) -> bool:
+        """No answer for too long: nobody knows. Nothing is sent again."""
+        if order.state == states.PENDING_NEW and now_ns - order.sent_ns > ANSWER_TIMEOUT_NS:
+            self._core.apply(order.slot, states.AMBIGUOUS, now_ns)
+            return True
+        if (
+            order.state == states.PENDING_CANCEL
+            and now_ns - order.cancel_sent_ns > ANSWER_TIMEOUT_NS
+        ):
+            event = states.CANCEL_AMBIGUOUS if order.acknowledged else states.AMBIGUOUS
+            self._core.apply(order.slot, event, now_ns)
+            return True
+        return False
+
+    def _cancel_again(self, order: OpenOrder, now_ns: int) -> None:
+        """An order that rests although its cancel was wanted: the refusal was no end of it."""
+        if order.state != states.LIVE or not order.cancel_wanted:
+            return
+        if now_ns - order.cancel_sent_ns < CANCEL_AGAIN_NS:
+            return
+        self._cancel(order)
+
+    async def settle(self, order: OpenOrder) -> bool:
+        """Ask about one order and apply the answer; False when it is as unsettled as before."""
+        self.queries += 1
+        try:
+            if order.state == states.CLOSING and order.exchange_order_id > 0:
+                return await self._fetch_trades(order)
+            body = await self._rest.order(order.symbol, order.client_id)
+        except Refused as error:
+            if error.code == ABSENT_CODE:
+                return self._absent(order)
+            self._ask_later(order)
+            return False
+        except ExchangeError:
+            self._ask_later(order)
+            return False
+        if not self._core.is_same(order):
+            return True
+        self._core.on_order_body(order.slot, body, self._clock_ns())
+        return self._core.state_of(order.slot) != states.UNKNOWN
+
+    def _absent(self, order: OpenOrder) -> bool:
+        """The exchange does not know it: a proof only once it can no longer arrive."""
+        if not self._core.is_same(order):
+            return True
+        gone_ms = order.sent_ms + self._recv_window_ms + WINDOW_SLACK_MS
+        if order.acknowledged or self._rest.now_ms() <= gone_ms:
+            self._ask_later(order)
+            return False
+        now_ns = self._clock_ns()
+        moved = self._core.apply(order.slot, states.NOT_PLACED, now_ns, code=ABSENT_CODE)
+        return moved > 0
+
+    async def _fetch_trades(self, order: OpenOrder) -> bool:
+        """The order is over and fills are missing: book its trades, each once."""
+        trades = await self._rest.user_trades(order.symbol, order.exchange_order_id)
+        if not self._core.is_same(order):
+            return True
+        now_ns = self._clock_ns()
+        for trade in trades:
+            fee = trade.commission if order.symbol.endswith(trade.commission_asset) else "0"
+            self._core.on_trade_row(
+                order.slot, trade.id, trade.price, trade.qty, fee, trade.maker, now_ns
+            )
+        settled = self._core.state_of(order.slot) >= states.TERMINAL
+        if not settled:
+            self._ask_later(order)
+        return settled
+
+    def _ask_later(self, order: OpenOrder) -> None:
+        """Ask again, each time after twice as long, at most every five seconds."""
+        row = self._core.tables.rows[order.slot]
+        tries = min(int(row["tries"]) + 1, 16)
+        row["tries"] = tries
+        pause_ns = min(GRACE_NS << tries, _LONGEST_PAUSE_NS)
+        self._not_before[order.slot] = self._clock_ns() + pause_ns

@@ -1,0 +1,252 @@
+"""A thin signed REST client: the queries, cancels and keys that the order connection has not.
+
+Used by the start-up, the resolver, the drain and the user stream; never on the way of an order. One
+attempt per call and no hidden retry: whoever asks knows whether asking again is safe. Every error
+becomes one of `aegis.execution.errors`; a time-out or a cut connection of a command is FateUnknown.
+A 429 or 418 makes the client quiet for the time the exchange asked for, and it says so.
+
+No exception, log or repr holds a parameter, a signature, a key or a URL's query.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any, TypeVar
+from urllib.parse import urlencode
+
+import aiohttp
+import msgspec
+from yarl import URL
+
+from aegis.execution.errors import (
+    Banned,
+    ExchangeError,
+    FateUnknown,
+    RateLimited,
+    Refused,
+)
+from aegis.execution.replies import OrderBody, error_of
+from aegis.execution.signing import Signer, signed_query
+
+__all__ = ["RestClient", "UserTrade"]
+
+T = TypeVar("T")
+
+_FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+_ORDER = msgspec.json.Decoder(OrderBody)
+_ORDERS = msgspec.json.Decoder(list[OrderBody])
+
+
+class UserTrade(msgspec.Struct, rename="camel"):
+    """A row of userTrades, as far as it is used."""
+
+    id: int
+    order_id: int
+    side: str
+    price: str
+    qty: str
+    time: int
+    commission: str = "0"
+    commission_asset: str = ""
+    maker: bool = False
+
+
+class _ListenKey(msgspec.Struct, rename="camel"):
+    listen_key: str = ""
+
+
+_TRADES = msgspec.json.Decoder(list[UserTrade])
+_KEY = msgspec.json.Decoder(_ListenKey)
+
+
+class RestClient:
+    """One account at one base URL. `close` it when done."""
+
+    def __init__(
+        self,
+        base_url: str,
+        api_key: str,
+        signer: Signer,
+        *,
+        recv_window_ms: int = 5_000,
+        timeout_s: float = 2.0,
+    ) -> None:
+        self.base_url = base_url.rstrip("/")
+        self.offset_ms = 0
+        self.used_weight = 0
+        self._headers = {"X-MBX-APIKEY": api_key}
+        self._signer = signer
+        self._recv_window_ms = recv_window_ms
+        self._quiet_until_s = 0.0
+        self._session = aiohttp.ClientSession(
+            timeout=aiohttp.ClientTimeout(total=timeout_s),
+            connector=aiohttp.TCPConnector(limit=8),
+            cookie_jar=aiohttp.DummyCookieJar(),
+        )
+
+    def __repr__(self) -> str:
+        return f"RestClient({self.base_url})"
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._session.close()
+
+    def now_ms(self) -> int:
+        """The exchange's clock, by the last `synchronise`."""
+        return time.time_ns() // 1_000_000 + self.offset_ms
+
+    async def synchronise(self) -> int:
+        """Learn the exchange's clock; returns its offset to ours in ms (half the trip deducted)."""
+        before = time.time_ns()
+        reply = await self._call("GET", "/fapi/v1/time", {}, signed=False)
+        after = time.time_ns()
+        server_ms = _object(reply).get("serverTime")
+        if not isinstance(server_ms, int):
+            raise Refused("GET /fapi/v1/time", 200, 0, "no serverTime in the answer")
+        self.offset_ms = server_ms - (before + after) // 2_000_000
+        return self.offset_ms
+
+    async def exchange_info(self) -> dict[str, Any]:
+        """All symbols with their filters."""
+        return _object(await self._call("GET", "/fapi/v1/exchangeInfo", {}, signed=False))
+
+    async def order(self, symbol: str, client_id: str) -> OrderBody:
+        """One order by client id, open or not; Refused with code -2013 when there is none."""
+        parameters = {"symbol": symbol, "origClientOrderId": client_id}
+        return _decoded(_ORDER, await self._call("GET", "/fapi/v1/order", parameters))
+
+    async def open_orders(self, symbol: str | None = None) -> list[OrderBody]:
+        """Open orders, of one symbol or of all."""
+        parameters = {"symbol": symbol} if symbol is not None else {}
+        return _decoded(_ORDERS, await self._call("GET", "/fapi/v1/openOrders", parameters))
+
+    async def user_trades(self, symbol: str, order_id: int) -> list[UserTrade]:
+        """The trades of one order."""
+        parameters: dict[str, str | int] = {"symbol": symbol, "orderId": order_id, "limit": 1000}
+        return _decoded(_TRADES, await self._call("GET", "/fapi/v1/userTrades", parameters))
+
+    async def cancel(self, symbol: str, client_id: str) -> OrderBody:
+        """Cancel by client id; Refused with code -2011 when no such order is open."""
+        parameters = {"symbol": symbol, "origClientOrderId": client_id}
+        return _decoded(_ORDER, await self._call("DELETE", "/fapi/v1/order", parameters))
+
+    async def cancel_all(self, symbol: str) -> None:
+        """Cancel every open order of a symbol, whoever placed it."""
+        await self._call("DELETE", "/fapi/v1/allOpenOrders", {"symbol": symbol})
+
+    async def place(self, parameters: Mapping[str, str | int]) -> OrderBody:
+        """Place an order: the fallback of the order connection. Parameters as the exchange's."""
+        return _decoded(_ORDER, await self._call("POST", "/fapi/v1/order", parameters))
+
+    async def positions(self) -> list[dict[str, Any]]:
+        """positionRisk v3: a row for each symbol with a position or an open order."""
+        return _list(await self._call("GET", "/fapi/v3/positionRisk", {}))
+
+    async def balances(self) -> list[dict[str, Any]]:
+        """Balances by asset."""
+        return _list(await self._call("GET", "/fapi/v3/balance", {}))
+
+    async def account_config(self) -> dict[str, Any]:
+        """Position mode, margin mode, whether the account may trade."""
+        return _object(await self._call("GET", "/fapi/v1/accountConfig", {}))
+
+    async def open_listen_key(self) -> str:
+        """A key for the private stream, valid for 60 minutes."""
+        reply = await self._call("POST", "/fapi/v1/listenKey", {}, signed=False)
+        key = _decoded(_KEY, reply).listen_key
+        if not key:
+            raise Refused("POST /fapi/v1/listenKey", 200, 0, "no listenKey in the answer")
+        return key
+
+    async def extend_listen_key(self) -> None:
+        """Another 60 minutes; Refused with code -1125 when the key has ended."""
+        await self._call("PUT", "/fapi/v1/listenKey", {}, signed=False)
+
+    async def close_listen_key(self) -> None:
+        """End the key."""
+        await self._call("DELETE", "/fapi/v1/listenKey", {}, signed=False)
+
+    async def _call(
+        self,
+        method: str,
+        path: str,
+        parameters: Mapping[str, str | int],
+        *,
+        signed: bool = True,
+    ) -> bytes:
+        """One request; the body of a 200. Raises an ExchangeError for everything else."""
+        action = f"{method} {path}"
+        self._stay_quiet(action)
+        if signed:
+            stamped = {
+                **parameters,
+                "recvWindow": self._recv_window_ms,
+                "timestamp": self.now_ms(),
+            }
+            query = signed_query(stamped, self._signer)
+        else:
+            query = urlencode(parameters)
+        url = f"{self.base_url}{path}"
+        data = None
+        headers = self._headers
+        if method == "POST":
+            data, headers = query, {**self._headers, **_FORM}
+        elif query:
+            url = f"{url}?{query}"
+        try:
+            async with self._session.request(
+                method, _encoded(url), data=data, headers=headers, allow_redirects=False
+            ) as reply:
+                body = await reply.read()
+                status = reply.status
+                retry_after = reply.headers.get("Retry-After")
+                self._note_weight(reply.headers.get("X-MBX-USED-WEIGHT-1M"))
+        except (TimeoutError, aiohttp.ClientError, OSError) as error:
+            # The library's text may hold the URL with the signature: keep the kind only.
+            raise FateUnknown(action, 0, 0, f"no answer ({type(error).__name__})") from None
+        if status == 200:
+            return body
+        raised = error_of(action, status, body, retry_after, self.now_ms())
+        if isinstance(raised, RateLimited | Banned):
+            self._quiet_until_s = time.monotonic() + raised.retry_after_s
+        raise raised
+
+    def _stay_quiet(self, action: str) -> None:
+        """Refuse to send while the exchange wants silence: going on turns a 429 into a ban."""
+        left_s = self._quiet_until_s - time.monotonic()
+        if left_s > 0:
+            raised = RateLimited(action, 429, 0, f"not sent: quiet for another {left_s:.1f} s")
+            raised.retry_after_s = left_s
+            raise raised
+
+    def _note_weight(self, text: str | None) -> None:
+        if text is not None and text.isascii() and text.isdigit():
+            self.used_weight = int(text)
+
+
+def _encoded(url: str) -> URL:
+    """Keep aiohttp from re-encoding what has been signed."""
+    return URL(url, encoded=True)
+
+
+def _decoded(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
+    try:
+        return decoder.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        text = "the body is not what it should be"
+        raise FateUnknown("reading an answer", 200, 0, text) from None
+
+
+def _object(body: bytes) -> dict[str, Any]:
+    found = _decoded(msgspec.json.Decoder(), body)
+    if not isinstance(found, dict):
+        raise ExchangeError("reading an answer", 200, 0, "the body is not an object")
+    return found
+
+
+def _list(body: bytes) -> list[dict[str, Any]]:
+    found = _decoded(msgspec.json.Decoder(), body)
+    if not isinstance(found, list):
+        raise ExchangeError("reading an answer", 200, 0, "the body is not a list")
+    return found

@@ -1,0 +1,334 @@
+"""A trading session: one core with its lines to the exchange, from the first query to the last.
+
+`process` makes one when the account's rules are known, starts it, turns it every few milliseconds
+and drains it. It holds the tasks that keep the order line and the private stream up, settle what is
+unknown, and reconcile after every gap. Whatever is not certain blocks new risk at once and is
+cleared only by evidence; it decides no trade and reads no configuration file.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable, Coroutine
+from time import monotonic_ns
+from typing import Any
+
+from aegis.config.settings import Settings
+from aegis.execution import order_states as states
+from aegis.execution.client_id import ClientIds
+from aegis.execution.core import ExecutionCore, OpenOrder
+from aegis.execution.errors import ExchangeError, OrderLinkDown, ReconcileFailed, Refused
+from aegis.execution.gateway import OrderGateway
+from aegis.execution.intake import Intake
+from aegis.execution.reconcile import Reconciler
+from aegis.execution.replies import Answer
+from aegis.execution.resolver import Resolver
+from aegis.execution.rest import RestClient
+from aegis.execution.signing import Signer
+from aegis.execution.user_events import AccountUpdate, OrderUpdate
+from aegis.execution.user_stream import UserStream
+from aegis.execution.words import OPEN_COUNT, RECONCILE_WANTED
+from aegis.risk.gate_state import (
+    BLOCK_DRAINING,
+    BLOCK_NOT_READY,
+    BLOCK_ORDER_LINK,
+    BLOCK_PRIVATE_STREAM,
+    Gate,
+)
+from aegis.risk.limits import InstrumentRules, fill_rules
+from aegis.shm.instance import InstanceMemory
+
+__all__ = ["RECV_WINDOW_MS", "TradingSession"]
+
+# A placement is good for two seconds: that bounds how long its fate can stay open.
+RECV_WINDOW_MS = 2_000
+_UNKNOWN_ORDER = -2011
+_RESOLVE_EVERY_S = 0.05
+_LOOK_EVERY_S = 0.25
+_CLOCK_EVERY_S = 30.0
+_DIFFERENCE_NS = 2_000_000_000
+_MOST_REST_CANCELS = 64
+_LONGEST_PAUSE_S = 5.0
+
+
+class TradingSession:
+    """One run of trading on one account. All methods belong to the event loop's thread."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        memory: InstanceMemory,
+        rest: RestClient,
+        rules: list[InstrumentRules],
+        ids: ClientIds,
+        api_key: str,
+        order_signer: Signer,
+        stream_url: Callable[[], str | None],
+    ) -> None:
+        limits = settings.instance.limits.model_dump()
+        self.gate = Gate(len(rules), limits, monotonic_ns())
+        self.gate.block(BLOCK_ORDER_LINK | BLOCK_PRIVATE_STREAM)
+        self._rules = rules
+        self.set_limits(limits)
+        self.core = ExecutionCore(memory, self.gate, ids, rules, RECV_WINDOW_MS)
+        self.core.use_tape_time(settings.mirror is not None)
+        self.rest = rest
+        self._stream_url = stream_url
+        self.gateway = OrderGateway(api_key, order_signer, self._answered, self._line_cut)
+        self.stream = UserStream(
+            rest, stream_url, self._event, self._stream_up, self._stream_down, seed=ids.run
+        )
+        self.intake = Intake(
+            self.core, self.gateway, memory, rest.now_ms, self.resync, self._rest_cancel
+        )
+        self.resolver = Resolver(
+            self.core, rest, monotonic_ns, self._cancel_again, recv_window_ms=RECV_WINDOW_MS
+        )
+        self.reconciler = Reconciler(self.core, rest, self.resolver)
+        self.is_started = False
+        self.is_reconciled = False
+        self.answers = 0
+        self.failure: BaseException | None = None
+        self._stream_ready = asyncio.Event()
+        self._line_wanted = asyncio.Event()
+        self._resync_id = 0
+        self._differing_since_ns = 0
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._rest_cancels: set[asyncio.Task[None]] = set()
+        self._resync_task: asyncio.Task[None] | None = None
+        self._jitter = random.Random(ids.run)
+
+    def set_limits(self, limits: dict[str, Any]) -> None:
+        """Take limits over, all or none. Raises LimitsError."""
+        for place, rules in enumerate(self._rules):
+            trial = self.gate.rules[place : place + 1].copy()
+            fill_rules(trial[0], rules, limits)
+        self.gate.set_limits(limits)
+        for place, rules in enumerate(self._rules):
+            fill_rules(self.gate.rules[place], rules, limits)
+
+    @property
+    def asked_by(self) -> int:
+        """The intent that last asked for the positions, 0 for none."""
+        return self._resync_id
+
+    # The way up and the way down
+
+    async def start(self, epoch: int, resync_id: int) -> None:
+        """Bring both lines up, reconcile, and tell the brain. Raises an ExecutionError.
+
+        `resync_id` is the intent that asked for the positions, 0 when nobody has.
+        """
+        self.core.follow_epoch(epoch)
+        self._spawn(self.stream.run())
+        try:
+            async with asyncio.timeout(5.0):
+                await self._stream_ready.wait()
+        except TimeoutError:
+            raise ReconcileFailed("the private stream did not come up within 5 s") from None
+        await self._connect()
+        await self.reconciler.start()
+        self.is_started = self.is_reconciled = True
+        self.gate.clear(BLOCK_NOT_READY | BLOCK_PRIVATE_STREAM)
+        self.core.tell_positions(self._resync_id or resync_id, monotonic_ns())
+        self.intake.publish()
+        for keeper in (self._keep_line(), self._settle_unknown(), self._watch_account()):
+            self._spawn(keeper)
+
+    async def drain(self, deadline_ns: int) -> bool:
+        """Cancel everything of ours and see by query that nothing rests. True when seen."""
+        self.gate.block(BLOCK_DRAINING)
+        while monotonic_ns() < deadline_ns:
+            self.intake.cancel_all()
+            await self.resolver.turn()
+            self.intake.publish()
+            if int(self.core.words[OPEN_COUNT]) == 0:
+                break
+            await asyncio.sleep(0.005)
+        while monotonic_ns() < deadline_ns:
+            try:
+                async with asyncio.timeout(max(0.05, (deadline_ns - monotonic_ns()) / 1e9)):
+                    if await self.reconciler.cancel_remaining() == 0:
+                        return True
+            except (ExchangeError, TimeoutError):
+                await asyncio.sleep(0.02)
+        return False
+
+    async def close(self) -> None:
+        """End the tasks and the lines."""
+        tasks = [*self._tasks, *self._rest_cancels]
+        if self._resync_task is not None:
+            tasks.append(self._resync_task)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self.gateway.close()
+        self.is_reconciled = False
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            # A task that breaks is a bug: the process ends and starts again from the account.
+            self.failure = self.failure or task.exception()
+
+    # The order line
+
+    async def _connect(self) -> None:
+        base = self._stream_url()
+        if base is None:
+            raise OrderLinkDown("the exchange has no address yet")
+        await self.gateway.connect(f"{base}/ws-fapi/v1", self.rest.now_ms())
+        self.gate.clear(BLOCK_ORDER_LINK)
+
+    def _line_cut(self) -> None:
+        """The order line is lost: nothing new, and what was under way is unknown."""
+        self.gate.block(BLOCK_ORDER_LINK)
+        self.core.line_cut(monotonic_ns())
+        self._line_wanted.set()
+        self.intake.publish()
+
+    async def _keep_line(self) -> None:
+        pause_s = 0.05
+        while True:
+            if self.gateway.is_connected:
+                pause_s = 0.05
+                self._line_wanted.clear()
+                await self._line_wanted.wait()
+                continue
+            try:
+                await self._connect()
+            except OrderLinkDown:
+                await asyncio.sleep(pause_s * (0.5 + self._jitter.random()))
+                pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
+
+    def _answered(self, answer: Answer, now_ns: int) -> None:
+        self.answers += 1
+        self.core.on_answer(answer, now_ns)
+        self.intake.publish()
+
+    # The private stream
+
+    async def _stream_up(self) -> None:
+        """The stream is connected: before anything is trusted again, compare."""
+        if not self.is_started:
+            self._stream_ready.set()
+            return
+        await self._reconcile()
+
+    async def _reconcile(self) -> None:
+        equal = await self.reconciler.check()
+        self.core.words[RECONCILE_WANTED] = 0
+        self.intake.publish()
+        # Positions that differ have halted the latch; the stream itself is good again.
+        if self.stream.is_connected:
+            self.is_reconciled = equal
+            self.gate.clear(BLOCK_PRIVATE_STREAM)
+
+    def _stream_down(self) -> None:
+        self.is_reconciled = False
+        self.gate.block(BLOCK_PRIVATE_STREAM)
+
+    def _event(self, event: OrderUpdate | AccountUpdate, now_ns: int) -> None:
+        if isinstance(event, OrderUpdate):
+            self.core.on_order_update(event, now_ns)
+        else:
+            self.core.on_account_update(event, now_ns)
+        self.intake.publish()
+
+    # What the brain asks for
+
+    def resync(self, epoch: int, intent_id: int) -> None:
+        """Cancel everything, and tell the positions once nothing rests."""
+        self.core.follow_epoch(epoch)
+        self._resync_id = intent_id
+        if not self.is_started:
+            return
+        self.intake.cancel_all()
+        if self._resync_task is None or self._resync_task.done():
+            self._resync_task = asyncio.get_running_loop().create_task(self._answer_resync())
+
+    async def _answer_resync(self) -> None:
+        while int(self.core.words[OPEN_COUNT]):
+            await asyncio.sleep(0.002)
+            self.intake.cancel_all()
+        self.core.tell_positions(self._resync_id, monotonic_ns())
+        self.intake.publish()
+
+    # Cancels beside the order line
+
+    def _cancel_again(self, order: OpenOrder) -> bool:
+        if not self.gateway.is_connected:
+            self._rest_cancel(order.slot)
+            return False
+        self.intake.cancel_one(order.slot)
+        return True
+
+    def _rest_cancel(self, slot: int) -> None:
+        """Cancel over REST while the order line is down; a few at a time."""
+        if len(self._rest_cancels) >= _MOST_REST_CANCELS:
+            self.core.apply(slot, states.CANCEL_REFUSED, monotonic_ns())
+            return
+        order = self.core.view(slot)
+        task = asyncio.get_running_loop().create_task(self._cancel_by_rest(order))
+        self._rest_cancels.add(task)
+        task.add_done_callback(self._rest_cancels.discard)
+
+    async def _cancel_by_rest(self, order: OpenOrder) -> None:
+        body = None
+        event = states.CANCEL_AMBIGUOUS
+        try:
+            body = await self.rest.cancel(order.symbol, order.client_id)
+        except Refused as error:
+            lost = error.code == _UNKNOWN_ORDER
+            event = states.CANCEL_LOST if lost else states.CANCEL_REFUSED
+        except ExchangeError:
+            event = states.CANCEL_AMBIGUOUS
+        if self.core.is_same(order):
+            if body is not None:
+                self.core.on_order_body(order.slot, body, monotonic_ns())
+            else:
+                self.core.apply(order.slot, event, monotonic_ns())
+            self.intake.publish()
+
+    # Keepers
+
+    async def _settle_unknown(self) -> None:
+        while True:
+            if int(self.core.words[OPEN_COUNT]):
+                await self.resolver.turn()
+                self.intake.publish()
+            await asyncio.sleep(_RESOLVE_EVERY_S)
+
+    async def _watch_account(self) -> None:
+        """Compare when something contradicts; keep the clock; one thing at a time."""
+        clock_due_ns = monotonic_ns() + int(_CLOCK_EVERY_S * 1e9)
+        while True:
+            await asyncio.sleep(_LOOK_EVERY_S)
+            now_ns = monotonic_ns()
+            try:
+                if self.core.clock_skewed or now_ns > clock_due_ns:
+                    await self.rest.synchronise()
+                    self.core.clock_skewed = False
+                    clock_due_ns = now_ns + int(_CLOCK_EVERY_S * 1e9)
+                if self._must_compare(now_ns) and self.stream.is_connected:
+                    await self._reconcile()
+            except ExchangeError:
+                # The exchange does not answer: what is unknown stays blocked, ask again later.
+                continue
+
+    def _must_compare(self, now_ns: int) -> bool:
+        """Evidence that contradicts, or positions that have differed for two seconds."""
+        if not self.core.positions_differ():
+            self._differing_since_ns = 0
+        elif self._differing_since_ns == 0:
+            self._differing_since_ns = now_ns
+        lasting = 0 < self._differing_since_ns <= now_ns - _DIFFERENCE_NS
+        if lasting:
+            self._differing_since_ns = now_ns
+        return lasting or int(self.core.words[RECONCILE_WANTED]) > 0

@@ -1,0 +1,79 @@
+"""Answers of the exchange and what they mean: an error is not always a refusal."""
+
+from __future__ import annotations
+
+import pytest
+
+from aegis.execution.errors import (
+    Banned,
+    CredentialsRefused,
+    ExchangeError,
+    FateUnknown,
+    RateLimited,
+    Refused,
+)
+from aegis.execution.replies import Verdict, error_of, verdict_of
+
+UNKNOWN_503 = "Unknown error, please check your request or try again later."
+INTERNAL_503 = "Internal error; unable to process your request. Please try again."
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "text", "verdict"),
+    [
+        (200, 0, "", Verdict.DONE),
+        (503, 0, UNKNOWN_503, Verdict.UNKNOWN),
+        (503, -1000, UNKNOWN_503, Verdict.UNKNOWN),
+        (503, 0, "Service Unavailable.", Verdict.REFUSED),
+        (503, -1001, INTERNAL_503, Verdict.REFUSED),
+        (503, -1008, "Server is currently overloaded with other requests.", Verdict.REFUSED),
+        (503, 0, "<html>nginx</html>", Verdict.UNKNOWN),
+        (408, -1007, "Timeout waiting for response from backend server.", Verdict.UNKNOWN),
+        (400, -1007, "", Verdict.UNKNOWN),
+        (400, -1006, "", Verdict.UNKNOWN),
+        (408, 0, "", Verdict.UNKNOWN),
+        (502, 0, "", Verdict.UNKNOWN),
+        (0, 0, "", Verdict.UNKNOWN),
+        (400, -4116, "ClientOrderId is duplicated.", Verdict.UNKNOWN),
+        (400, -2019, "Margin is insufficient.", Verdict.REFUSED),
+        (400, -5022, "", Verdict.REFUSED),
+        (400, -2011, "Unknown order sent.", Verdict.REFUSED),
+        (400, -1021, "", Verdict.CLOCK),
+        (400, -5028, "", Verdict.CLOCK),
+        (401, -2014, "", Verdict.CREDENTIALS),
+        (401, -2015, "", Verdict.CREDENTIALS),
+        (400, -1022, "", Verdict.CREDENTIALS),
+        (403, 0, "<html>WAF</html>", Verdict.CREDENTIALS),
+        (429, -1003, "", Verdict.RATE_LIMITED),
+        (429, -1015, "", Verdict.RATE_LIMITED),
+        (418, -1003, "", Verdict.BANNED),
+        (404, 0, "", Verdict.REFUSED),
+    ],
+)
+def test_verdicts(status: int, code: int, text: str, verdict: Verdict) -> None:
+    assert verdict_of(status, code, text) is verdict
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kind"),
+    [
+        (400, b'{"code":-2013,"msg":"Order does not exist."}', Refused),
+        (503, b"Service Unavailable.", Refused),
+        (503, UNKNOWN_503.encode(), FateUnknown),
+        (500, b"\xff\xfe", FateUnknown),
+        (401, b'{"code":-2015,"msg":"x"}', CredentialsRefused),
+    ],
+)
+def test_errors(status: int, body: bytes, kind: type[ExchangeError]) -> None:
+    error = error_of("GET /x", status, body, None, 0)
+    assert type(error) is kind and "GET /x" in str(error)
+
+
+def test_how_long_to_be_quiet() -> None:
+    body = b'{"code":-1003,"msg":"Way too many requests; IP banned until 1763700060000."}'
+    banned = error_of("x", 418, body, None, 1_763_700_000_000)
+    assert isinstance(banned, Banned) and banned.retry_after_s == 60.0
+    limited = error_of("x", 429, b"{}", "7", 0)
+    assert isinstance(limited, RateLimited) and limited.retry_after_s == 7.0
+    bare = error_of("x", 429, b"{}", "soon", 0)
+    assert isinstance(bare, RateLimited) and bare.retry_after_s == 1.0
