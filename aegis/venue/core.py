@@ -1,0 +1,49 @@
+"""The venue without its sockets: everything a request may need, in one place.
+
+``serve`` builds one and hands it to the gateway and the edge. It holds no task, no socket and no
+clock of its own: `wall_ms` (what the gateway judges timestamps by) and `event_ms` (the market's own
+time, a recording's in a mirror) are given to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from aegis.venue.exchange import Exchange
+from aegis.venue.gateway.access import KeyRing
+from aegis.venue.gateway.listen_keys import ListenKeys
+from aegis.venue.limits import Limiter
+
+
+def _never(symbol: str) -> bool:
+    return False
+
+
+@dataclass(slots=True)
+class Tally:
+    """What the venue counts of its requests, for its counters."""
+
+    rest_requests: int = 0
+    rest_order_requests: int = 0  # of these, placing, modifying or cancelling one order
+    ws_requests: int = 0  # the same over the WebSocket API
+    ws_answers: int = 0  # answers to them, accepted or refused
+    fills: int = 0  # fills of client orders
+
+
+@dataclass(slots=True)
+class Core:
+    """The parts of a venue that requests work on."""
+
+    exchange: Exchange
+    keys: KeyRing
+    limiter: Limiter
+    modern: bool  # the dialect of 2026
+    wall_ms: Callable[[], int]
+    event_ms: Callable[[], int]
+    listen_keys: ListenKeys = field(default_factory=ListenKeys)
+    tally: Tally = field(default_factory=Tally)
+    # A mirror holds depth requests back until the recorded snapshot's turn has come.
+    holds_depth: Callable[[str], bool] = _never
+    # Off while a mirror runs in lockstep: its orders wait on purpose, and must not depend on time.
+    checks_engine_window: bool = True

@@ -1,0 +1,135 @@
+"""The venue as a child of the supervisor: its settings, its counters, its end.
+
+`run` is called in the forked child and returns an exit code. The accounts are kept in the
+instance's own directory, the port in the venue's counters, the place in the recording as well: a
+venue that is killed and forked again is the same exchange, on the same port, with the same
+orders.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+
+import uvloop
+
+from aegis.config.settings import Settings
+from aegis.host.gc_scope import GcScope
+from aegis.shm.counters import Counters
+from aegis.shm.instance import InstanceMemory
+from aegis.shm.wiring import Wiring
+from aegis.venue.build import VenueOptions
+from aegis.venue.errors import OptionsError
+from aegis.venue.pace import CounterPace
+from aegis.venue.serve import BEAT_S, Venue
+
+READY, DRAINING, STOPPED = 2, 4, 5
+
+
+def run(settings: Settings, memory: InstanceMemory, wiring: Wiring) -> int:
+    """Serve until the supervisor says stop. Raises VenueError or OSError if it cannot serve."""
+    if wiring.credentials is None:
+        raise OptionsError("the venue was started without API keys; the supervisor mints them")
+    counters = memory.counters["venue"]
+    port = counters["port"] or settings.venue.port
+    options = VenueOptions(
+        config=settings.venue.model_copy(update={"port": port}),
+        keys=(wiring.credentials,),
+        mirror=settings.mirror,
+        speed=settings.speed,
+        state_dir=memory.directory,
+        skip_lines=counters["mirror_lines"] if settings.mirror is not None else 0,
+    )
+    scope = GcScope(
+        counters.__setitem__,
+        interval_ms=settings.hardware.gc_interval_ms,
+        force_ms=settings.hardware.gc_force_ms,
+    )
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_serve(Venue(options), memory, wiring, scope))
+    counters["state"] = STOPPED
+    return 0
+
+
+async def _serve(venue: Venue, memory: InstanceMemory, wiring: Wiring, scope: GcScope) -> None:
+    counters = memory.counters["venue"]
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, stop.set)
+    try:
+        await venue.start(lambda one: CounterPace(memory, one.core, one.hub, one.feed))
+        gauges = Gauges(venue, counters)
+        if venue.conductor is not None:
+            venue.conductor.on_slice = gauges.mirror
+        gauges.begin()
+        with scope:
+
+            def beat() -> None:
+                if wiring.stopping("venue"):
+                    stop.set()
+                gauges.write()
+                scope.safe_point(time.monotonic_ns(), idle=True)
+
+            await venue.wait(stop, beat)
+        counters["state"] = DRAINING
+        gauges.write()
+    finally:
+        await venue.close()
+
+
+class Gauges:
+    """The venue's row of counters; its process is their only writer."""
+
+    def __init__(self, venue: Venue, counters: Counters) -> None:
+        self._venue = venue
+        self._counters = counters
+        # Counts go on where a predecessor left them, so that nothing seems to run backwards.
+        self._before = counters.snapshot()
+        self._last_ns = 0
+        self._lines = counters.index("mirror_lines")
+
+    def begin(self) -> None:
+        """The port is open: the others may come."""
+        counters, venue = self._counters, self._venue
+        counters["seed"] = venue.options.config.seed
+        recording = venue.built.recording
+        counters["mirror_total"] = 0 if recording is None else recording.summary.lines
+        self.write()
+        counters["state"] = READY
+        counters["port"] = venue.port
+
+    def mirror(self, lines_done: int) -> None:
+        """A slice of the recording has been played: where a successor would go on."""
+        self._counters.set(self._lines, lines_done)
+
+    def write(self) -> None:
+        """Called about 20 times a second from the event loop: a proof that it turns."""
+        venue, counters, before = self._venue, self._counters, self._before
+        now_ns = time.monotonic_ns()
+        if self._last_ns:
+            # By how much the beat came late: the longest time in which the loop served nobody.
+            late_ns = now_ns - self._last_ns - round(BEAT_S * 1e9)
+            counters["max_cycle_ns"] = max(counters["max_cycle_ns"], late_ns)
+        self._last_ns = now_ns
+        tally, exchange = venue.core.tally, venue.core.exchange
+        counts = {
+            "market_messages": venue.hub.sent,
+            "rest_requests": tally.rest_requests,
+            "ws_requests": tally.ws_requests,
+            "responses": tally.ws_answers,
+            "orders": exchange.orders_accepted,
+            "fills": tally.fills,
+            "user_events": venue.feed.sent,
+            "errors": venue.memory.failures,
+        }
+        for name, count in counts.items():
+            counters[name] = before[name] + count
+        counters["connections"] = len(venue.keeper)
+        counters["orders_open"] = len(exchange.orders.open)
+        conductor = venue.conductor
+        if conductor is not None:
+            counters["conductor_timeouts"] = before["conductor_timeouts"] + conductor.timeouts
+            counters["mirror_done"] = int(conductor.done)
+        counters["loop_ts_ns"] = now_ns
+        counters["loop_seq"] = before["loop_seq"] + venue.beats + 1

@@ -1,0 +1,104 @@
+"""Who gets which account's events: the private half of the hub.
+
+A connection listens with a listen key, bare or enveloped, and may name the events it wants. Events
+are encoded once per account and written at once: they are few and nothing should wait for them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from aegis.venue.events import OrderEvent, UserEvent
+from aegis.venue.gateway.listen_keys import ListenKey
+from aegis.venue.market import Market
+from aegis.venue.payloads import user as payload
+from aegis.venue.wire.frames import text_frame
+from aegis.venue.wire.hub import Subscriber
+
+
+@dataclass(eq=False, slots=True)
+class Listener:
+    """One listen key on one connection; `events` is an allow list, None lets all pass."""
+
+    subscriber: Subscriber
+    key: str
+    account_id: int
+    combined: bool
+    events: frozenset[str] | None = None
+
+
+class UserFeed:
+    """All private subscriptions, and what has been sent to them."""
+
+    def __init__(self, markets: Mapping[str, Market]) -> None:
+        self._markets = markets
+        self._listeners: dict[int, list[Listener]] = {}
+        self.sent = 0
+
+    def listen(self, listener: Listener) -> None:
+        """Attach; the same key on the same connection a second time changes nothing."""
+        others = self._listeners.setdefault(listener.account_id, [])
+        for other in others:
+            if other.subscriber is listener.subscriber and other.key == listener.key:
+                return
+        others.append(listener)
+
+    def leave(self, subscriber: Subscriber, key: str | None = None) -> None:
+        """Detach one key of a connection, or all of them."""
+        for account_id, listeners in list(self._listeners.items()):
+            kept = [
+                listener
+                for listener in listeners
+                if listener.subscriber is not subscriber or key not in (None, listener.key)
+            ]
+            if kept:
+                self._listeners[account_id] = kept
+            else:
+                del self._listeners[account_id]
+
+    def publish(self, events: Iterable[UserEvent]) -> int:
+        """Send events in their order; returns how many fills of client orders were among them."""
+        fills = 0
+        touched: dict[Subscriber, None] = {}
+        for event in events:
+            fills += isinstance(event, OrderEvent) and event.trade_id != 0
+            listeners = self._listeners.get(event.account_id)
+            if not listeners:
+                continue
+            for name, message in payload.encode(event, self._markets):
+                self._send(listeners, name, message, touched)
+        for subscriber in touched:
+            subscriber.flush()
+        return fills
+
+    def expire(self, key: ListenKey, now_ms: int) -> None:
+        """Tell a key's sockets that it has ended; they stay open and fall silent."""
+        listeners = self._listeners.get(key.account_id, [])
+        own = [listener for listener in listeners if listener.key == key.key]
+        touched: dict[Subscriber, None] = {}
+        message = payload.listen_key_expired(key.key, now_ms)
+        self._send(own, "listenKeyExpired", message, touched)
+        for subscriber in touched:
+            subscriber.flush()
+            self.leave(subscriber, key.key)
+
+    def _send(
+        self,
+        listeners: list[Listener],
+        name: str,
+        message: bytes,
+        touched: dict[Subscriber, None],
+    ) -> None:
+        bare: bytes | None = None
+        for listener in listeners:
+            if listener.events is not None and name not in listener.events:
+                continue
+            if listener.combined:
+                opening = b'{"stream":"' + listener.key.encode() + b'","data":'
+                frame = text_frame(opening + message + b"}")
+            else:
+                bare = frame = bare or text_frame(message)
+            listener.subscriber.enqueue(frame)
+            touched[listener.subscriber] = None
+            self.sent += 1

@@ -1,0 +1,252 @@
+"""Lockstep: every message passed unchanged, and a trader that decides the same at any speed."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gzip
+import itertools
+import json
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+import uvloop
+from websockets.asyncio.client import ClientConnection
+
+from aegis.venue import conductor as conductor_module
+from aegis.venue.build import VenueOptions
+from aegis.venue.serve import Venue, running
+from tests.venue.client import Book, api_request, client, receive, stream
+from tests.venue.desk import KEYS
+
+LINES = 3_000
+STREAMS = "btcusdt@depth@0ms/btcusdt@bookTicker/btcusdt@trade"
+
+
+@pytest.fixture(scope="module")
+def tape(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The first lines of the real recording."""
+    path = tmp_path_factory.mktemp("tape") / "tape.gz"
+    with gzip.open(shared_data / "usdm" / "btcusdt_20240808.gz") as stream_:
+        path.write_bytes(gzip.compress(b"".join(itertools.islice(stream_, LINES))))
+    return path
+
+
+class Trader:
+    """A toy trader: quotes the touch whenever the bid has moved; counts what it has digested."""
+
+    def __init__(self, dice: random.Random) -> None:
+        self.dice = dice
+        self.bytes_seen: list[bytes] = []
+        self.book = Book()
+        self.waiting: list[dict[str, Any]] = []
+        self.answers: list[tuple[int, str]] = []
+        self.events: list[str] = []
+        self.sent = 0
+        self.joined = False
+        self.last_bid = ""
+
+    async def watch(self, market: ClientConnection, api: ClientConnection) -> None:
+        while True:
+            raw = await market.recv(decode=False)
+            if self.dice.random() < 0.01:
+                await asyncio.sleep(self.dice.random() * 0.003)
+            data = json.loads(raw)["data"]
+            if data["e"] == "depthUpdate":
+                self.waiting.append(data)
+                self.digest_depth()
+            elif data["e"] == "bookTicker" and self.joined and data["b"] != self.last_bid:
+                self.last_bid = data["b"]
+                await self.requote(api, data)
+            # Last of all: whoever reads the count may rely on what it led to.
+            self.bytes_seen.append(raw)
+
+    def digest_depth(self) -> None:
+        if self.book.last_id == 0:
+            return
+        for event in self.waiting:
+            assert self.book.apply(event)
+        self.waiting.clear()
+        self.joined = self.book.joined
+
+    async def requote(self, api: ClientConnection, ticker: dict[str, Any]) -> None:
+        if self.sent:
+            self.sent += 1
+            await api.send(
+                api_request(KEYS[0], "order.cancel", symbol="BTCUSDT",
+                            origClientOrderId=f"q{self.sent - 1}")
+            )  # fmt: skip
+        self.sent += 1
+        await api.send(
+            api_request(
+                KEYS[0], "order.place", symbol="BTCUSDT", side="BUY", type="LIMIT",
+                timeInForce="GTX", quantity="0.010", price=ticker["b"],
+                newClientOrderId=f"q{self.sent}",
+            )
+        )  # fmt: skip
+
+    async def hear_answers(self, api: ClientConnection) -> None:
+        while True:
+            answer = await receive(api)
+            body = answer.get("result", answer.get("error"))
+            self.answers.append((answer["status"], str(body.get("status", body.get("code")))))
+
+    async def hear_events(self, private: ClientConnection) -> None:
+        while True:
+            event = await receive(private)
+            order = event.get("o", {})
+            self.events.append(
+                f"{event['e']} {event['T']} {order.get('c')} {order.get('x')} {order.get('L')}"
+            )
+
+
+class ToyPace:
+    """The trader's counts against the venue's."""
+
+    def __init__(self, venue: Venue, trader: Trader) -> None:
+        self.venue = venue
+        self.trader = trader
+        self.rebased = 0
+
+    def trader_ready(self) -> bool:
+        return True
+
+    def market_digested(self) -> bool:
+        return (
+            len(self.trader.bytes_seen) == self.venue.hub.sent
+            and self.venue.core.tally.ws_requests == self.trader.sent
+        )
+
+    def private_digested(self) -> bool:
+        return (
+            self.market_digested()
+            and len(self.trader.answers) == self.venue.core.tally.ws_answers
+            and len(self.trader.events) == self.venue.feed.sent
+        )
+
+    def books_joined(self) -> bool:
+        return self.trader.joined
+
+    def released(self) -> bool:
+        return False
+
+    def rebase(self) -> None:
+        self.rebased += 1
+
+
+async def perform(tape: Path, seed: int, speed: float) -> tuple[Trader, Venue]:
+    trader = Trader(random.Random(seed))
+    options = VenueOptions(keys=KEYS, mirror=tape, speed=speed)
+    async with contextlib.AsyncExitStack() as stack:
+        venue = await stack.enter_async_context(running(options, lambda one: ToyPace(one, trader)))
+        rest = await stack.enter_async_context(client(venue.url, KEYS[0]))
+        key = await rest.listen_key()
+        api = await stack.enter_async_context(stream(venue.url, "/ws-fapi/v1"))
+        private = await stack.enter_async_context(stream(venue.url, f"/private/ws/{key}"))
+        market = await stack.enter_async_context(
+            stream(venue.url, f"/public/stream?streams={STREAMS}")
+        )
+        tasks = [
+            asyncio.create_task(trader.watch(market, api)),
+            asyncio.create_task(trader.hear_answers(api)),
+            asyncio.create_task(trader.hear_events(private)),
+        ]
+        snapshot = await rest.good("GET", "/fapi/v1/depth", False, symbol="BTCUSDT", limit=1000)
+        trader.book.load(snapshot)
+        trader.digest_depth()
+        conductor = venue.conductor
+        assert conductor is not None
+        while not conductor.done:
+            await asyncio.sleep(0.01)
+            for task in [*tasks, *venue._tasks]:
+                if task.done():
+                    task.result()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        assert venue.core.exchange.ledger.imbalance_e8() == 0
+    return trader, venue
+
+
+def play(tape: Path, seed: int, speed: float = 0.0) -> tuple[Trader, Venue]:
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(asyncio.wait_for(perform(tape, seed, speed), 60))
+
+
+def test_a_replay_is_the_same_whatever_the_trader_is_delayed_by(tape: Path) -> None:
+    first, venue = play(tape, seed=1)
+    second, _ = play(tape, seed=2)
+    assert venue.conductor is not None
+    assert (venue.conductor.timeouts, venue.conductor.lines_done) == (0, LINES)
+    with gzip.open(tape) as stream_:
+        recorded = [line.rstrip(b"\n").partition(b" ")[2] for line in stream_]
+    assert first.bytes_seen == [text for text in recorded if text.startswith(b'{"stream"')]
+    assert first.book.last_id == second.book.last_id
+    assert first.sent > 10
+    assert first.answers == second.answers
+    assert first.events == second.events
+    assert any(" TRADE " in event for event in first.events), "the toy trader was never filled"
+
+
+class Deaf(ToyPace):
+    """A trader that never confirms anything."""
+
+    def market_digested(self) -> bool:
+        return False
+
+
+def test_a_barrier_that_never_opens_is_bounded_and_given_up(
+    tape: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(conductor_module, "BARRIER_TIMEOUT_S", 0.05)
+    paces: list[Deaf] = []
+
+    async def run() -> None:
+        def make_pace(venue: Venue) -> Deaf:
+            paces.append(Deaf(venue, Trader(random.Random(1))))
+            return paces[-1]
+
+        options = VenueOptions(keys=KEYS, mirror=tape, speed=0.0)
+        async with running(options, make_pace) as venue:
+            path = f"/public/stream?streams={STREAMS}"
+            async with stream(venue.url, path) as market, client(venue.url, KEYS[0]) as rest:
+                snapshot = asyncio.create_task(
+                    rest.good("GET", "/fapi/v1/depth", False, symbol="BTCUSDT", limit=5)
+                )
+                for _ in range(LINES - 1):
+                    await receive(market)
+                assert (await snapshot)["lastUpdateId"] > 0
+                conductor = venue.conductor
+                assert conductor is not None
+                while not conductor.done:
+                    await asyncio.sleep(0.01)
+                assert conductor.timeouts >= 3
+                # The exchange itself is alive: orders are carried out at once again.
+                assert not venue.dispatcher.queueing
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(asyncio.wait_for(run(), 60))
+    assert paces[0].rebased >= 3
+
+
+def test_alone_it_keeps_the_time_it_is_told(tape: Path) -> None:
+    """Without anybody to wait for, recorded time over speed is all that counts."""
+
+    async def run() -> float:
+        options = VenueOptions(keys=KEYS, mirror=tape, speed=20.0)
+        path = f"/public/stream?streams={STREAMS}"
+        async with running(options) as venue, stream(venue.url, path) as market:
+            loop = asyncio.get_running_loop()
+            began_s = loop.time()
+            for _ in range(LINES - 1):
+                await receive(market)
+            return loop.time() - began_s
+
+    with gzip.open(tape) as stream_:
+        times = [int(line.partition(b" ")[0]) for line in stream_]
+    recorded_s = (times[-1] - times[0]) / 1e9
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        took_s = runner.run(asyncio.wait_for(run(), 60))
+    assert took_s >= recorded_s / 20 * 0.95
