@@ -1,0 +1,98 @@
+"""`aegis run INSTANCE`: trade in the foreground until a signal, a time limit or a recording's end.
+
+Reads the configuration, makes one `Supervisor` and shows what it does. systemd runs the very same
+command. With `--json` the last thing on standard output is one object (see `run_summary.py`).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from aegis.cli.config_path import ConfigOption, config_path
+from aegis.cli.exit_codes import EXIT_USAGE, complain, print_object
+from aegis.cli.terminal import own_terminal
+
+if TYPE_CHECKING:
+    from aegis.config import AegisConfig, Settings
+
+__all__ = ["run"]
+
+
+def run(
+    instance: Annotated[str, typer.Argument(help="An instance of the configuration, e.g. btc.")],
+    config: ConfigOption = None,
+    seconds: Annotated[
+        float | None,
+        typer.Option("--for", metavar="SECONDS", min=0.1, help="Stop this long after READY."),
+    ] = None,
+    mirror: Annotated[
+        Path | None,
+        typer.Option("--mirror", metavar="FILE", help="Have the venue replay this recording."),
+    ] = None,
+    speed: Annotated[
+        float, typer.Option(min=0.01, max=1000.0, help="How much faster than recorded.")
+    ] = 1.0,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="At the end, one JSON object on one line.")
+    ] = False,
+) -> None:
+    """Start an instance and trade until Ctrl-C."""
+    loaded = _load(instance, config_path(config), mirror, speed)
+    if loaded is None:
+        raise typer.Exit(EXIT_USAGE)
+    settings, whole = loaded
+    with own_terminal():
+        code = _supervise(settings, whole, seconds, as_json)
+    raise typer.Exit(code)
+
+
+def _load(
+    instance: str, path: Path, mirror: Path | None, speed: float
+) -> tuple[Settings, AegisConfig] | None:
+    """The settings of the instance; None after complaining."""
+    from aegis.config import ConfigError, Settings, read_config
+    from aegis.strategies.registry import load_parameters_model
+
+    if mirror is not None and not mirror.is_file():
+        complain(f"--mirror {mirror}: no such file")
+        return None
+    result = read_config(path, parameters_model_of=load_parameters_model)
+    for warning in result.warnings:
+        complain(f"warning: {warning}")
+    for problem in result.problems:
+        complain(str(problem))
+    if result.config is None:
+        return None
+    try:
+        settings = Settings.of(result.config, instance, path, mirror, speed)
+    except ConfigError as error:
+        complain(str(error))
+        return None
+    return settings, result.config
+
+
+def _supervise(
+    settings: Settings, config: AegisConfig, seconds: float | None, as_json: bool
+) -> int:
+    from aegis.cli.run_audience import RunAudience
+    from aegis.supervisor.errors import SupervisorError
+    from aegis.supervisor.supervisor import Supervisor
+
+    audience = RunAudience(settings.name, as_json=as_json)
+    supervisor = Supervisor(settings, config, audience, seconds=seconds)
+    try:
+        code = supervisor.run()
+    except SupervisorError as error:
+        complain(str(error))
+        code = error.exit_code
+        if as_json:
+            print_object({"ok": code == 0, "instance": settings.name, "reason": str(error)})
+        return code
+    finally:
+        audience.close()
+    if as_json and audience.summary is not None:
+        print_object({**audience.summary, "ok": code == 0})
+    return code

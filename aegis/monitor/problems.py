@@ -1,0 +1,319 @@
+"""What is wrong with an instance, why, and what to do about it: the page to read at 3 a.m.
+
+Pure: judges an `InstanceView`. One rule per function, each yields problems; the order of `RULES` is
+the order in which they are shown, worst first. A rule names numbers, never only moods.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+from aegis.monitor.view import InstanceView, Problem, ProcessView
+
+__all__ = ["RULES", "find_problems", "judge"]
+
+STALL_MS = 3_000.0
+CANARY_MS = 3_000.0
+SILENT_FEED_MS = 10_000.0
+_NS_PER_MS = 1e6
+CHILDREN = ("venue", "feed", "brain", "execution")
+_LIVE_STATES = ("running", "starting", "stopping")
+
+Rule = Callable[[InstanceView], Iterator[Problem]]
+
+
+def judge(view: InstanceView) -> InstanceView:
+    """The view with its problems and `healthy` filled in."""
+    problems = find_problems(view)
+    faults = any(problem.severity == "fault" for problem in problems)
+    return replace(view, problems=problems, healthy=view.state == "running" and not faults)
+
+
+def find_problems(view: InstanceView) -> list[Problem]:
+    """Every problem, faults before warnings."""
+    found = [problem for rule in RULES for problem in rule(view)]
+    return sorted(found, key=lambda problem: problem.severity != "fault")
+
+
+def not_running(view: InstanceView) -> Iterator[Problem]:
+    """Nothing there, or only what a dead supervisor left."""
+    name = view.instance
+    if view.state == "absent":
+        yield Problem(
+            f"{name} is not running", f"{view.directory} does not exist", f"aegis run {name}"
+        )
+    elif view.state == "dead":
+        orphans = [p for p in CHILDREN if p in view.processes and view.processes[p].alive]
+        left = f"{len(view.leftovers)} files in {view.directory}"
+        if orphans:
+            left += f" and the processes {', '.join(orphans)}"
+        yield Problem(
+            f"{name} is not running: its supervisor died without cleaning up",
+            f"left behind: {left}",
+            f"aegis run {name} clears it and starts; aegis clean {name} only clears it",
+        )
+
+
+def not_settled(view: InstanceView) -> Iterator[Problem]:
+    """On the way up or down."""
+    if view.state == "starting":
+        waiting = "; ".join(_unready(view)) or "the first canary"
+        yield Problem(
+            f"{view.instance} is starting", f"still waiting for: {waiting}", "wait, then look again"
+        )
+    elif view.state == "stopping":
+        yield Problem(
+            f"{view.instance} is stopping",
+            "it cancels its orders and ends",
+            "wait, then look again",
+        )
+
+
+def memory_unreadable(view: InstanceView) -> Iterator[Problem]:
+    """The instance lives, but what it writes cannot be understood from here."""
+    if view.unreadable and view.state in _LIVE_STATES:
+        yield Problem(
+            f"the shared memory of {view.instance} cannot be read",
+            view.unreadable,
+            f"look with the build that runs it; if it is the same: aegis stop {view.instance}",
+        )
+
+
+def supervisor_stands_still(view: InstanceView) -> Iterator[Problem]:
+    """The supervisor itself is stopped or hung: nobody restarts anything."""
+    supervisor = view.processes.get("supervisor")
+    if view.state not in _LIVE_STATES or supervisor is None:
+        return
+    age_ms = supervisor.heartbeat_age_ms
+    stopped = supervisor.process_state == "T"
+    # While it compiles kernels there is nothing to watch yet, and it beats only between two.
+    if stopped or (view.ready and age_ms is not None and age_ms > STALL_MS):
+        why = "it is stopped by a signal" if stopped else f"no turn for {_seconds(age_ms)}"
+        yield Problem(
+            f"the supervisor (pid {supervisor.pid}) stands still",
+            f"{why}; nothing is watched, and execution has cancelled its orders after 2 s",
+            f"kill -CONT {supervisor.pid}, or kill -9 {supervisor.pid} and aegis run "
+            f"{view.instance}",
+        )
+
+
+def process_faults(view: InstanceView) -> Iterator[Problem]:
+    """A process that is gone, stopped, hung or not ready."""
+    if view.state not in ("running", "starting"):
+        return
+    for name in CHILDREN:
+        process = view.processes.get(name)
+        if process is None or process.generation == 0:
+            continue
+        yield from _process_fault(view, name, process)
+
+
+def _process_fault(view: InstanceView, name: str, process: ProcessView) -> Iterator[Problem]:
+    last = f"; before: {process.last_end}" if process.last_end else ""
+    age_ms = process.heartbeat_age_ms
+    if not process.alive:
+        yield Problem(
+            f"{name} does not run",
+            f"pid {process.pid} is gone{last}",
+            "the supervisor restarts it within its budget; look again in a few seconds",
+        )
+    elif process.process_state == "T":
+        yield Problem(
+            f"{name} (pid {process.pid}) is stopped by a signal",
+            f"no duty cycle for {_seconds(age_ms)}",
+            "the supervisor kills and restarts it within stall_timeout_ms",
+        )
+    elif age_ms is not None and age_ms > STALL_MS and view.ready:
+        yield Problem(
+            f"{name} (pid {process.pid}) makes no progress",
+            f"no duty cycle for {_seconds(age_ms)} though the process exists{last}",
+            "the supervisor kills and restarts it within stall_timeout_ms",
+        )
+    elif process.state == "degraded":
+        yield Problem(
+            f"{name} is degraded",
+            f"it says so itself; errors so far: {process.errors}",
+            "see the other problems and the events for the reason",
+        )
+    elif process.state != "ready" and view.state == "running":
+        yield Problem(
+            f"{name} is {process.state}",
+            f"generation {process.generation}{last}",
+            "look again in a few seconds; the events tell what it waits for",
+        )
+
+
+def chain_is_broken(view: InstanceView) -> Iterator[Problem]:
+    """The canary does not come round although everybody seems to live."""
+    age_ms = view.canary.get("age_ms")
+    if view.state != "running" or not view.ready:
+        return
+    if isinstance(age_ms, float | int) and age_ms > CANARY_MS:
+        yield Problem(
+            f"the canary is stuck at {view.canary.get('back')}",
+            f"feed has sent {view.canary.get('sent')}, none came through for {_seconds(age_ms)}",
+            "the supervisor restarts the process at fault; if it stays, aegis stop and run again",
+        )
+
+
+def market_data(view: InstanceView) -> Iterator[Problem]:
+    """Books that must not be traded on, silence, comparisons that failed."""
+    if view.state != "running":
+        return
+    feed = view.counters.get("feed", {})
+    for book in view.books:
+        if not book.valid:
+            yield Problem(
+                f"the book of {book.symbol or book.instrument} is not valid",
+                f"gaps {feed.get('gaps', 0)}, resyncs {feed.get('resyncs', 0)}, connections "
+                f"{feed.get('connected', 0)}; nothing is quoted from it",
+                "the feed resynchronises by itself; if it stays, check the venue and the network",
+            )
+    ages = [book.age_ms for book in view.books if book.age_ms is not None]
+    over = view.counters.get("venue", {}).get("mirror_done", 0)
+    if ages and min(ages) > SILENT_FEED_MS and not over:
+        yield Problem(
+            "market data is silent",
+            f"the newest book is {_seconds(min(ages))} old",
+            "check the venue process; the gate denies new risk meanwhile",
+        )
+    mismatches = feed.get("top_mismatches", 0)
+    if mismatches:
+        yield Problem(
+            f"{mismatches} book tops differ from bookTicker at equal update ids",
+            f"of {feed.get('top_checks', 0)} compared; the book in memory is wrong",
+            "stop trading on it (aegis stop) and report the recording of this session",
+        )
+
+
+def execution_faults(view: InstanceView) -> Iterator[Problem]:
+    """Not reconciled, not connected, orders in doubt, the latch."""
+    if view.state != "running":
+        return
+    execution = view.counters.get("execution", {})
+    links = {"user data stream": "private_connected", "order connection": "order_connected"}
+    down = [text for text, name in links.items() if not execution.get(name, 1)]
+    if not execution.get("ready", 1):
+        yield Problem(
+            "execution is not ready",
+            f"it has not reconciled with the venue; down: {', '.join(down) or 'nothing'}",
+            "it retries by itself and no order is sent; if it stays, check the venue",
+        )
+    elif down:
+        yield Problem(
+            f"down: {', '.join(down)}",
+            "without it fills or answers would be missed, so no new risk is taken",
+            "it reconnects by itself; if it stays, check the venue",
+        )
+    if view.unknown_orders:
+        yield Problem(
+            f"{view.unknown_orders} order commands have an unknown outcome",
+            "the venue neither confirmed nor refused them; their risk stays reserved",
+            "execution asks by client order id until it knows; if it stays, ask the venue by hand",
+        )
+    state = view.gate.get("state", "")
+    if state in ("reducing", "halted"):
+        yield Problem(
+            f"the gate is {state.upper()}",
+            f"tripped by {view.gate.get('reason') or 'an unnamed control'}",
+            f"find the cause, then re-arm by a restart: aegis stop {view.instance}, aegis run "
+            f"{view.instance}",
+        )
+
+
+def losses(view: InstanceView) -> Iterator[Problem]:
+    """Records that were overwritten unread, lanes that were full."""
+    brain = view.counters.get("brain", {})
+    if brain.get("ticks_lost"):
+        yield Problem(
+            f"the brain lost {brain['ticks_lost']} ticks",
+            f"lapped {brain.get('laps', 0)} times: it was slower than the feed",
+            "give the brain its own core ([hardware] cores), or wait = spin",
+            "warning",
+        )
+    if brain.get("intents_refused_full"):
+        yield Problem(
+            f"{brain['intents_refused_full']} intents found the lane to execution full",
+            "execution does not keep up",
+            "give execution its own core, or quote less often",
+            "warning",
+        )
+    ticks = view.rings.get("ticks")
+    if view.state == "running" and ticks is not None and ticks.lag > ticks.capacity // 2:
+        yield Problem(
+            f"the brain is {ticks.lag} ticks behind",
+            f"the ring holds {ticks.capacity}; beyond that, ticks are lost",
+            "give the brain its own core ([hardware] cores)",
+            "warning",
+        )
+
+
+def collections(view: InstanceView) -> Iterator[Problem]:
+    """The collector ran where it must not."""
+    for name, process in view.processes.items():
+        if process.gc_collections_in_cycle:
+            yield Problem(
+                f"{name}: {process.gc_collections_in_cycle} garbage collections in a duty cycle",
+                f"longest {process.gc_pause_max_ns / _NS_PER_MS:.1f} ms",
+                "report it: the collector must only run at safe points",
+                "warning",
+            )
+
+
+def restarts(view: InstanceView) -> Iterator[Problem]:
+    """Processes that had to be restarted."""
+    for name in CHILDREN:
+        process = view.processes.get(name)
+        if process is not None and process.restarts:
+            yield Problem(
+                f"{name} was restarted {process.restarts} times",
+                process.last_end or "the reason is in the events",
+                "if it goes on, find the cause before the restart budget is gone",
+                "warning",
+            )
+
+
+def reload_refused(view: InstanceView) -> Iterator[Problem]:
+    """The file on disk is not what runs."""
+    if view.last_reload and not view.last_reload.get("ok", True):
+        yield Problem(
+            "the last reload failed: the file is not what runs",
+            str(view.last_reload.get("text", "")),
+            f"mend {view.config or 'the file'} (aegis check), then aegis reload {view.instance}",
+            "warning",
+        )
+
+
+RULES: tuple[Rule, ...] = (
+    not_running,
+    memory_unreadable,
+    supervisor_stands_still,
+    process_faults,
+    chain_is_broken,
+    market_data,
+    execution_faults,
+    not_settled,
+    losses,
+    collections,
+    reload_refused,
+    restarts,
+)
+
+
+def _unready(view: InstanceView) -> list[str]:
+    waiting = [
+        f"{name} ({view.processes[name].state})"
+        for name in CHILDREN
+        if name in view.processes and view.processes[name].state != "ready"
+    ]
+    if not view.counters.get("execution", {}).get("ready", 0):
+        waiting.append("reconciliation with the venue")
+    invalid = sum(not book.valid for book in view.books)
+    if invalid:
+        waiting.append(f"{invalid} books")
+    return waiting
+
+
+def _seconds(age_ms: float | None) -> str:
+    return "an unknown time" if age_ms is None else f"{age_ms / 1e3:.1f} s"

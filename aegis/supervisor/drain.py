@@ -1,0 +1,99 @@
+"""The way down: brain, execution, feed, venue, one after the other, each within a bound.
+
+The order keeps every promise to the one before it: the brain stops deciding, then execution cancels
+what rests and confirms it while feed and venue still answer, and only then do they go. A process
+that overstays its time is killed, and that is said. If execution could not do its work, the
+supervisor has the venue cancel everything. Called once per run, also after a failure.
+"""
+
+from __future__ import annotations
+
+from aegis.host.clock import monotonic_ns
+from aegis.supervisor.instance import Instance
+
+__all__ = ["ORDER", "drain"]
+
+ORDER = ("brain", "execution", "feed", "venue")
+
+_TURN_MS = 20
+# A process that reads its drain bit is gone by then; SIGTERM is for one that waits for a signal.
+_SIGTERM_AFTER_NS = 1_500_000_000
+_HASTENED_NS = 500_000_000
+_EXTENSION_US = 15_000_000
+
+
+def drain(instance: Instance, status: str) -> None:
+    """End every process in order; fills `open_orders`, `unclean` and `ended_ns` of the instance."""
+    instance.notes.phase = "stopping"
+    instance.notes.reason = status
+    instance.write_notes()
+    instance.notifier.stopping(status)
+    for child in instance.children.values():
+        child.restart_at_ns = None
+    executed = "execution" in instance.running()
+    for process in ORDER:
+        if process == "feed":
+            _settle_orders(instance, executed)
+        _drain_one(instance, process)
+    instance.ended_ns = monotonic_ns()
+
+
+def _drain_one(instance: Instance, process: str) -> None:
+    child = instance.children[process]
+    if not child.running:
+        return
+    began_ns = instance.heartbeat()
+    instance.memory.control.drain(process)
+    instance.notifier.extend_timeout(_EXTENSION_US)
+    patience_ns = instance.settings.supervisor.drain_timeout_ms * 1_000_000
+    terminated = False
+    while child.reap() is None:
+        now_ns = instance.pause(_TURN_MS)
+        waited_ns = now_ns - began_ns
+        if instance.inbox.stop_count > 1:
+            patience_ns = min(patience_ns, _HASTENED_NS)
+        if instance.inbox.stop_count > 2:
+            patience_ns = 0
+        if not terminated and waited_ns > _SIGTERM_AFTER_NS:
+            terminated = True
+            child.terminate()
+        if waited_ns > patience_ns and not child.verdict:
+            text = f"{process} did not finish within {patience_ns / 1e9:.1f} s"
+            instance.unclean.append(text)
+            instance.say(f"{text}: killed")
+            child.kill("overstayed its drain")
+    instance.watch.ended(process)
+    if child.last_end not in ("exit code 0", "killed by SIGTERM") and not child.verdict:
+        instance.unclean.append(f"{process} ended badly: {child.last_end}")
+        instance.say(instance.unclean[-1])
+
+
+def _settle_orders(instance: Instance, executed: bool) -> None:
+    """Ask the venue what rests; where execution did not do its work, have it cancelled."""
+    if instance.children["execution"].generation == 0:
+        # It was never started: nothing of ours can rest anywhere.
+        instance.open_orders = 0
+        return
+    account = instance.account()
+    if account is None or "venue" not in instance.running():
+        instance.say("the venue does not run: whether orders rest there cannot be asked")
+        return
+    by_execution = executed and not instance.children["execution"].verdict
+    instance.open_orders = account.open_orders()
+    if by_execution and instance.open_orders == 0:
+        return
+    instance.say(
+        f"orders at the venue after execution ended: {_shown(instance.open_orders)}; "
+        "cancelling all in its place"
+    )
+    if not account.cancel_all(instance.settings.instance.symbols):
+        instance.unclean.append("the venue did not confirm the cancellation of all orders")
+    instance.heartbeat()
+    instance.open_orders = account.open_orders()
+    if instance.open_orders != 0:
+        instance.unclean.append(f"orders left at the venue: {_shown(instance.open_orders)}")
+        instance.say(instance.unclean[-1])
+
+
+def _shown(open_orders: int | None) -> str:
+    return "unknown, it does not answer" if open_orders is None else str(open_orders)

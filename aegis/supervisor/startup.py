@@ -1,0 +1,243 @@
+"""From a valid configuration to an instance that is ready to fork: lock, clear, memory, kernels.
+
+Called once by the supervisor. Every step is said aloud, and every step that fails undoes the ones
+before it, so that a start that is refused leaves the machine as it found it.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from aegis import BUILD_ID
+from aegis.config import AegisConfig, Settings
+from aegis.host.affinity import NOT_PINNED
+from aegis.host.capabilities import plain_words
+from aegis.host.clock import monotonic_ns
+from aegis.host.grant import Grant
+from aegis.host.hugepages import HUGE_PAGE_BYTES, huge_pages_grant, hugetlbfs_mounts
+from aegis.host.process_identity import own_identity
+from aegis.host.scheduler import scheduler_of
+from aegis.monitor.notes import ChildNote, Notes
+from aegis.shm.control import RUN
+from aegis.shm.errors import NotEnoughMemory
+from aegis.shm.instance import (
+    InstanceMemory,
+    directory_of,
+    memory_error_text,
+    remove_directory,
+)
+from aegis.shm.wiring import Credentials, Wiring
+from aegis.supervisor.budget import RestartBudget
+from aegis.supervisor.children import Child
+from aegis.supervisor.errors import MemoryShortError
+from aegis.supervisor.instance import Audience, Instance
+from aegis.supervisor.instance_lock import InstanceLock
+from aegis.supervisor.leftovers import clear_leftovers, find_leftovers
+from aegis.supervisor.notify import Notifier
+from aegis.supervisor.seat import NO_HUGE_PAGES
+from aegis.supervisor.signals import SignalInbox
+from aegis.supervisor.warmup import (
+    EntryPoint,
+    compile_in_parallel,
+    freeze,
+    is_compiled,
+    load_entry_points,
+    mark_compiled,
+    thread_count,
+)
+from aegis.supervisor.watch import CHILDREN, READY, Watch, WatchLimits
+
+__all__ = ["prepare", "take_lock", "warm_up", "watch_limits"]
+
+_EXTENSION_US = 60_000_000
+_MS_NS = 1_000_000
+
+
+def take_lock(
+    instance: str, directory: Path, patience_ns: int, say: Callable[[str], None]
+) -> InstanceLock:
+    """Lock the instance and clear what a dead supervisor left. Raises AlreadyRunningError."""
+    while True:
+        lock = InstanceLock(instance, directory)
+        found = find_leftovers(directory)
+        if not found:
+            return lock
+        say(f"clearing what a dead start left: {found}")
+        try:
+            killed = clear_leftovers(
+                found, patience_ns, monotonic_ns, lambda timeout_ms: time.sleep(timeout_ms / 1e3)
+            )
+        finally:
+            lock.close()
+        if killed:
+            say(f"cleared; these obeyed nothing but SIGKILL: {', '.join(killed)}")
+
+
+def watch_limits(settings: Settings) -> WatchLimits:
+    """The watch's bounds as the configuration has them."""
+    return WatchLimits(
+        stall_timeout_ns=settings.supervisor.stall_timeout_ms * _MS_NS,
+        canary_timeout_ns=settings.supervisor.canary_timeout_ms * _MS_NS,
+    )
+
+
+def prepare(
+    settings: Settings, config: AegisConfig, inbox: SignalInbox, audience: Audience
+) -> Instance:
+    """Everything up to the first fork except the kernels. Raises SupervisorError."""
+    directory = directory_of(settings.name, settings.hardware.shm_dir)
+    patience_ns = settings.supervisor.drain_timeout_ms * _MS_NS
+    lock = take_lock(settings.name, directory, patience_ns, audience.say)
+    try:
+        return _furnish(settings, config, inbox, audience, lock)
+    except BaseException:
+        remove_directory(directory)
+        lock.close()
+        raise
+
+
+def _furnish(
+    settings: Settings,
+    config: AegisConfig,
+    inbox: SignalInbox,
+    audience: Audience,
+    lock: InstanceLock,
+) -> Instance:
+    """Memory, wiring and notes of an instance whose lock is held."""
+    huge = huge_pages_grant(settings.hardware.hugepages)
+    memory, directories = _make_memory(settings, huge)
+    # A core dump of a process that holds keys would be a copy of the keys.
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    wiring = Wiring.make(settings.name, memory, _mint_credentials(), settings.venue.host)
+    supervision = settings.supervisor
+    window_ns = int(supervision.restart_window_s * 1e9)
+    instance = Instance(
+        settings=settings,
+        config=config,
+        lock=lock,
+        memory=memory,
+        wiring=wiring,
+        children={
+            process: Child(process, RestartBudget(supervision.restart_budget, window_ns))
+            for process in CHILDREN
+        },
+        watch=Watch(watch_limits(settings)),
+        notifier=Notifier(monotonic_ns),
+        inbox=inbox,
+        notes=_first_notes(settings, config),
+        audience=audience,
+        memory_directories=directories,
+        started_ns=monotonic_ns(),
+    )
+    memory.control.command = RUN
+    memory.control.mirror = instance.mirrored
+    _count_oneself(instance, huge)
+    mebibytes = InstanceMemory.bytes_needed(len(settings.instance.symbols)) / (1 << 20)
+    instance.say(f"shared memory: {mebibytes:.1f} MiB in {memory.directory}")
+    for words in instance.notes.degraded:
+        instance.say(f"mind: {words}")
+    instance.write_notes()
+    return instance
+
+
+def warm_up(instance: Instance, modules: Mapping[str, str] | None) -> dict[str, EntryPoint]:
+    """Import and compile. Raises StartCancelledError when a stop is asked for meanwhile."""
+    entry_points: dict[str, EntryPoint] = {}
+    settings = instance.settings
+    began_ns = instance.heartbeat()
+
+    def tell(text: str) -> None:
+        instance.notifier.extend_timeout(_EXTENSION_US)
+        instance.notifier.status(f"starting: {text}")
+        took_s = (instance.heartbeat() - began_ns) / 1e9
+        instance.audience.say(f"{text} ({took_s:.1f} s)")
+
+    with instance.inbox.interrupting():
+        if modules is None and not is_compiled(settings):
+            tell("compiling kernels for this release, once")
+            compile_in_parallel(settings, lambda process, _: tell(f"{process} is compiled"))
+        for process, entry_point in load_entry_points(settings, modules):
+            entry_points[process] = entry_point
+            tell(f"{process} is loaded")
+        if modules is None:
+            mark_compiled(settings)
+    freeze()
+    threads = thread_count()
+    if threads > 1:
+        instance.say(f"mind: {threads} threads before the fork, there should be one")
+    return entry_points
+
+
+def _make_memory(settings: Settings, huge: Grant) -> tuple[InstanceMemory, tuple[Path, ...]]:
+    shm_dir = Path(settings.hardware.shm_dir)
+    huge_dir = None
+    if settings.hardware.hugepages and huge.honoured:
+        mounts = [mount for mount in hugetlbfs_mounts() if os.access(mount, os.W_OK | os.X_OK)]
+        huge_dir = mounts[0] if mounts else None
+    identity = own_identity()
+    rows = len(settings.instance.symbols)
+    try:
+        memory = InstanceMemory.create(
+            settings.name,
+            instruments=rows,
+            shm_dir=shm_dir,
+            owner=(identity.pid, identity.start_time_ticks),
+            huge_dir=huge_dir,
+        )
+    except NotEnoughMemory as error:
+        text = memory_error_text(error, rows)
+        pages = f" in pages of {HUGE_PAGE_BYTES >> 20} MiB" if huge_dir is not None else ""
+        raise MemoryShortError(
+            f"instance {settings.name}: {text}{pages}; free some of {shm_dir}, enlarge it "
+            f"(mount -o remount,size=… {shm_dir}), or name another in hardware.shm_dir"
+        ) from None
+    roots = (shm_dir,) if huge_dir is None else (shm_dir, huge_dir)
+    return memory, tuple(directory_of(settings.name, root).resolve() for root in roots)
+
+
+def _mint_credentials() -> Credentials:
+    """Test keys of the embedded venue: in memory only, new at every start."""
+    from aegis.venue.credentials import mint
+
+    minted = mint()
+    return Credentials(
+        api_key=minted.api_key,
+        hmac_secret=minted.hmac_secret,
+        ed25519_private_pem=minted.ed25519_private_pem,
+        ed25519_public_pem=minted.ed25519_public_pem,
+    )
+
+
+def _first_notes(settings: Settings, config: AegisConfig) -> Notes:
+    identity = own_identity()
+    return Notes(
+        instance=settings.name,
+        pid=identity.pid,
+        start_time_ticks=identity.start_time_ticks,
+        boot_id=identity.boot_id,
+        build_id=BUILD_ID,
+        config=str(settings.source.resolve()),
+        simulated=settings.venue.mode == "embedded",
+        started_unix_ms=time.time_ns() // 1_000_000,
+        children={process: ChildNote() for process in CHILDREN},
+        degraded=plain_words(config, settings.name),
+    )
+
+
+def _count_oneself(instance: Instance, huge: Grant) -> None:
+    """Fill the supervisor's own standard counters."""
+    counters = instance.memory.counters["supervisor"]
+    counters["pid"] = instance.notes.pid
+    counters["start_time_ticks"] = instance.notes.start_time_ticks
+    counters["generation"] = 1
+    counters["core_asked"] = NOT_PINNED
+    counters["core_got"] = NOT_PINNED
+    counters["scheduler_got"] = scheduler_of()[0]
+    counters["state"] = READY - 1
+    if not huge.honoured:
+        counters["degraded_flags"] = NO_HUGE_PAGES
+        instance.notes.degraded.append(huge.degradation)

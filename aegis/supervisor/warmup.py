@@ -1,0 +1,141 @@
+"""Loading everything the processes will run, once, in the parent, before the first fork.
+
+Kernels loaded here are machine code in pages that all children share, and a restarted process is at
+work in milliseconds. Each process's package may offer `warm_up(settings)` beside its `run`, which
+calls its kernels once with the right types and touches nothing else. Must not start a thread: a
+fork copies only the one that called it.
+
+The first start of a release has to compile. That is done by workers, one per process's package, so
+that it takes as long as the longest and not as the sum; they leave the machine code in the cache
+(Numba writes it whole or not at all), from which the parent then loads it. A mark in the cache
+directory, which is keyed by release, tells later starts that there is nothing to compile.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from aegis.config import Settings
+from aegis.host.prctl import die_with_parent
+from aegis.shm.instance import InstanceMemory
+from aegis.shm.wiring import Wiring
+
+__all__ = [
+    "ENTRY_MODULES",
+    "EntryPoint",
+    "compile_in_parallel",
+    "freeze",
+    "is_compiled",
+    "load_entry_points",
+    "mark_compiled",
+    "thread_count",
+]
+
+EntryPoint = Callable[[Settings, InstanceMemory, Wiring], int]
+
+BRAIN_MODULE = "aegis.brain.process"
+ENTRY_MODULES: Mapping[str, str] = {
+    "venue": "aegis.venue.process",
+    "feed": "aegis.feed.process",
+    "brain": BRAIN_MODULE,
+    "execution": "aegis.execution.process",
+}
+
+
+def load_entry_points(
+    settings: Settings, modules: Mapping[str, str] | None = None
+) -> Iterator[tuple[str, EntryPoint]]:
+    """Import and warm up one process after the other; yields (process, run) when each is done."""
+    for process, name in (ENTRY_MODULES if modules is None else modules).items():
+        yield process, _load(settings, name)
+
+
+def compile_in_parallel(settings: Settings, tell: Callable[[str, float], None]) -> None:
+    """Fill the cache with one worker per package; `tell(process, seconds)` as each one ends.
+
+    A worker that fails is no matter: the parent meets the same error when it loads, and reports it.
+    """
+    began_s = time.monotonic()
+    parent_pid = os.getpid()
+    workers = {
+        _fork_worker(settings, name, parent_pid): process for process, name in ENTRY_MODULES.items()
+    }
+    try:
+        while workers:
+            pid, _ = os.waitpid(-1, 0)
+            process = workers.pop(pid, "")
+            if process:
+                tell(process, time.monotonic() - began_s)
+    finally:
+        for pid in workers:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+
+
+def _fork_worker(settings: Settings, name: str, parent_pid: int) -> int:
+    pid = os.fork()
+    if pid == 0:
+        code = 1
+        try:
+            signal.set_wakeup_fd(-1)
+            for number in (signal.SIGINT, signal.SIGHUP):
+                signal.signal(number, signal.SIG_IGN)
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            if die_with_parent(parent_pid, signal.SIGKILL).honoured:
+                _load(settings, name)
+                code = 0
+        finally:
+            os._exit(code)
+    return pid
+
+
+def _load(settings: Settings, name: str) -> EntryPoint:
+    module: Any = importlib.import_module(name)
+    if name == BRAIN_MODULE:
+        # The strategy's step is compiled into the brain's loop, so the brain's is by strategy.
+        compile_brain = importlib.import_module("aegis.brain.load").compile_brain
+        compile_brain(settings.instance.strategy)
+    warm_up = getattr(module, "warm_up", None)
+    if warm_up is not None:
+        warm_up(settings)
+    run: EntryPoint = module.run
+    return run
+
+
+def is_compiled(settings: Settings) -> bool:
+    """Whether an earlier start of this release has filled the cache for this strategy."""
+    return _mark(settings).exists()
+
+
+def mark_compiled(settings: Settings) -> None:
+    """Note for later starts that the cache is full."""
+    try:
+        _mark(settings).touch()
+    except OSError:
+        # No cache directory that can be written: then there is no cache to speak of, either.
+        return
+
+
+def _mark(settings: Settings) -> Path:
+    return Path(os.environ["NUMBA_CACHE_DIR"]) / f"compiled-{settings.instance.strategy}"
+
+
+def freeze() -> None:
+    """Put everything alive out of the collector's reach, so that children share its pages."""
+    gc.collect()
+    gc.freeze()
+
+
+def thread_count() -> int:
+    """Threads of this process; more than one makes every fork a gamble."""
+    try:
+        return len(os.listdir("/proc/self/task"))
+    except OSError:
+        return 1

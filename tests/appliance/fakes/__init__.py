@@ -1,0 +1,1 @@
+"""Stand-ins for the four processes, for testing the supervisor alone."""
