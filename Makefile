@@ -48,7 +48,7 @@ setup-runtime:
 	if [ -x $(BIN)/aegis ] && [ "$$stamp" = "$$(cat $(VENV)/runtime.stamp 2>/dev/null)" ] \
 		&& $(BIN)/python -c ''; then exit 0; fi
 	if [[ "$$($(BIN)/python -m pip --version 2>/dev/null)" == *"from $(CURDIR)/$(VENV)/"* ]]; then
-		echo '[1/3] keeping $(VENV)'
+		echo '[1/4] keeping $(VENV)'
 	else
 		python=
 		for candidate in $(PYTHON) python3.11 python3.12 python3.13 python3.14 python3; do
@@ -64,7 +64,7 @@ setup-runtime:
 		if ! "$$python" -c 'import ensurepip, venv' 2>/dev/null; then
 			package="$$("$$python" -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])')"
 			if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
-				echo "[1/3] installing $$package (this Python has no ensurepip) ..."
+				echo "[1/4] installing $$package (this Python has no ensurepip) ..."
 				log="$$(mktemp)"
 				{ apt-get update && DEBIAN_FRONTEND=noninteractive \
 					apt-get install -y --no-install-recommends "$$package"; } >"$$log" 2>&1 \
@@ -75,16 +75,18 @@ setup-runtime:
 				exit 1
 			fi
 		fi
-		echo "[1/3] creating $(VENV) with $$("$$python" --version) ..."
+		echo "[1/4] creating $(VENV) with $$("$$python" --version) ..."
 		rm -rf $(VENV)
 		"$$python" -m venv $(VENV)
 	fi
 	rm -f $(VENV)/runtime.stamp
-	echo "[2/3] installing $$(grep '==' requirements.lock | grep -vc win32) packages, hashes checked ..."
+	echo "[2/4] installing $$(grep '==' requirements.lock | grep -vc win32) packages, hashes checked ..."
 	$(call pip,$(PIP_HASHED) -r requirements-build.lock)
 	$(call pip,$(PIP_HASHED) -r requirements.lock)
-	echo '[3/3] installing aegis itself ...'
+	echo '[3/4] installing aegis itself ...'
 	$(call pip,$(PIP_INSTALL) --no-deps --editable .)
+	echo '[4/4] compiling kernels, once (half a minute) ...'
+	$(BIN)/aegis warm | sed 's/^/      /'
 	echo "$$stamp" >$(VENV)/runtime.stamp
 
 setup-tools: setup-runtime

@@ -9,6 +9,7 @@ import hashlib
 import os
 import pathlib
 import re
+import tempfile
 
 __version__ = "0.1.0"
 __all__ = ["BUILD_ID", "__version__"]
@@ -55,11 +56,24 @@ def _identities() -> tuple[str, str]:
 BUILD_ID, _KERNELS_ID = _identities()
 
 
+def _writable(base: str) -> bool:
+    try:
+        os.makedirs(base, mode=0o700, exist_ok=True)
+    except OSError:
+        return False
+    return os.access(base, os.W_OK) and os.stat(base).st_uid == os.geteuid()
+
+
 def _point_numba_at_the_release_cache() -> None:
     base = os.environ.get("AEGIS_CACHE_DIR") or os.environ.get("NUMBA_CACHE_DIR")
     if base is None:
         home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
         base = os.path.join(home, "aegis", "kernels")
+        if not _writable(base):
+            # Machine code is loaded from there: the folder must be ours alone.
+            base = os.path.join(tempfile.gettempdir(), f"aegis-kernels-{os.geteuid()}")
+            if not _writable(base):
+                base = tempfile.mkdtemp(prefix="aegis-kernels-")
     # A child process inherits the variable: the key must not be appended a second time.
     if os.path.basename(base) != _KERNELS_ID:
         base = os.path.join(base, _KERNELS_ID)

@@ -1,7 +1,7 @@
 """The baseline of `aegis bench path`: the same trade written the usual way.
 
 Three processes as one would write them first: an asyncio feed with `websockets` and `json`, a brain
-that computes the same GLFT quotes in plain Python, an asyncio gateway that signs each order; between
+that computes the same GLFT quotes in plain Python, an asyncio gateway that signs orders; between
 them `multiprocessing.Queue`. It does less than the appliance (no book, no risk gate, no order
 states), so the comparison leans its way.
 """

@@ -23,7 +23,9 @@ def _say(text: str) -> None:
     print(f"bench: {text}", file=sys.stderr, flush=True)
 
 
-def _finish(result: dict[str, Any], as_json: bool, table: Callable[[dict[str, Any]], Table]) -> None:
+def _finish(
+    result: dict[str, Any], as_json: bool, table: Callable[[dict[str, Any]], Table]
+) -> None:
     if as_json:
         print(json.dumps(result))
         return
@@ -71,7 +73,8 @@ def path(as_json: Json = False, smoke: Smoke = False) -> None:
 
 def _ring_table(result: dict[str, Any]) -> Table:
     table = Table(title="64-byte records, one writer, one reader, two pinned processes")
-    for heading in ("lane", "records/s", "in batches of 16", *(f"rtt {p} µs" for p in _PERCENTILES)):
+    times = [f"rtt {name} µs" for name in _PERCENTILES]
+    for heading in ("lane", "records/s", "in batches of 16", *times):
         table.add_column(heading, justify="left" if heading == "lane" else "right")
     lanes = {"aegis": result, **result["baselines"]}
     for name, lane in lanes.items():

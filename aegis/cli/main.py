@@ -24,6 +24,7 @@ from aegis.cli.run import run
 from aegis.cli.status import status
 from aegis.cli.stop import stop
 from aegis.cli.venue import venue
+from aegis.cli.warm import warm
 
 __all__ = ["app", "main"]
 
@@ -63,6 +64,7 @@ app.command("stop")(stop)
 app.command("reload")(reload)
 app.command("clean")(clean)
 app.command("venue")(venue)
+app.command("warm")(warm)
 
 
 @app.command("check")

@@ -34,7 +34,9 @@ def sources() -> tuple[Source, ...]:
 
 
 def report(rule: Rule, chosen: list[Source]) -> str:
-    return "\n".join(str(finding) for source in chosen for finding in rule(source))
+    findings = [finding for source in chosen for finding in rule(source)]
+    findings.sort(key=lambda finding: (finding.path, finding.line))
+    return "\n".join(map(str, findings))
 
 
 def test_the_tree_is_read() -> None:
