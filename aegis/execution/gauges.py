@@ -1,7 +1,8 @@
 """Execution's counters: copied from the core's words to shared memory, off the hot path.
 
-Counts go on over a restart of the process (the region outlives it), so each is written as what
-stood there at the start plus what this process has counted.
+What others wait for (orders sent, intents consumed, answers and events taken, outcomes published)
+is written where it happens, not here. Counts go on over a restart of the process (the region
+outlives it), so each is written as what stood there at the start plus what this process counted.
 """
 
 from __future__ import annotations
@@ -48,13 +49,8 @@ class Gauges:
             for name, word in _COUNTS
         ]
         self._levels = [(counters.index(name), word) for name, word in _LEVELS]
-        self._answers = counters.index("responses")
         self._errors = counters.index("errors")
-        self._events = counters.index("user_events")
-        self._base = {
-            place: counters.get(place) for place in (self._answers, self._errors, self._events)
-        }
-        self.answers = 0
+        self._errors_before = counters["errors"]
         self.errors = 0
 
     def write(self, gateway: OrderGateway, stream: UserStream, *, is_reconciled: bool) -> None:
@@ -68,9 +64,7 @@ class Gauges:
         for name, value in core.snapshot().items():
             counters[name] = value
         errors = self.errors + gateway.undecodable + stream.undecodable + int(words[ANOMALIES])
-        counters.set(self._answers, self._base[self._answers] + self.answers)
-        counters.set(self._errors, self._base[self._errors] + errors)
-        counters.set(self._events, self._base[self._events] + stream.events)
+        counters.set(self._errors, self._errors_before + errors)
         latch = core.gate.latch
         counters["gate_state"] = int(latch.state)
         counters["gate_reason"] = latch.reason

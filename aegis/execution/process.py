@@ -277,7 +277,6 @@ class ExecutionProcess:
 
     def _write_gauges(self, session: TradingSession) -> None:
         assert self._gauges is not None
-        self._gauges.answers = session.answers
         self._gauges.write(session.gateway, session.stream, is_reconciled=session.is_reconciled)
 
     def _look_at_vitals(self, session: TradingSession, now_ns: int) -> None:
@@ -331,7 +330,8 @@ class ExecutionProcess:
                 session.set_limits(limits)
             self._counters["parameters_version"] = version
         except (ValueError, AttributeError, LimitsError) as error:
-            self._counters["errors"] += 1
+            assert self._gauges is not None
+            self._gauges.errors += 1
             self._say(f"new limits refused, the old ones stay: {error}")
 
     def _note_cycle(self, duration_ns: int) -> None:

@@ -77,8 +77,17 @@ class TradingSession:
         self._stream_url = stream_url
         self.gateway = OrderGateway(api_key, order_signer, self._answered, self._line_cut)
         self.stream = UserStream(
-            rest, stream_url, self._event, self._stream_up, self._stream_down, seed=ids.run
+            rest,
+            stream_url,
+            self._event,
+            self._event_taken,
+            self._stream_up,
+            self._stream_down,
+            seed=ids.run,
         )
+        self._counters = memory.counters["execution"]
+        self._answers = self._counters.index("responses")
+        self._events = self._counters.index("user_events")
         self.intake = Intake(
             self.core, self.gateway, memory, rest.now_ms, self.resync, self._rest_cancel
         )
@@ -88,7 +97,6 @@ class TradingSession:
         self.reconciler = Reconciler(self.core, rest, self.resolver)
         self.is_started = False
         self.is_reconciled = False
-        self.answers = 0
         self.failure: BaseException | None = None
         self._stream_ready = asyncio.Event()
         self._line_wanted = asyncio.Event()
@@ -208,9 +216,10 @@ class TradingSession:
                 pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
 
     def _answered(self, answer: Answer, now_ns: int) -> None:
-        self.answers += 1
         self.core.on_answer(answer, now_ns)
         self.intake.publish()
+        # After its effects: whoever sees the answer counted has seen what it led to.
+        self._counters.add(self._answers, 1)
 
     # The private stream
 
@@ -240,6 +249,10 @@ class TradingSession:
         else:
             self.core.on_account_update(event, now_ns)
         self.intake.publish()
+
+    def _event_taken(self) -> None:
+        """An event of whatever kind has been dealt with."""
+        self._counters.add(self._events, 1)
 
     # What the brain asks for
 

@@ -66,15 +66,20 @@ class UserStream:
         rest: RestClient,
         stream_url: Callable[[], str | None],
         on_event: Callable[[OrderUpdate | AccountUpdate, int], None],
+        on_taken: Callable[[], None],
         on_up: Callable[[], Awaitable[None]],
         on_down: Callable[[], None],
         *,
         seed: int = 0,
     ) -> None:
-        """`stream_url` gives ws://host:port, or None while the exchange has no address."""
+        """`stream_url` gives ws://host:port, or None while the exchange has no address.
+
+        `on_taken` is called after every event, also those that ask for nothing.
+        """
         self._rest = rest
         self._stream_url = stream_url
         self._on_event = on_event
+        self._on_taken = on_taken
         self._on_up = on_up
         self._on_down = on_down
         self._jitter = random.Random(seed)
@@ -172,3 +177,4 @@ class UserStream:
             if self._ended is not None:
                 self._ended.set()
             self._drop()
+        self._on_taken()

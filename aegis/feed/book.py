@@ -155,7 +155,9 @@ class FullBook:
         self.quantities = quantities
         self.counts = counts
 
-    def load(self, which: int, keys: npt.NDArray[np.int64], quantities: npt.NDArray[np.float64]) -> int:
+    def load(
+        self, which: int, keys: npt.NDArray[np.int64], quantities: npt.NDArray[np.float64]
+    ) -> int:
         """Replace bids (0) or asks (1) by a snapshot's levels, best first; returns how many fit.
 
         `keys` are prices in 1e-8, all different; of more levels than fit the best are kept.

@@ -82,9 +82,7 @@ def compare_tops(
     ask_quantity: Any,
 ) -> Any:
     """Count the comparison of two tops of one update id, if there is one; True if they differ."""
-    verdict = _agrees(
-        context, first, size, count, update_id, bid, bid_quantity, ask, ask_quantity
-    )
+    verdict = _agrees(context, first, size, count, update_id, bid, bid_quantity, ask, ask_quantity)
     if verdict < 0:
         return False
     totals = words(context, layout.TOTALS)

@@ -20,17 +20,24 @@ __all__ = ["finish", "flush", "publish_ticks", "push_tick"]
 
 
 @kernel
-def publish_ticks(context: Any) -> Any:
-    """Publish the staged records and wake parked readers."""
+def _publish(context: Any) -> Any:
+    """Put the staged records into the ring, waking nobody yet; returns how many they were."""
     control = words(context, layout.CONTROL)
     count = control[layout.STAGED_TICKS]
     if count > 0:
         header = cursors(context, layout.RING_HEADER)
         records = ticks(context, layout.RING_RECORDS)
         publish(header, records, ticks(context, layout.BATCH), count)
-        wake(header)
         words(context, layout.TOTALS)[layout.TICKS_PUBLISHED] += count
         control[layout.STAGED_TICKS] = 0
+    return count
+
+
+@kernel
+def publish_ticks(context: Any) -> Any:
+    """Publish the staged records and wake parked readers."""
+    if _publish(context) > 0:
+        wake(cursors(context, layout.RING_HEADER))
 
 
 @kernel
@@ -81,12 +88,17 @@ def flush(context: Any) -> Any:
 
 @kernel
 def finish(context: Any, frames: Any) -> Any:
-    """Publish, stamp the latency of each frame of the batch, and empty the batch."""
+    """Publish, stamp the latency of each frame of the batch, and empty the batch.
+
+    The stamp is taken between the ring and the wake-up: what a system call to a sleeping reader
+    costs belongs to the hop, not to us.
+    """
     control = words(context, layout.CONTROL)
-    recv_ns = control[layout.RECV_NS]
-    publish_ticks(context)
+    count = _publish(context)
+    taken_ns = kernel_monotonic_ns() - control[layout.RECV_NS]
+    if count > 0:
+        wake(cursors(context, layout.RING_HEADER))
     histogram = words(context, layout.HISTOGRAM)
-    taken_ns = kernel_monotonic_ns() - recv_ns
     for _ in range(frames):
         record(histogram, taken_ns)
     flush(context)

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from aegis.shm.broadcast import KIND, BroadcastRing
+from aegis.shm.errors import ShmError
 from aegis.shm.region import Region
 from aegis.shm.tick import CANDLE, RECORD_BYTES, TICK
 
@@ -63,8 +64,10 @@ class CandleRing:
     def write(self, candle: Candle, instrument: int = 0) -> int:
         """Publish one candle; returns its sequence.
 
-        Raises ValueError when it is not six finite numbers.
+        Raises ValueError when it is not six finite numbers, ShmError through a read-only mapping.
         """
+        if not self.region.writable:
+            raise ShmError(f"{self.region.path}: attached read-only; only its creator writes")
         if len(candle) != _FLOATS or not np.isfinite(candle).all():
             raise ValueError(f"candle {candle!r} is not six finite numbers")
         timestamp, *prices = candle

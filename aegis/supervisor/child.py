@@ -12,6 +12,7 @@ import faulthandler
 import os
 import signal
 import sys
+import time
 import traceback
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
@@ -28,13 +29,16 @@ _STANDARD_ERROR = 2
 # A line that fits into a pipe in one piece (PIPE_BUF).
 LINE_BYTES = 4096
 FAILED = 1
+_LOOK_EVERY_S = 0.05
 
 
 @dataclass(frozen=True, slots=True)
 class Birth:
     """What a child is told before it begins.
 
-    `keep` are descriptors it needs besides those of the files below `memory_directories`.
+    `keep` are descriptors it needs besides those of the files below `memory_directories`. A process
+    that others need to finish their work (the embedded venue: execution cancels its orders there)
+    has `needed`: when the supervisor dies it goes on while that is true, at most `patience_s`.
     """
 
     instance: str
@@ -43,6 +47,8 @@ class Birth:
     report_to: int
     keep: Collection[int]
     memory_directories: Collection[Path]
+    needed: Callable[[], bool] | None = None
+    patience_s: float = 0.0
 
 
 def start_life(birth: Birth, body: Callable[[], int]) -> NoReturn:
@@ -85,8 +91,7 @@ def one_line(error: BaseException) -> str:
 
 
 def _settle(birth: Birth) -> None:
-    if not die_with_parent(birth.parent_pid, signal.SIGTERM).honoured:
-        os._exit(FAILED)
+    _follow_parent(birth)
     set_process_name(f"{birth.process}@{birth.instance}")
     # Until the process puts its own handler in place: nothing is under way yet, so just leave.
     signal.signal(signal.SIGTERM, _leave)
@@ -98,6 +103,30 @@ def _settle(birth: Birth) -> None:
     os.environ.pop("NOTIFY_SOCKET", None)
     _close_descriptors(birth)
     faulthandler.enable(_STANDARD_ERROR)
+
+
+def _follow_parent(birth: Birth) -> None:
+    """Have the kernel tell us when the supervisor dies, and then finish as if by SIGTERM."""
+    last_signal = signal.SIGTERM
+    needed = birth.needed
+    if needed is not None:
+        last_signal = signal.SIGUSR1
+        deadline_s = 0.0
+
+        def look(number: int, frame: FrameType | None) -> None:
+            if not needed() or time.monotonic() > deadline_s:
+                signal.setitimer(signal.ITIMER_REAL, 0.0)
+                os.kill(os.getpid(), signal.SIGTERM)
+
+        def outlive(number: int, frame: FrameType | None) -> None:
+            nonlocal deadline_s
+            deadline_s = time.monotonic() + birth.patience_s
+            signal.setitimer(signal.ITIMER_REAL, _LOOK_EVERY_S, _LOOK_EVERY_S)
+
+        signal.signal(signal.SIGALRM, look)
+        signal.signal(signal.SIGUSR1, outlive)
+    if not die_with_parent(birth.parent_pid, last_signal).honoured:
+        os._exit(FAILED)
 
 
 def _leave(number: int, frame: FrameType | None) -> None:

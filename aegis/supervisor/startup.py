@@ -44,10 +44,9 @@ from aegis.supervisor.warmup import (
     EntryPoint,
     compile_in_parallel,
     freeze,
-    is_compiled,
     load_entry_points,
-    mark_compiled,
     thread_count,
+    uncompiled,
 )
 from aegis.supervisor.watch import CHILDREN, READY, Watch, WatchLimits
 
@@ -157,14 +156,13 @@ def warm_up(instance: Instance, modules: Mapping[str, str] | None) -> dict[str, 
         instance.audience.say(f"{text} ({took_s:.1f} s)")
 
     with instance.inbox.interrupting():
-        if modules is None and not is_compiled(settings):
+        missing = uncompiled(settings) if modules is None else {}
+        if missing:
             tell("compiling kernels for this release, once")
-            compile_in_parallel(settings, lambda process, _: tell(f"{process} is compiled"))
+            compile_in_parallel(settings, missing, lambda name, _: tell(f"{name} is compiled"))
         for process, entry_point in load_entry_points(settings, modules):
             entry_points[process] = entry_point
             tell(f"{process} is loaded")
-        if modules is None:
-            mark_compiled(settings)
     freeze()
     threads = thread_count()
     if threads > 1:

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from aegis.config import AegisConfig, Settings
+from aegis.host.process_identity import ProcessIdentity, is_alive
 from aegis.shm.instance import remove_directory
 from aegis.supervisor.child import Birth
 from aegis.supervisor.children import Child
@@ -169,6 +170,8 @@ class Supervisor:
                 report_to=report_to,
                 keep=(wiring.intents_fd, wiring.outcomes_fd, wiring.ticks_fd),
                 memory_directories=instance.memory_directories,
+                needed=(lambda: _execution_lives(instance)) if process == "venue" else None,
+                patience_s=settings.supervisor.drain_timeout_ms / 1e3,
             )
 
         def body() -> int:
@@ -340,6 +343,12 @@ class Supervisor:
         instance.exit_code = 1
         instance.reason = f"failed: {reason}"
         instance.say(instance.reason)
+
+
+def _execution_lives(instance: Instance) -> bool:
+    """Asked by an orphaned venue: is there somebody who still cancels orders?"""
+    counters = instance.memory.counters["execution"]
+    return is_alive(ProcessIdentity(counters["pid"], counters["start_time_ticks"], ""))
 
 
 def _take_down(instance: Instance) -> None:

@@ -7,12 +7,13 @@ fork copies only the one that called it.
 
 The first start of a release has to compile. That is done by workers, one per process's package, so
 that it takes as long as the longest and not as the sum; they leave the machine code in the cache
-(Numba writes it whole or not at all), from which the parent then loads it. A mark in the cache
-directory, which is keyed by release, tells later starts that there is nothing to compile.
+(Numba writes it whole or not at all), from which the parent then loads it. Marks in the cache
+directory, which is keyed by release, tell later starts what is compiled already.
 """
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import importlib
 import os
@@ -32,10 +33,9 @@ __all__ = [
     "EntryPoint",
     "compile_in_parallel",
     "freeze",
-    "is_compiled",
     "load_entry_points",
-    "mark_compiled",
     "thread_count",
+    "uncompiled",
 ]
 
 EntryPoint = Callable[[Settings, InstanceMemory, Wiring], int]
@@ -57,7 +57,18 @@ def load_entry_points(
         yield process, _load(settings, name)
 
 
-def compile_in_parallel(settings: Settings, tell: Callable[[str, float], None]) -> None:
+def uncompiled(settings: Settings) -> dict[str, str]:
+    """The entries of ENTRY_MODULES that no start of this release has compiled yet."""
+    return {
+        process: name
+        for process, name in ENTRY_MODULES.items()
+        if not _mark(settings, name).exists()
+    }
+
+
+def compile_in_parallel(
+    settings: Settings, modules: Mapping[str, str], tell: Callable[[str, float], None]
+) -> None:
     """Fill the cache with one worker per package; `tell(process, seconds)` as each one ends.
 
     A worker that fails is no matter: the parent meets the same error when it loads, and reports it.
@@ -105,26 +116,16 @@ def _load(settings: Settings, name: str) -> EntryPoint:
     warm_up = getattr(module, "warm_up", None)
     if warm_up is not None:
         warm_up(settings)
+    # Where no cache can be written there is nothing to mark, either.
+    with contextlib.suppress(OSError):
+        _mark(settings, name).touch()
     run: EntryPoint = module.run
     return run
 
 
-def is_compiled(settings: Settings) -> bool:
-    """Whether an earlier start of this release has filled the cache for this strategy."""
-    return _mark(settings).exists()
-
-
-def mark_compiled(settings: Settings) -> None:
-    """Note for later starts that the cache is full."""
-    try:
-        _mark(settings).touch()
-    except OSError:
-        # No cache directory that can be written: then there is no cache to speak of, either.
-        return
-
-
-def _mark(settings: Settings) -> Path:
-    return Path(os.environ["NUMBA_CACHE_DIR"]) / f"compiled-{settings.instance.strategy}"
+def _mark(settings: Settings, name: str) -> Path:
+    """The file that says: this module's kernels, with this strategy, are in the cache."""
+    return Path(os.environ["NUMBA_CACHE_DIR"]) / f"compiled-{name}-{settings.instance.strategy}"
 
 
 def freeze() -> None:

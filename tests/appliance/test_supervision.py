@@ -9,9 +9,9 @@ import time
 import pytest
 
 from tests.appliance.conftest import MakeAppliance
-from tests.appliance.harness import CHILDREN, Appliance
+from tests.appliance.harness import CHILDREN
 
-QUICK = {"stall_timeout_ms": "600", "canary_timeout_ms": "800", "drain_timeout_ms": "2000"}
+QUICK = {"stall_timeout_ms": "1000", "canary_timeout_ms": "1200", "drain_timeout_ms": "2000"}
 
 
 def test_a_run_with_a_bound_ends_by_itself_and_leaves_nothing(stand_ins: MakeAppliance) -> None:
@@ -36,38 +36,6 @@ def test_a_run_with_a_bound_ends_by_itself_and_leaves_nothing(stand_ins: MakeApp
 def test_a_signal_stops_it_with_zero(stand_ins: MakeAppliance, number: signal.Signals) -> None:
     one = stand_ins(changes=QUICK).start().until_ready()
     assert one.stop(number) == 0
-    one.gone()
-
-
-@pytest.mark.parametrize("process", CHILDREN)
-def test_a_killed_process_is_restarted_and_named(stand_ins: MakeAppliance, process: str) -> None:
-    one = stand_ins(changes=QUICK).start().until_ready()
-    before = one.view()
-    port = before.counters["venue"]["port"]
-    former_pid = one.pid(process)
-    os.kill(former_pid, signal.SIGKILL)
-    one.until_restarted(process, former_pid)
-    after = one.view()
-    assert after.processes[process].restarts == 1
-    assert after.processes[process].generation == 2
-    assert after.counters["venue"]["port"] == port, "the venue must come back where it was"
-    assert any(process in problem.what for problem in after.problems)
-    assert f"{process}: killed by SIGKILL; restarting (1 of 5)" in one.said
-    assert one.stop() == 0
-    one.gone()
-
-
-@pytest.mark.parametrize("process", CHILDREN)
-def test_a_stopped_process_is_found_by_its_progress(stand_ins: MakeAppliance, process: str) -> None:
-    one = stand_ins(changes=QUICK).start().until_ready()
-    former_pid = one.pid(process)
-    stopped_ns = time.monotonic_ns()
-    os.kill(former_pid, signal.SIGSTOP)
-    one.until("status to name it", lambda: _names(one, process))
-    one.until_restarted(process, former_pid)
-    assert time.monotonic_ns() - stopped_ns < 20_000_000_000
-    assert "no progress" in one.said or "canary" in one.said
-    assert one.stop() == 0
     one.gone()
 
 
@@ -193,7 +161,3 @@ def test_nothing_is_in_a_childs_hands_that_it_must_not_have(stand_ins: MakeAppli
         pipes = [target for target in targets if target.startswith("pipe:")]
         assert len(pipes) == 1, f"{process} holds pipes of others: {pipes}"
     assert one.stop() == 0
-
-
-def _names(one: Appliance, process: str) -> bool:
-    return any(process in problem.what for problem in one.view().problems)

@@ -7,7 +7,6 @@ events, snapshots that are old, refused or late, subscriptions that are never ac
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections import Counter
 from typing import Any

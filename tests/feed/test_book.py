@@ -103,8 +103,8 @@ def test_removed_levels_make_room_before_live_ones_are_given_up() -> None:
     assert side.count == 16
     side.apply([(price, 2.0) for price in range(20, 30)])
     assert side.live == {
-        **{price: 1.0 for price in range(13, 17)},
-        **{price: 2.0 for price in range(20, 30)},
+        **dict.fromkeys(range(13, 17), 1.0),
+        **dict.fromkeys(range(20, 30), 2.0),
     }
 
 

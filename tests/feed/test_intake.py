@@ -218,9 +218,7 @@ def test_bad_numbers_in_quotes_and_trades_are_dropped_and_counted(
 
 @pytest.mark.parametrize("text", ["nan", "inf", "-1", "1e999", "", "9" * 300, "x"])
 @pytest.mark.parametrize("place", [0, 1])
-def test_bad_numbers_in_depth_make_the_book_invalid(
-    driver: Driver, text: str, place: int
-) -> None:
+def test_bad_numbers_in_depth_make_the_book_invalid(driver: Driver, text: str, place: int) -> None:
     driver.synchronise()
     level = ["59990.00", "1.000"]
     level[place] = text

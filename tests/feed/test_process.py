@@ -404,4 +404,3 @@ def test_run_waits_for_a_venue_and_leaves_when_told(
     memory.counters["venue"]["port"] = 0
     memory.control.command = STOP
     assert run(settings, memory, wiring) == 0
-

@@ -13,7 +13,7 @@ import pytest
 from aegis.feed.intake import Intake
 from aegis.feed.wire import BookTicker, DepthUpdate, Trade, decode
 from aegis.shm.instance import InstanceMemory
-from aegis.shm.tick import BOOK, GAP, QUOTE, STATUS, TRADE
+from aegis.shm.tick import GAP, QUOTE, STATUS, TRADE
 from tests.feed.recording import RECORDING, SlowBook, decoded, is_snapshot, payloads
 
 TRADES, QUOTES, DEPTHS = 21_313, 66_089, 6_551

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -28,7 +30,7 @@ def live_sync(last_id: int = 100, last_ms: int = 50) -> BookSync:
 
 def chain(*ids: int) -> list[DepthEvent]:
     """Events that end in these ids, each following the one before."""
-    return [event(a + 1, b, a) for a, b in zip(ids, ids[1:], strict=False)]
+    return [event(a + 1, b, a) for a, b in itertools.pairwise(ids)]
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The careful decoder: what it accepts, and that nothing it is given can do more than be refused."""
+"""The careful decoder: what it accepts, and that whatever else it is given is only refused."""
 
 from __future__ import annotations
 
@@ -198,7 +198,7 @@ def test_snapshots_are_sorted_and_checked() -> None:
     ],
 )
 def test_snapshots_that_cannot_be_a_book_are_refused(change: dict[str, Any]) -> None:
-    with pytest.raises(BadSnapshotError, match="BTCUSDT|lastUpdateId"):
+    with pytest.raises(BadSnapshotError, match=r"BTCUSDT|lastUpdateId"):
         decode_snapshot(compact({**Market(5).snapshot(), **change}), "BTCUSDT")
 
 

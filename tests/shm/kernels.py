@@ -123,15 +123,15 @@ def spin_until(words: Any, place: Any, value: Any) -> None:
 
 @kernel
 def follow_unevenly(
-    header: Any, records: Any, cursor: Any, out: Any, count: Any, jitter: Any
+    header: Any, records: Any, cursor: Any, out: Any, wanted: Any, jitter: Any, deadline_ns: Any
 ) -> Any:
-    """Read a flooded ring up to sequence `count`, dawdling: (read, lost, laps, torn).
+    """Read a flooded ring, dawdling, for `wanted` records and 100 laps: (read, lost, laps, torn).
 
     The jitter makes it look at slots at every moment of their being overwritten.
     """
     read, lost, laps, torn = 0, 0, 0, 0
     state = np.uint64(jitter)
-    while read + lost < count:
+    while (read < wanted or laps < 100) and kernel_monotonic_ns() < deadline_ns:
         state = state * _MULTIPLIER + _INCREMENT
         for _ in range(np.int64(state >> _SHIFT) % (jitter + 1)):
             pause()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import mmap
-import time
 from typing import Any
 
 import numba
@@ -61,6 +60,12 @@ def test_a_store_to_read_only_memory_does_not_compile(gated_ring: MakeGated) -> 
         commit(header)
 
 
+def cpu_ns(pid: int) -> int:
+    """Processor time that a process has had."""
+    with open(f"/proc/{pid}/schedstat", encoding="ascii") as file:
+        return int(file.read().split()[0])
+
+
 def test_a_spinning_kernel_sees_the_other_process(fork: Fork) -> None:
     """With a plain array load this loop would never see it: LLVM reads it once, before the loop."""
     words = np.frombuffer(mmap.mmap(-1, 4096), np.uint64)
@@ -77,7 +82,8 @@ def test_a_spinning_kernel_sees_the_other_process(fork: Fork) -> None:
     for value in (1, 2):
         words[0] = value
         # The loop has every chance to go wrong: it looks at these values millions of times.
-        time.sleep(0.01)
+        enough_ns = cpu_ns(child.pid) + 5_000_000
+        eventually(lambda due_ns=enough_ns: cpu_ns(child.pid) > due_ns, "the child to spin on")
         assert int(words[done]) == 0
     words[0] = 3
     assert child.join(timeout_s=10.0) == 0

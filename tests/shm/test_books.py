@@ -152,7 +152,7 @@ def test_no_reader_ever_sees_two_books_mixed(table: Books, fork: Fork) -> None:
 
     child = fork(hammer)
     pin(0)
-    wanted = 20_000
+    wanted = 5_000
     seen, mixed, backwards = watch_book(
         *book, head, levels, wanted, monotonic_ns() + 20_000_000_000
     )

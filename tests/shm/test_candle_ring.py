@@ -104,6 +104,13 @@ def test_the_capacity_is_a_power_of_two(shm_dir: Path, capacity: int) -> None:
     assert not (shm_dir / "candles").exists()
 
 
+def test_an_attacher_only_reads(shm_dir: Path) -> None:
+    CandleRing.create(shm_dir / "candles", capacity=8)
+    reader = CandleRing.attach(shm_dir / "candles")
+    with pytest.raises(ShmError, match="read-only"):
+        reader.write(candle(0))
+
+
 def test_a_ring_is_not_made_twice(shm_dir: Path) -> None:
     CandleRing.create(shm_dir / "candles", capacity=8)
     with pytest.raises(ShmError, match="already exists"):

@@ -64,8 +64,10 @@ def test_a_record_from_another_process_wakes(
 ) -> None:
     record = np.zeros(1, TICK)[0]
 
+    due_ns = monotonic_ns() + 20 * MS
+
     def publish_later() -> None:
-        time.sleep(0.02)
+        eventually(lambda: monotonic_ns() > due_ns, "the moment to publish")
         rings[which].write(record)
 
     child = fork(publish_later)
