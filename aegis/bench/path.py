@@ -2,8 +2,8 @@
 
 Ours is the product itself: `aegis run` as a child process, its own supervisor, feed, brain and
 execution, on a recording with quotes at an exact pace that the embedded exchange sends over real
-sockets. Every quote moves the price and the strategy may re-quote at once, so each is a reason to
-act. The time is taken from the read of the quote's bytes in the feed to the return of the call that
+sockets. Every quote moves the price and the strategy may re-quote every millisecond, so each quote
+of the steady pace is a reason to act. The time is taken from the read of the quote's bytes in the feed to the return of the call that
 hands the order's bytes to the socket in execution. The baseline (see `path_baseline.py`) runs on
 the same recording, exchange, cores and strategy, in the same run.
 """
@@ -19,7 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from aegis.bench.path_baseline import Peer, run_baseline
+from aegis.bench.path_baseline import MIN_REQUOTE_MS, Peer, run_baseline
 from aegis.bench.quote_tape import SYMBOL, Pace, write_tape
 
 __all__ = ["PathError", "measure_path"]
@@ -56,7 +56,7 @@ strategy = "avellaneda_stoikov"
 order_qty = 0.002
 max_inventory_qty = 100.0
 refresh_tolerance_ticks = 0
-min_requote_ms = 0
+min_requote_ms = {requote}
 
 [instances.{name}.limits]
 max_order_qty = 1.0
@@ -87,7 +87,9 @@ def _placement() -> dict[str, int]:
 
 def _profile(name: str, cores: dict[str, int]) -> str:
     parameters = "\n".join(f"{key} = {value}" for key, value in PARAMETERS.items())
-    return PROFILE.format(name=name, symbol=SYMBOL, parameters=parameters, **cores)
+    return PROFILE.format(
+        name=name, symbol=SYMBOL, parameters=parameters, requote=MIN_REQUOTE_MS, **cores
+    )
 
 
 def _ours(tape: Path, folder: Path, cores: dict[str, int], seconds: float) -> dict[str, Any]:

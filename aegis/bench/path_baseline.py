@@ -19,9 +19,10 @@ from typing import Any
 
 from aegis.bench.python_lanes import sorted_percentiles
 
-__all__ = ["Peer", "run_baseline"]
+__all__ = ["MIN_REQUOTE_MS", "Peer", "run_baseline"]
 
 HALFLIFE_S = 30.0
+MIN_REQUOTE_MS = 1
 TICK = 0.1
 
 
@@ -100,10 +101,13 @@ def _brain(peer: Peer, ticks: Any, orders: Any) -> None:
     _pin(peer.cores["brain"])
     strategy = _Glft(peer.parameters)
     working: dict[str, tuple[int, str]] = {}
-    number = 0
+    number = last_ms = 0
     while (tick := ticks.get()) is not None:
         received_ns, event_ms, bid, ask = tick
         wanted = strategy.quotes(event_ms, bid, ask)
+        if event_ms - last_ms < MIN_REQUOTE_MS:
+            continue
+        last_ms = event_ms
         for side, price in zip(("BUY", "SELL"), wanted, strict=True):
             have = working.get(side)
             if have is not None and have[0] == price:

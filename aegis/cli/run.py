@@ -91,6 +91,10 @@ def _supervise(
         if as_json:
             print_object({"ok": code == 0, "instance": settings.name, "reason": str(error)})
         return code
+    except Exception as error:
+        if as_json:
+            print_object({"ok": False, "instance": settings.name, "reason": str(error)})
+        raise
     finally:
         audience.close()
     if as_json and audience.summary is not None:

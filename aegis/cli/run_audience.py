@@ -1,7 +1,8 @@
 """What a person sees of a foreground run: the steps of the start, then the state, then the sum.
 
-On a terminal a table that is redrawn every second, on a pipe one line every five seconds; with
-`--json` all of it on standard error and the sum as data. Called from the supervisor's loop, so it
+On a terminal a table that is redrawn every second, on a pipe one line every five seconds (every
+minute under systemd, whose journal keeps them); with `--json` all of it on standard error and the
+sum as data. Called from the supervisor's loop, so it
 never blocks (see `outlet.py`) and never raises for a reader that has gone.
 """
 
@@ -25,6 +26,7 @@ __all__ = ["RunAudience"]
 
 _TABLE_EVERY_NS = 1_000_000_000
 _LINE_EVERY_NS = 5_000_000_000
+_JOURNAL_LINE_EVERY_NS = 60_000_000_000
 _TREND_EVERY_NS = 1_000_000_000
 _STDOUT, _STDERR = 1, 2
 
@@ -64,7 +66,8 @@ class RunAudience:
             self._live = self._live or self._begin_live()
             self._live.update(live_table(view), refresh=True)
         else:
-            self._due_ns = now_ns + _LINE_EVERY_NS
+            journal = instance.notifier.active
+            self._due_ns = now_ns + (_JOURNAL_LINE_EVERY_NS if journal else _LINE_EVERY_NS)
             self._state.line(live_line(view))
 
     def conclude(self, instance: Instance) -> None:

@@ -88,6 +88,8 @@ _INSTRUMENT_STATUS = int(Control.INSTRUMENT_STATUS)
 _INTENT_EXPIRED = int(Control.INTENT_EXPIRED)
 _DATA_FRESHNESS = int(Control.DATA_FRESHNESS)
 _UNKNOWN_ORDER = -2011
+# A cancel that was refused is sent again after this long.
+CANCEL_AGAIN_NS = 200_000_000
 _NOBODY = -1
 
 
@@ -337,7 +339,8 @@ def write_cancel_all(tables: Any, now_ns: Any, now_ms: Any) -> Any:
     """Write a cancel for every order that may rest; returns the number of actions noted.
 
     At most as many as the outgoing buffer holds: call again until it is 0. Orders whose cancel is
-    on its way are left alone.
+    on its way are left alone, and so for a while are those whose cancel the exchange refused: a
+    caller that insists must not turn a rate limit into a ban.
     """
     rows = rows_of(tables)
     room = out_of(tables).size // MESSAGE_BYTES
@@ -346,9 +349,11 @@ def write_cancel_all(tables: Any, now_ns: Any, now_ms: Any) -> Any:
     for slot in range(rows.size):
         if count >= room:
             break
-        state = rows[slot].state
-        waiting = state in (PENDING_NEW, LIVE)
-        if waiting or (state == UNKNOWN and rows[slot].cancel_wanted == 0):
+        row = rows[slot]
+        is_due = row.cancel_wanted == 0 or (
+            row.state == LIVE and now_ns - row.cancel_sent_ns >= CANCEL_AGAIN_NS
+        )
+        if is_due and row.state in (PENDING_NEW, LIVE, UNKNOWN):
             end = _cancel_slot(tables, slot, 0, count, end, now_ns, now_ms)
             count += 1
     return count

@@ -3,16 +3,16 @@
 ::
 
     ExecutionError
-    ├── ConfigurationUnusable    the account, a filter or a key cannot be worked with
-    ├── ReconcileFailed          the account could not be read back; nothing may be assumed
-    ├── OrderLinkDown            the order connection could not be made or logged on
-    └── ExchangeError            the exchange (or the way to it) answered with an error
-        ├── Refused              definitive: it was not done
-        ├── FateUnknown          it may or may not have been done: ask, never assume
-        ├── RateLimited          definitive, and the whole class of requests must pause
-        ├── Banned               definitive, and REST must be silent until the ban ends
-        ├── CredentialsRefused   definitive, and no retry can help
-        └── ClockSkew            definitive: our timestamp was outside the window
+    ├── UnusableSetupError    the account, a filter or a key cannot be worked with
+    ├── ReconcileError        the account could not be read back; nothing may be assumed
+    ├── OrderLinkError        the order connection could not be made or logged on
+    └── ExchangeError         the exchange (or the way to it) answered with an error
+        ├── RefusedError          definitive: it was not done
+        ├── FateUnknownError      it may or may not have been done: ask, never assume
+        ├── RateLimitedError      definitive, and the whole class of requests must pause
+        ├── BannedError           definitive, and REST must be silent until the ban ends
+        ├── CredentialsError      definitive, and no retry can help
+        └── ClockSkewError        definitive: our timestamp was outside the window
 
 The texts carry status, code and message of the exchange. They never carry a request's parameters,
 headers or URL: signatures and keys live there.
@@ -21,17 +21,17 @@ headers or URL: signatures and keys live there.
 from __future__ import annotations
 
 __all__ = [
-    "Banned",
-    "ClockSkew",
-    "ConfigurationUnusable",
-    "CredentialsRefused",
+    "BannedError",
+    "ClockSkewError",
+    "CredentialsError",
     "ExchangeError",
     "ExecutionError",
-    "FateUnknown",
-    "OrderLinkDown",
-    "RateLimited",
-    "ReconcileFailed",
-    "Refused",
+    "FateUnknownError",
+    "OrderLinkError",
+    "RateLimitedError",
+    "ReconcileError",
+    "RefusedError",
+    "UnusableSetupError",
 ]
 
 
@@ -39,15 +39,15 @@ class ExecutionError(Exception):
     """Base of everything that execution raises."""
 
 
-class ConfigurationUnusable(ExecutionError):
+class UnusableSetupError(ExecutionError):
     """A key, a symbol, a filter or an account mode that cannot be traded with."""
 
 
-class ReconcileFailed(ExecutionError):
+class ReconcileError(ExecutionError):
     """The account could not be read back from the exchange within the time given."""
 
 
-class OrderLinkDown(ExecutionError):
+class OrderLinkError(ExecutionError):
     """The order connection could not be made, or the exchange refused the log-on."""
 
 
@@ -62,29 +62,29 @@ class ExchangeError(ExecutionError):
         super().__init__(f"{action}: status {status}, code {code}: {self.text}")
 
 
-class Refused(ExchangeError):
+class RefusedError(ExchangeError):
     """Definitive: the exchange did not do it."""
 
 
-class FateUnknown(ExchangeError):
+class FateUnknownError(ExchangeError):
     """Time-out, cut connection, 408, -1006, -1007 or the first of the three 503 texts."""
 
 
-class RateLimited(ExchangeError):
+class RateLimitedError(ExchangeError):
     """429, -1003 or -1015. `retry_after_s` is how long to be quiet."""
 
     retry_after_s: float = 1.0
 
 
-class Banned(ExchangeError):
+class BannedError(ExchangeError):
     """418: this address is banned. `retry_after_s` is how long."""
 
     retry_after_s: float = 120.0
 
 
-class CredentialsRefused(ExchangeError):
+class CredentialsError(ExchangeError):
     """-2014, -2015, -1022, 403 or 451: key, permission, address or signature."""
 
 
-class ClockSkew(ExchangeError):
+class ClockSkewError(ExchangeError):
     """-1021 or -5028: our timestamp was outside the exchange's window."""

@@ -18,7 +18,7 @@ from typing import Any
 import msgspec
 from picows import WSError, WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
 
-from aegis.execution.errors import OrderLinkDown
+from aegis.execution.errors import OrderLinkError
 from aegis.execution.replies import ANSWER_DECODER, Answer
 from aegis.execution.signing import Signer, session_payload
 from aegis.host.clock import monotonic_ns
@@ -90,7 +90,7 @@ class OrderGateway:
         return transport is not None and self._logon is None and not transport.is_disconnected
 
     async def connect(self, url: str, timestamp_ms: int) -> None:
-        """Open the connection and log on; raises OrderLinkDown, and leaves nothing open then.
+        """Open the connection and log on; raises OrderLinkError, and leaves nothing open then.
 
         `url` is the order API's (ws://host:port/ws-fapi/v1), `timestamp_ms` the exchange's clock.
         """
@@ -115,13 +115,13 @@ class OrderGateway:
             if isinstance(error, asyncio.CancelledError):
                 raise
             text = f"no order connection ({type(error).__name__})"
-            raise OrderLinkDown(text) from None
+            raise OrderLinkError(text) from None
         finally:
             self._logon = None
         if answer.status != 200:
             self.close()
             code, text = (answer.error.code, answer.error.msg) if answer.error else (0, "")
-            raise OrderLinkDown(f"the exchange refused the log-on: code {code}: {text[:200]}")
+            raise OrderLinkError(f"the exchange refused the log-on: code {code}: {text[:200]}")
 
     def send(self, request: Any) -> None:
         """Hand one request (bytes-like) to the socket. Only while `is_connected`."""
@@ -144,14 +144,13 @@ class OrderGateway:
         now_ns = monotonic_ns()
         try:
             answer = ANSWER_DECODER.decode(payload)
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            self.undecodable += 1
-            return
-        if self._logon is not None and not self._logon.done():
-            if answer.id in (_LOGON_ID, None):
+            if self._logon is None or self._logon.done():
+                self._on_answer(answer, now_ns)
+            elif answer.id in (_LOGON_ID, None):
                 self._logon.set_result(answer)
-            return
-        self._on_answer(answer, now_ns)
+        except (msgspec.DecodeError, UnicodeDecodeError, ValueError):
+            # An answer that cannot be read is a lost one: its order is asked about in time.
+            self.undecodable += 1
 
     def lost(self, transport: WSTransport) -> None:
         """The connection has ended, by whoever's doing."""

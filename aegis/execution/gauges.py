@@ -51,6 +51,7 @@ class Gauges:
         self._levels = [(counters.index(name), word) for name, word in _LEVELS]
         self._errors = counters.index("errors")
         self._errors_before = counters["errors"]
+        self._sums_before = {name: counters[name] for name in ("realized_pnl_e8", "fees_e8")}
         self.errors = 0
 
     def write(self, gateway: OrderGateway, stream: UserStream, *, is_reconciled: bool) -> None:
@@ -61,8 +62,10 @@ class Gauges:
             counters.set(place, base + int(words[word]))
         for place, word in self._levels:
             counters.set(place, int(words[word]))
-        for name, value in core.snapshot().items():
-            counters[name] = value
+        sums = core.snapshot()
+        counters["position_lots"] = sums["position_lots"]
+        for name, before in self._sums_before.items():
+            counters[name] = before + sums[name]
         errors = self.errors + gateway.undecodable + stream.undecodable + int(words[ANOMALIES])
         counters.set(self._errors, self._errors_before + errors)
         latch = core.gate.latch

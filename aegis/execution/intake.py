@@ -42,12 +42,17 @@ _TEXT = WSMsgType.TEXT
 _READER_SLOT = 0
 # After so many batches the loop gets its turn: answers and fills must not starve.
 _BATCHES_A_TURN = 32
+# How long the loop keeps looking after the last intent; looking costs its core's whole time.
+_POLL_NS = {"park": 0, "backoff": 200_000, "yield": 2_000_000, "spin": 1 << 62}
 
 
 class Parking:
     """The reader's side of the wake-up protocol on the intents ring."""
 
-    def __init__(self, memory: InstanceMemory, descriptor: int) -> None:
+    def __init__(self, memory: InstanceMemory, descriptor: int, wait: str) -> None:
+        """`wait` is the profile's wait strategy: how long to look before sleeping."""
+        self._poll_ns = _POLL_NS[wait]
+        self._worked_ns = 0
         self._header = memory.intents.header
         self._ring = memory.intents
         self.descriptor = descriptor
@@ -59,6 +64,12 @@ class Parking:
             os.eventfd_read(self.descriptor)
         except BlockingIOError:
             return
+
+    def may_sleep(self, now_ns: int, worked: bool) -> bool:
+        """Whether it is time to park: at once, some time after the last work, or never."""
+        if worked:
+            self._worked_ns = now_ns
+        return now_ns - self._worked_ns >= self._poll_ns
 
     def park(self) -> bool:
         """Ask to be woken; False when there is something to read already."""
@@ -169,7 +180,7 @@ class Intake:
         actions = core.actions(count)
         transport = self._gateway.transport if self._gateway.is_connected else None
         out = self._out
-        done = [0] * count
+        done = core.tables.done_ns
         places = cancels = 0
         for at, (kind, slot, start, end, _, _, _, _) in enumerate(actions):
             if kind == ACT_PLACE:
@@ -187,7 +198,7 @@ class Intake:
                 transport.send(_TEXT, out[start:end])
                 done[at] = monotonic_ns()
                 cancels += 1
-        core.settle(done, count)
+        core.settle(count)
         if places:
             self._counters.add(self._sent, places)
         if cancels:
@@ -195,7 +206,7 @@ class Intake:
         if places + cancels < count:
             self._other_actions(actions)
 
-    def _other_actions(self, actions: list[tuple[int, ...]]) -> None:
+    def _other_actions(self, actions: list[list[int]]) -> None:
         """What is not a request on the order connection, in its order."""
         batch = self._core.tables.batch
         # Copied first: what follows may write actions of its own.

@@ -24,7 +24,7 @@ import uvloop
 
 from aegis.config.settings import Settings
 from aegis.execution.client_id import MAX_EPOCH, ClientIds
-from aegis.execution.errors import ConfigurationUnusable, ExecutionError
+from aegis.execution.errors import ExecutionError, UnusableSetupError
 from aegis.execution.gauges import Gauges
 from aegis.execution.intake import Parking, WaitingRoom
 from aegis.execution.reconcile import read_rules
@@ -58,7 +58,7 @@ def warm_up(settings: Settings) -> None:
 def run(settings: Settings, memory: InstanceMemory, wiring: Wiring) -> int:
     """Be execution until told to stop. 0: no order of ours rests, asked; 1: that is not certain.
 
-    Raises ConfigurationUnusable for an account, key or symbol that cannot be traded with.
+    Raises UnusableSetupError for an account, key or symbol that cannot be traded with.
     """
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         code: int = runner.run(ExecutionProcess(settings, memory, wiring).main())
@@ -77,7 +77,7 @@ class ExecutionProcess:
         self._loop_ts = self._counters.index("loop_ts_ns")
         self._max_cycle = self._counters.index("max_cycle_ns")
         self._waiting = WaitingRoom(memory)
-        self._parking = Parking(memory, wiring.intents_fd)
+        self._parking = Parking(memory, wiring.intents_fd, settings.hardware.wait)
         self._session: TradingSession | None = None
         self._gauges: Gauges | None = None
         self._parent = os.getppid()
@@ -88,6 +88,7 @@ class ExecutionProcess:
         self._inherited = (self._counters["gate_state"], self._counters["gate_reason"])
         self._latch_seen = LatchState.ACTIVE
         self._was_idle = True
+        self._again: asyncio.Handle | None = None
         supervisor = settings.supervisor
         self._vitals = Vitals(
             heartbeat_ns=supervisor.heartbeat_timeout_ms * _NS_PER_MS,
@@ -111,6 +112,8 @@ class ExecutionProcess:
         for name in ("ready", "private_connected", "order_connected"):
             counters[name] = 0
         turning = loop.create_task(self._turn_for_ever())
+        # A turn that breaks is a bug: end, and start again from the account.
+        turning.add_done_callback(lambda _: self._stop.set())
         confirmed = True
         with self._gc:
             try:
@@ -154,7 +157,7 @@ class ExecutionProcess:
                 await self._try_start()
                 self._say("ready")
                 return
-            except ConfigurationUnusable:
+            except UnusableSetupError:
                 raise
             except ExecutionError as error:
                 self._say(f"not ready: {error}")
@@ -166,7 +169,7 @@ class ExecutionProcess:
         wiring = self._wiring
         credentials = wiring.credentials
         if credentials is None:
-            raise ConfigurationUnusable("no API credentials were handed to execution")
+            raise UnusableSetupError("no API credentials were handed to execution")
         url = wiring.venue_url("http")
         if url is None:
             raise ExecutionError("the exchange has no address yet")
@@ -185,7 +188,7 @@ class ExecutionProcess:
             )
         except LimitsError as error:
             await rest.close()
-            raise ConfigurationUnusable(str(error)) from error
+            raise UnusableSetupError(str(error)) from error
         except BaseException:
             await rest.close()
             raise
@@ -226,10 +229,12 @@ class ExecutionProcess:
 
     def _woken(self) -> None:
         self._parking.clear()
-        self._serve()
+        if self._again is None:
+            self._serve()
 
     def _serve(self) -> None:
         """Take what is pending, then park; comes back by itself while there is more."""
+        self._again = None
         session = self._session
         if session is None:
             return
@@ -237,11 +242,13 @@ class ExecutionProcess:
         self._gc.cycle_begin()
         batches, more = session.intake.drain()
         self._gc.cycle_end()
+        ended_ns = monotonic_ns()
         if batches:
             self._was_idle = False
-            self._note_cycle(monotonic_ns() - begun_ns)
-        if more or not self._parking.park():
-            asyncio.get_running_loop().call_soon(self._serve)
+            self._note_cycle(ended_ns - begun_ns)
+        sleepy = not more and self._parking.may_sleep(ended_ns, batches > 0)
+        if not (sleepy and self._parking.park()) and self._again is None:
+            self._again = asyncio.get_running_loop().call_soon(self._serve)
 
     # The turn
 
@@ -268,6 +275,7 @@ class ExecutionProcess:
         self._follow_address(session)
         self._look_at_vitals(session, now_ns)
         self._follow_latch(session)
+        session.turn_of_day()
         self._reload(session)
         session.intake.publish()
         self._write_gauges(session)

@@ -19,7 +19,7 @@ from typing import Any
 from aegis.execution import order_states as states
 from aegis.execution.core import ExecutionCore
 from aegis.execution.decimal_text import text_to_e8, text_to_scaled
-from aegis.execution.errors import ConfigurationUnusable, ExchangeError, ReconcileFailed, Refused
+from aegis.execution.errors import ExchangeError, ReconcileError, RefusedError, UnusableSetupError
 from aegis.execution.replies import OrderBody
 from aegis.execution.resolver import Resolver
 from aegis.execution.rest import RestClient
@@ -42,16 +42,16 @@ _MOST_SYMBOLS_ONE_BY_ONE = 5
 async def read_rules(rest: RestClient, symbols: Sequence[str]) -> list[InstrumentRules]:
     """Clock, account mode and filters: what must be known before there can be a core.
 
-    Raises ConfigurationUnusable for an account mode that we cannot trade in.
+    Raises UnusableSetupError for an account mode that we cannot trade in.
     """
     await rest.synchronise()
     account = await rest.account_config()
     if account.get("dualSidePosition") is True:
-        raise ConfigurationUnusable("the account is in hedge mode; one-way mode is needed")
+        raise UnusableSetupError("the account is in hedge mode; one-way mode is needed")
     if account.get("multiAssetsMargin") is True:
-        raise ConfigurationUnusable("the account is in multi-assets mode; single-asset is needed")
+        raise UnusableSetupError("the account is in multi-assets mode; single-asset is needed")
     if account.get("canTrade") is False:
-        raise ConfigurationUnusable("the account may not trade")
+        raise UnusableSetupError("the account may not trade")
     return rules_of_symbols(await rest.exchange_info(), symbols)
 
 
@@ -73,7 +73,7 @@ class Reconciler:
         self.count = 0
 
     async def start(self) -> None:
-        """The start-up. Raises ExchangeError or ReconcileFailed when it cannot be completed."""
+        """The start-up. Raises ExchangeError or ReconcileError when it cannot be completed."""
         await self._cancel_stale()
         held = await self._read_positions()
         for instrument, position in enumerate(held):
@@ -82,7 +82,6 @@ class Reconciler:
         for row in await self._rest.balances():
             if row.get("asset") == "USDT":
                 self._core.wallet_e8 = text_to_e8(str(row.get("balance", "0")))
-        self._core.gate.start_day()
         self.count += 1
 
     async def check(self) -> bool:
@@ -138,9 +137,7 @@ class Reconciler:
             for order in stale:
                 await self._cancel_body(order)
                 self.cancelled_stale += 1
-        raise ReconcileFailed(
-            f"{len(await self._own_orders())} orders of an earlier run still rest"
-        )
+        raise ReconcileError(f"{len(await self._own_orders())} orders of an earlier run still rest")
 
     async def _cancel_one(self, client_id: str) -> None:
         for order in await self._own_orders():
@@ -151,7 +148,7 @@ class Reconciler:
     async def _cancel_body(self, order: OrderBody) -> None:
         try:
             await self._rest.cancel(order.symbol, order.client_order_id)
-        except Refused as error:
+        except RefusedError as error:
             # Gone in the meantime: that is what was wanted.
             if error.code != _UNKNOWN_ORDER:
                 raise
@@ -183,7 +180,7 @@ class Reconciler:
             if instrument is None:
                 continue
             if row.get("positionSide", "BOTH") != "BOTH":
-                raise ConfigurationUnusable("a hedge-mode position; one-way mode is needed")
+                raise UnusableSetupError("a hedge-mode position; one-way mode is needed")
             try:
                 held[instrument] = _held(row, self._core.instruments[instrument])
             except (KeyError, ValueError, TypeError) as error:

@@ -14,13 +14,13 @@ from enum import Enum
 import msgspec
 
 from aegis.execution.errors import (
-    Banned,
-    ClockSkew,
-    CredentialsRefused,
+    BannedError,
+    ClockSkewError,
+    CredentialsError,
     ExchangeError,
-    FateUnknown,
-    RateLimited,
-    Refused,
+    FateUnknownError,
+    RateLimitedError,
+    RefusedError,
 )
 
 __all__ = [
@@ -128,12 +128,12 @@ def verdict_of(status: int, code: int, text: str) -> Verdict:
 
 
 _ERRORS: dict[Verdict, type[ExchangeError]] = {
-    Verdict.REFUSED: Refused,
-    Verdict.UNKNOWN: FateUnknown,
-    Verdict.RATE_LIMITED: RateLimited,
-    Verdict.BANNED: Banned,
-    Verdict.CREDENTIALS: CredentialsRefused,
-    Verdict.CLOCK: ClockSkew,
+    Verdict.REFUSED: RefusedError,
+    Verdict.UNKNOWN: FateUnknownError,
+    Verdict.RATE_LIMITED: RateLimitedError,
+    Verdict.BANNED: BannedError,
+    Verdict.CREDENTIALS: CredentialsError,
+    Verdict.CLOCK: ClockSkewError,
 }
 
 
@@ -147,8 +147,8 @@ def error_of(
         # A gateway's page: its text decides between the 503s, and is shown shortened.
         error = ErrorBody(0, " ".join(body[:200].decode("utf-8", "replace").split()))
     verdict = verdict_of(status, error.code, error.msg)
-    raised = _ERRORS.get(verdict, Refused)(action, status, error.code, error.msg)
-    if isinstance(raised, RateLimited | Banned):
+    raised = _ERRORS.get(verdict, RefusedError)(action, status, error.code, error.msg)
+    if isinstance(raised, RateLimitedError | BannedError):
         pause_s = _pause_s(error.msg, retry_after, now_ms)
         if pause_s is not None:
             raised.retry_after_s = pause_s

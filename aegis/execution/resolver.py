@@ -18,8 +18,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from aegis.execution import order_states as states
+from aegis.execution.batch import CANCEL_AGAIN_NS
 from aegis.execution.core import ExecutionCore, OpenOrder
-from aegis.execution.errors import ExchangeError, Refused
+from aegis.execution.errors import ExchangeError, RefusedError
 from aegis.execution.rest import RestClient
 
 __all__ = ["ABSENT_CODE", "Resolver"]
@@ -29,7 +30,6 @@ _NS_PER_MS = 1_000_000
 ANSWER_TIMEOUT_NS = 5_000 * _NS_PER_MS
 # The stream usually settles a lost cancel or the last fills within this time.
 GRACE_NS = 50 * _NS_PER_MS
-CANCEL_AGAIN_NS = 200 * _NS_PER_MS
 # The exchange accepts a timestamp up to a second ahead of its clock: the window's slack.
 WINDOW_SLACK_MS = 1_000
 _LONGEST_PAUSE_NS = 5_000 * _NS_PER_MS
@@ -108,7 +108,7 @@ class Resolver:
             if order.state == states.CLOSING and order.exchange_order_id > 0:
                 return await self._fetch_trades(order)
             body = await self._rest.order(order.symbol, order.client_id)
-        except Refused as error:
+        except RefusedError as error:
             if error.code == ABSENT_CODE:
                 return self._absent(order)
             self._ask_later(order)

@@ -2,8 +2,8 @@
 
 Used by the start-up, the resolver, the drain and the user stream; never on the way of an order. One
 attempt per call and no hidden retry: whoever asks knows whether asking again is safe. Every error
-becomes one of `aegis.execution.errors`; a time-out or a cut connection of a command is FateUnknown.
-A 429 or 418 makes the client quiet for the time the exchange asked for, and it says so.
+becomes one of `aegis.execution.errors`; a time-out or a cut connection is a FateUnknownError. A 429
+or 418 makes the client quiet for the time the exchange asked for, and it says so.
 
 No exception, log or repr holds a parameter, a signature, a key or a URL's query.
 """
@@ -20,11 +20,11 @@ import msgspec
 from yarl import URL
 
 from aegis.execution.errors import (
-    Banned,
+    BannedError,
     ExchangeError,
-    FateUnknown,
-    RateLimited,
-    Refused,
+    FateUnknownError,
+    RateLimitedError,
+    RefusedError,
 )
 from aegis.execution.replies import OrderBody, error_of
 from aegis.execution.signing import Signer, signed_query
@@ -103,7 +103,7 @@ class RestClient:
         after = time.time_ns()
         server_ms = _object(reply).get("serverTime")
         if not isinstance(server_ms, int):
-            raise Refused("GET /fapi/v1/time", 200, 0, "no serverTime in the answer")
+            raise RefusedError("GET /fapi/v1/time", 200, 0, "no serverTime in the answer")
         self.offset_ms = server_ms - (before + after) // 2_000_000
         return self.offset_ms
 
@@ -112,7 +112,7 @@ class RestClient:
         return _object(await self._call("GET", "/fapi/v1/exchangeInfo", {}, signed=False))
 
     async def order(self, symbol: str, client_id: str) -> OrderBody:
-        """One order by client id, open or not; Refused with code -2013 when there is none."""
+        """One order by client id, open or not; RefusedError with code -2013 when there is none."""
         parameters = {"symbol": symbol, "origClientOrderId": client_id}
         return _decoded(_ORDER, await self._call("GET", "/fapi/v1/order", parameters))
 
@@ -127,7 +127,7 @@ class RestClient:
         return _decoded(_TRADES, await self._call("GET", "/fapi/v1/userTrades", parameters))
 
     async def cancel(self, symbol: str, client_id: str) -> OrderBody:
-        """Cancel by client id; Refused with code -2011 when no such order is open."""
+        """Cancel by client id; RefusedError with code -2011 when no such order is open."""
         parameters = {"symbol": symbol, "origClientOrderId": client_id}
         return _decoded(_ORDER, await self._call("DELETE", "/fapi/v1/order", parameters))
 
@@ -156,11 +156,11 @@ class RestClient:
         reply = await self._call("POST", "/fapi/v1/listenKey", {}, signed=False)
         key = _decoded(_KEY, reply).listen_key
         if not key:
-            raise Refused("POST /fapi/v1/listenKey", 200, 0, "no listenKey in the answer")
+            raise RefusedError("POST /fapi/v1/listenKey", 200, 0, "no listenKey in the answer")
         return key
 
     async def extend_listen_key(self) -> None:
-        """Another 60 minutes; Refused with code -1125 when the key has ended."""
+        """Another 60 minutes; RefusedError with code -1125 when the key has ended."""
         await self._call("PUT", "/fapi/v1/listenKey", {}, signed=False)
 
     async def close_listen_key(self) -> None:
@@ -204,11 +204,11 @@ class RestClient:
                 self._note_weight(reply.headers.get("X-MBX-USED-WEIGHT-1M"))
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
             # The library's text may hold the URL with the signature: keep the kind only.
-            raise FateUnknown(action, 0, 0, f"no answer ({type(error).__name__})") from None
+            raise FateUnknownError(action, 0, 0, f"no answer ({type(error).__name__})") from None
         if status == 200:
             return body
         raised = error_of(action, status, body, retry_after, self.now_ms())
-        if isinstance(raised, RateLimited | Banned):
+        if isinstance(raised, RateLimitedError | BannedError):
             self._quiet_until_s = time.monotonic() + raised.retry_after_s
         raise raised
 
@@ -216,7 +216,7 @@ class RestClient:
         """Refuse to send while the exchange wants silence: going on turns a 429 into a ban."""
         left_s = self._quiet_until_s - time.monotonic()
         if left_s > 0:
-            raised = RateLimited(action, 429, 0, f"not sent: quiet for another {left_s:.1f} s")
+            raised = RateLimitedError(action, 429, 0, f"not sent: quiet for another {left_s:.1f} s")
             raised.retry_after_s = left_s
             raise raised
 
@@ -235,7 +235,7 @@ def _decoded(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
         return decoder.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError):
         text = "the body is not what it should be"
-        raise FateUnknown("reading an answer", 200, 0, text) from None
+        raise FateUnknownError("reading an answer", 200, 0, text) from None
 
 
 def _object(body: bytes) -> dict[str, Any]:

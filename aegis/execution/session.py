@@ -18,7 +18,7 @@ from aegis.config.settings import Settings
 from aegis.execution import order_states as states
 from aegis.execution.client_id import ClientIds
 from aegis.execution.core import ExecutionCore, OpenOrder
-from aegis.execution.errors import ExchangeError, OrderLinkDown, ReconcileFailed, Refused
+from aegis.execution.errors import ExchangeError, OrderLinkError, ReconcileError, RefusedError
 from aegis.execution.gateway import OrderGateway
 from aegis.execution.intake import Intake
 from aegis.execution.reconcile import Reconciler
@@ -34,6 +34,7 @@ from aegis.risk.gate_state import (
     BLOCK_NOT_READY,
     BLOCK_ORDER_LINK,
     BLOCK_PRIVATE_STREAM,
+    NET_REALIZED_E8,
     Gate,
 )
 from aegis.risk.limits import InstrumentRules, fill_rules
@@ -50,6 +51,7 @@ _CLOCK_EVERY_S = 30.0
 _DIFFERENCE_NS = 2_000_000_000
 _MOST_REST_CANCELS = 64
 _LONGEST_PAUSE_S = 5.0
+_MS_PER_DAY = 86_400_000
 
 
 class TradingSession:
@@ -101,6 +103,7 @@ class TradingSession:
         self._stream_ready = asyncio.Event()
         self._line_wanted = asyncio.Event()
         self._resync_id = 0
+        self._day = 0
         self._differing_since_ns = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._rest_cancels: set[asyncio.Task[None]] = set()
@@ -134,9 +137,10 @@ class TradingSession:
             async with asyncio.timeout(5.0):
                 await self._stream_ready.wait()
         except TimeoutError:
-            raise ReconcileFailed("the private stream did not come up within 5 s") from None
+            raise ReconcileError("the private stream did not come up within 5 s") from None
         await self._connect()
         await self.reconciler.start()
+        self._carry_the_day_on()
         self.is_started = self.is_reconciled = True
         self.gate.clear(BLOCK_NOT_READY | BLOCK_PRIVATE_STREAM)
         self.core.tell_positions(self._resync_id or resync_id, monotonic_ns())
@@ -144,10 +148,30 @@ class TradingSession:
         for keeper in (self._keep_line(), self._settle_unknown(), self._watch_account()):
             self._spawn(keeper)
 
+    def _carry_the_day_on(self) -> None:
+        """What an earlier process of this run won or lost today still counts."""
+        counters = self._counters
+        net_e8 = counters["realized_pnl_e8"] - counters["fees_e8"]
+        if net_e8:
+            self.gate.words[NET_REALIZED_E8] = net_e8
+        else:
+            self.gate.start_day()
+        self._day = self.rest.now_ms() // _MS_PER_DAY
+
+    def turn_of_day(self) -> None:
+        """At midnight UTC the day's result starts from zero."""
+        day = self.rest.now_ms() // _MS_PER_DAY
+        if self.is_started and day != self._day:
+            self._day = day
+            self.gate.start_day()
+
     async def drain(self, deadline_ns: int) -> bool:
         """Cancel everything of ours and see by query that nothing rests. True when seen."""
         self.gate.block(BLOCK_DRAINING)
-        while monotonic_ns() < deadline_ns:
+        # An order that nobody can settle must leave time to ask what rests.
+        begun_ns = monotonic_ns()
+        settle_by_ns = begun_ns + (deadline_ns - begun_ns) * 6 // 10
+        while monotonic_ns() < settle_by_ns:
             self.intake.cancel_all()
             await self.resolver.turn()
             self.intake.publish()
@@ -190,7 +214,7 @@ class TradingSession:
     async def _connect(self) -> None:
         base = self._stream_url()
         if base is None:
-            raise OrderLinkDown("the exchange has no address yet")
+            raise OrderLinkError("the exchange has no address yet")
         await self.gateway.connect(f"{base}/ws-fapi/v1", self.rest.now_ms())
         self.gate.clear(BLOCK_ORDER_LINK)
 
@@ -211,7 +235,7 @@ class TradingSession:
                 continue
             try:
                 await self._connect()
-            except OrderLinkDown:
+            except OrderLinkError:
                 await asyncio.sleep(pause_s * (0.5 + self._jitter.random()))
                 pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
 
@@ -297,7 +321,7 @@ class TradingSession:
         event = states.CANCEL_AMBIGUOUS
         try:
             body = await self.rest.cancel(order.symbol, order.client_id)
-        except Refused as error:
+        except RefusedError as error:
             lost = error.code == _UNKNOWN_ORDER
             event = states.CANCEL_LOST if lost else states.CANCEL_REFUSED
         except ExchangeError:

@@ -20,7 +20,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from aegis.execution.errors import ConfigurationUnusable
+from aegis.execution.errors import UnusableSetupError
 
 __all__ = ["Ed25519Signer", "HmacSigner", "Signer", "session_payload", "signed_query"]
 
@@ -40,7 +40,7 @@ class HmacSigner:
 
     def __init__(self, secret: str) -> None:
         if not secret:
-            raise ConfigurationUnusable("the HMAC secret is empty")
+            raise UnusableSetupError("the HMAC secret is empty")
         # A keyed object is copied for each signature: the key schedule is computed once.
         self._keyed = hmac.new(secret.encode(), digestmod=hashlib.sha256)
 
@@ -58,13 +58,13 @@ class Ed25519Signer:
     """Ed25519; the signature in base64 (with percent-encoding left to the query's encoder)."""
 
     def __init__(self, private_pem: bytes) -> None:
-        """Load an unencrypted PKCS#8 key; raises ConfigurationUnusable for anything else."""
+        """Load an unencrypted PKCS#8 key; raises UnusableSetupError for anything else."""
         key = None
         # The parser's text may quote the input: say our own below.
         with suppress(ValueError, TypeError, UnsupportedAlgorithm):
             key = load_pem_private_key(private_pem, password=None)
         if not isinstance(key, Ed25519PrivateKey):
-            raise ConfigurationUnusable("the order key is no unencrypted Ed25519 key in PEM")
+            raise UnusableSetupError("the order key is no unencrypted Ed25519 key in PEM")
         self._key = key
 
     def __repr__(self) -> str:

@@ -2,7 +2,7 @@
 
 Read once at the start and again when a filter refusal shows that they have changed. Filter values
 are decimal texts and become whole numbers here; precision fields are not tick and step, so they are
-not used. Raises ConfigurationUnusable for a symbol that is absent or cannot be kept exactly.
+not used. Raises UnusableSetupError for a symbol that is absent or cannot be kept exactly.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from aegis.execution.decimal_text import decimal_parts, text_to_e8, text_to_scaled
-from aegis.execution.errors import ConfigurationUnusable
+from aegis.execution.errors import UnusableSetupError
 from aegis.risk.limits import InstrumentRules, LimitsError
 
 __all__ = ["rules_of_symbols"]
@@ -28,14 +28,14 @@ def rules_of_symbols(
     found = []
     for symbol in symbols:
         if symbol not in rows:
-            raise ConfigurationUnusable(f"the exchange does not list {symbol}")
+            raise UnusableSetupError(f"the exchange does not list {symbol}")
         try:
             rules = _rules(symbol, rows[symbol])
             assert rules.unit_e8 > 0
         except LimitsError as error:
-            raise ConfigurationUnusable(str(error)) from error
+            raise UnusableSetupError(str(error)) from error
         except (KeyError, ValueError, TypeError) as error:
-            raise ConfigurationUnusable(
+            raise UnusableSetupError(
                 f"the filters of {symbol} in exchangeInfo cannot be read: {error}"
             ) from error
         found.append(rules)

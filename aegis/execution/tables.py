@@ -199,6 +199,11 @@ class Tables:
             "ack_counts": histograms["order_ack_ns"].counts,
         }
         assert list(arrays) == [name for name, _ in _LAYOUT], "the tables in their order"
+        # The same bytes as `actions`, for Python: a plain integer matrix is cheaper to read.
+        self.action_words: npt.NDArray[np.int64] = self.actions.view(np.int64).reshape(
+            ACTIONS, ACTION.itemsize // 8
+        )
+        self.done_ns: npt.NDArray[np.int64] = self.actions["done_ns"]
         self.rows["next_in_bucket"] = -1
         self.words[FREE_COUNT] = ORDERS
         self.words[REQUEST_NEXT] = 1

@@ -185,7 +185,7 @@ class MarketConnection:
         if self._awaited or self.watch is not None:
             return
         now_ns = monotonic_ns()
-        self.watch = StreamWatch(len(self.plan.instruments), self._limits, now_ns)
+        self.watch = StreamWatch(self.plan.symbols, self._limits, now_ns)
         for instrument in self.plan.instruments:
             self._intake.on_subscribed(instrument, now_ns)
         self._on_change()

@@ -25,6 +25,7 @@ class Deadlines:
     first_message_s: float = 15.0
     silence_s: float = 30.0
     frozen_s: float = 5.0
+    grace_s: float = 1.0
     bridge_s: float = 10.0
     ping_s: float = 5.0
     pong_s: float = 5.0
@@ -72,13 +73,14 @@ class _Suspicion:
 
 
 class StreamWatch:
-    """The watch over one connection that carries the books of `count` instruments."""
+    """The watch over one connection that carries the books of these symbols."""
 
-    def __init__(self, count: int, limits: Deadlines, opened_ns: int) -> None:
+    def __init__(self, symbols: tuple[str, ...], limits: Deadlines, opened_ns: int) -> None:
+        self.symbols = symbols
         self.limits = limits
         self.opened_ns = opened_ns
-        self._depth = [_Suspicion() for _ in range(count)]
-        self._quote = [_Suspicion() for _ in range(count)]
+        self._depth = [_Suspicion() for _ in symbols]
+        self._quote = [_Suspicion() for _ in symbols]
 
     def complaint(self, sightings: list[Sighting], now_ns: int) -> str | None:
         """Why the connection should be made anew, in words; None while it may be trusted."""
@@ -89,12 +91,15 @@ class StreamWatch:
                 return f"subscribed, but nothing came for {waited_s:.1f} s"
         elif now_ns - newest_ns > self.limits.silence_s * _NS:
             return f"all streams silent for {(now_ns - newest_ns) / _NS:.1f} s"
-        frozen_ns = int(self.limits.frozen_s * _NS)
+        frozen_ns, grace_ns = int(self.limits.frozen_s * _NS), int(self.limits.grace_s * _NS)
         for place, seen in enumerate(sightings):
-            lead = seen.quote_ns > seen.depth_ns
-            if self._depth[place].lasts_ns(lead, seen.depth_ns, now_ns) > frozen_ns:
-                return f"instrument {place}: depth frozen while bookTicker runs"
+            # Quotes are still coming long after the last depth event. The first of them after a
+            # quiet while may precede its depth event by a moment: that is the grace.
+            depth_ns = max(seen.depth_ns, self.opened_ns)
+            lead = seen.quote_ns - depth_ns > frozen_ns
+            if self._depth[place].lasts_ns(lead, seen.depth_ns, now_ns) > grace_ns:
+                return f"{self.symbols[place]}: depth frozen while bookTicker runs"
             differ = seen.tops_differ
             if self._quote[place].lasts_ns(differ, seen.quote_ns, now_ns) > frozen_ns:
-                return f"instrument {place}: bookTicker frozen while depth runs"
+                return f"{self.symbols[place]}: bookTicker frozen while depth runs"
         return None

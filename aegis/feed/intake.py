@@ -23,7 +23,7 @@ from aegis.feed.cross_check import RECENT_QUOTES, RECENT_ROWS, RECENT_TOPS
 from aegis.feed.digest import announce_book, apply_depth, digest, take_message
 from aegis.feed.emit import flush, push_tick
 from aegis.feed.errors import BadSnapshotError, WireError
-from aegis.feed.intake_memory import MAX_FRAME_BYTES, MAX_FRAMES, make_memory
+from aegis.feed.intake_memory import MAX_FRAME_BYTES, make_memory
 from aegis.feed.layout import ROW_WORDS, TOTAL_NAMES
 from aegis.feed.snapshots import SnapshotQueue, SnapshotRequest
 from aegis.feed.symbols import SymbolTable
@@ -38,8 +38,11 @@ __all__ = ["Intake"]
 
 SIDE_CAPACITY = 8192
 
-_PACK = struct.Struct("<5q").pack_into
-assert (layout.FRAMES, layout.FRAME, layout.START, layout.END, layout.RECV_NS) == (0, 1, 2, 3, 4)
+# FRAMES, FRAME, START, END, RECV_NS, and with a lone message its size.
+_PACK_BATCH = struct.Struct("<5q").pack_into
+_PACK_LONE = struct.Struct("<6q").pack_into
+assert (layout.FRAMES, layout.FRAME, layout.START, layout.END) == (0, 1, 2, 3)
+assert (layout.RECV_NS, layout.FIRST_SIZE) == (4, 5)
 
 FEED_UP, BOOK_VALID, BOOK_INVALID = 1.0, 2.0, 3.0
 # CANARY and "feed up" belong to nobody; readers may index by instrument, so 0 it is.
@@ -59,7 +62,7 @@ class Intake:
     """All market state of one feed process.
 
     `symbols` in instrument order; ring, books and counters are the instance's shared memory. The
-    caller stages the frames of one socket read and flushes once; see `stage`.
+    caller hands over a lone frame with `take`, several of one socket read with `stage` and `flush`.
     """
 
     def __init__(
@@ -101,6 +104,19 @@ class Intake:
 
     # ---- the hot path
 
+    def take(self, payload: bytes, size: int, recv_ns: int) -> None:
+        """Process one frame that came alone: what `stage` and `flush` do, in fewer steps."""
+        if self._frames or size > MAX_FRAME_BYTES:
+            self.stage(payload, size)
+            self.flush()
+            return
+        self.recv_ns = recv_ns
+        self._staging[:size] = payload
+        _PACK_LONE(self._control_bytes, 0, 1, 0, 0, 0, recv_ns, size)
+        code = digest(self.context)
+        if code:
+            self._go_on(code)
+
     def stage(self, payload: memoryview | bytes, size: int) -> None:
         """Copy one frame's payload (of `size` bytes) behind those that wait.
 
@@ -108,7 +124,7 @@ class Intake:
         processed before `flush`, except when the staging area is full.
         """
         end = self._used + size
-        if self._frames == MAX_FRAMES or end > MAX_FRAME_BYTES:
+        if self._frames == layout.MAX_FRAMES or end > MAX_FRAME_BYTES:
             self.flush()
             end = size
             if size > MAX_FRAME_BYTES:
@@ -121,20 +137,19 @@ class Intake:
         self._used = end
         self._frames += 1
 
-    @property
-    def is_empty(self) -> bool:
-        """Whether no staged frame waits for `flush`."""
-        return self._frames == 0
-
     def flush(self) -> None:
         """Process what is staged, publish the records, then the counters."""
         if self._frames == 0:
             return
-        # FRAMES, FRAME, START, END and RECV_NS, the first words of the control array.
-        _PACK(self._control_bytes, 0, self._frames, 0, 0, 0, self.recv_ns)
+        _PACK_BATCH(self._control_bytes, 0, self._frames, 0, 0, 0, self.recv_ns)
         self._frames = 0
         self._used = 0
         code = digest(self.context)
+        if code:
+            self._go_on(code)
+
+    def _go_on(self, code: int) -> None:
+        """Handle what the kernel handed back, and let it process the rest of the batch."""
         while code != codes.DONE:
             self._handle(code)
             code = digest(self.context)
@@ -384,8 +399,13 @@ class Intake:
         flush(self.context)
 
     def announce_up(self, now_ns: int) -> None:
-        """STATUS 1: the feed's loop runs."""
+        """STATUS: the feed's loop runs, and no book is in force yet.
+
+        Readers that outlived a feed which was killed still hold its last books to be valid.
+        """
         self._push(_NO_INSTRUMENT, STATUS, 0, now_ns, FEED_UP)
+        for instrument in range(len(self.valid)):
+            self._push(instrument, STATUS, 0, now_ns, BOOK_INVALID, float(Reason.STARTING))
         flush(self.context)
 
     def canary(self, number: int, now_ns: int) -> None:

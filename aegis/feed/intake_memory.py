@@ -22,10 +22,8 @@ from aegis.shm.broadcast import BroadcastRing
 from aegis.shm.counters import Counters
 from aegis.shm.tick import TICK
 
-__all__ = ["MAX_FRAMES", "MAX_FRAME_BYTES", "IntakeMemory", "make_memory"]
+__all__ = ["MAX_FRAME_BYTES", "IntakeMemory", "make_memory"]
 
-# Frames of one batch: more would let the first of a long read wait for the last.
-MAX_FRAMES = 64
 MAX_FRAME_BYTES = 1 << 20
 # The scanner reads words, so it may touch a few bytes behind the last frame.
 _SLACK_BYTES = 64
@@ -61,7 +59,7 @@ def make_memory(
     top = shared_books.DEPTH * 2
     arrays: dict[str, npt.NDArray[Any]] = {
         "staging": np.zeros(MAX_FRAME_BYTES + _SLACK_BYTES, np.uint8),
-        "sizes": np.zeros(MAX_FRAMES, np.int64),
+        "sizes": control[layout.FIRST_SIZE : layout.FIRST_SIZE + layout.MAX_FRAMES],
         "control": control,
         "integers": np.zeros(layout.MESSAGE_WORDS, np.int64),
         "decimals": np.zeros(4),

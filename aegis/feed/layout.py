@@ -66,8 +66,14 @@ TOTAL_NAMES = (
 ) = range(len(TOTAL_NAMES))
 
 # ---- the batch at hand (CONTROL)
-FRAMES, FRAME, START, END, RECV_NS, STAGED_TICKS, CLOCK_AHEAD_NS, SIDE_CAPACITY = range(8)
-CONTROL_WORDS = 16
+# The first words are packed in one go for each batch, and with a lone message, the common case, its
+# size too: SIZES is a view of the middle. More frames in a batch would let the first wait longer
+# for the last, fewer would pay more often for a kernel call (a third of a microsecond).
+MAX_FRAMES = 16
+FRAMES, FRAME, START, END, RECV_NS, FIRST_SIZE = range(6)
+_REST = FIRST_SIZE + MAX_FRAMES
+STAGED_TICKS, CLOCK_AHEAD_NS, SIDE_CAPACITY = range(_REST, _REST + 3)
+CONTROL_WORDS = 32
 NO_CLOCK = -(2**62)
 
 # ---- where the addresses stand in the context

@@ -42,9 +42,11 @@ STARTING, READY, DEGRADED, DRAINING, STOPPED = 1, 2, 3, 4, 5
 _TURN_S = 0.02
 _CANARY_NS = 200_000_000
 _WATCH_NS = 200_000_000
-_CLOCK_NS = 1_000_000_000
+_SECOND_NS = 1_000_000_000
 _REFRESH_NS = 60_000_000_000
 _RETRY_S = 0.25
+# Shorter than a drain may take: a venue that hangs must not keep us from leaving.
+_INFO_DEADLINE_S = 3.0
 _SNAPSHOT_LEVELS = "1000"
 
 
@@ -88,8 +90,9 @@ class Feed:
         self._was_ready = False
         self._canary = self.counters["canary_number"]
         self._reconnects = self.counters["reconnects"]
-        self._due_ns = {"canary": 0, "watch": 0, "clock": 0, "refresh": 0}
+        self._due_ns = {"canary": 0, "watch": 0, "second": 0, "refresh": 0}
         self._refreshing = False
+        self._told_errors = self.intake.total("decode_errors")
 
     async def main(self) -> int:
         """Start, turn until told to stop, drain; returns the exit code."""
@@ -142,7 +145,7 @@ class Feed:
         url = self.wiring.venue_url()
         if url is None:
             return await self._wait_for_venue()
-        body = await self.rest.get(f"{url}/fapi/v1/exchangeInfo")
+        body = await self.rest.get(f"{url}/fapi/v1/exchangeInfo", _INFO_DEADLINE_S)
         rows = instrument_fields(body, self.symbols)
         for change in update_rows(self.memory.instruments, rows):
             self.say(f"the exchange changed {change}")
@@ -234,8 +237,9 @@ class Feed:
             self.intake.canary(self._canary, now_ns)
         if self._is_due("watch", now_ns, _WATCH_NS):
             self._watch(now_ns)
-        if self._is_due("clock", now_ns, _CLOCK_NS):
+        if self._is_due("second", now_ns, _SECOND_NS):
             self._track_clock()
+            self._tell_errors()
         if self._is_due("refresh", now_ns, _REFRESH_NS) and not self._refreshing:
             self._spawn(self._refresh_quietly())
         idle = now_ns - self.counters["last_message_ns"] > int(_TURN_S * 1e9)
@@ -273,6 +277,13 @@ class Feed:
             # Receive times are monotonic; the exchange's are of the wall clock.
             wall_ns = time.time_ns() - monotonic_ns()
             self.counters["clock_offset_ns"] = lead_ns - wall_ns
+
+    def _tell_errors(self) -> None:
+        """Say that messages were refused, once a second at most, with the last one's fault."""
+        refused = self.intake.total("decode_errors") - self._told_errors
+        if refused:
+            self._told_errors += refused
+            self.say(f"{refused} messages refused, the last one: {self.intake.last_error}")
 
     def _judge_state(self) -> None:
         whole = bool(self.connections) and all(

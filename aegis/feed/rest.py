@@ -61,17 +61,18 @@ class MarketRest:
         if self._session is not None:
             await self._session.close()
 
-    async def get(self, url: str, **parameters: str) -> bytes:
-        """The body of a 200 answer."""
+    async def get(self, url: str, deadline_s: float | None = None, **parameters: str) -> bytes:
+        """The body of a 200 answer, within `deadline_s` or else the session's deadline."""
         assert self._session is not None, "use MarketRest as a context manager"
+        limit_s = self.deadline_s if deadline_s is None else deadline_s
         try:
-            async with asyncio.timeout(self.deadline_s):
+            async with asyncio.timeout(limit_s):
                 async with self._session.get(url, params=parameters) as response:
                     body = await _read_bounded(response, url)
                     status = response.status
                     retry_after = response.headers.get("Retry-After")
         except TimeoutError as error:
-            raise RestError(f"GET {url}: no answer within {self.deadline_s:g} s") from error
+            raise RestError(f"GET {url}: no answer within {limit_s:g} s") from error
         except (aiohttp.ClientError, OSError) as error:
             raise RestError(f"GET {url}: {type(error).__name__}: {error}") from error
         if status == 200:

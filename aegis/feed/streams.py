@@ -29,12 +29,14 @@ _MARK_STREAM = "markPrice@1s"
 class StreamPlan:
     """One connection: the path it opens, what it subscribes, whose books depend on it.
 
-    `instruments` are those whose depth comes over this connection, none for side information.
+    `instruments` are those whose depth comes over this connection, none for side information;
+    `symbols` are their names.
     """
 
     path: str
     names: tuple[str, ...]
-    instruments: tuple[int, ...]
+    instruments: tuple[int, ...] = ()
+    symbols: tuple[str, ...] = ()
 
 
 def plan_streams(symbols: list[str], dialect: str, *, with_marks: bool) -> list[StreamPlan]:
@@ -42,10 +44,10 @@ def plan_streams(symbols: list[str], dialect: str, *, with_marks: bool) -> list[
     public, market = _ROUTES[dialect]
     lower = [stream_symbol(symbol) for symbol in symbols]
     books = tuple(f"{symbol}@{stream}" for symbol in lower for stream in _BOOK_STREAMS)
-    plans = [StreamPlan(public, books, tuple(range(len(symbols))))]
+    plans = [StreamPlan(public, books, tuple(range(len(symbols))), tuple(symbols))]
     if with_marks:
         marks = tuple(f"{symbol}@{_MARK_STREAM}" for symbol in lower)
-        plans.append(StreamPlan(market, marks, ()))
+        plans.append(StreamPlan(market, marks))
     return plans
 
 

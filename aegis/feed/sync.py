@@ -32,10 +32,20 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from aegis.feed.layout import LAST_ID, LAST_MS, PHASE
+from aegis.feed.layout import (
+    ASK_COUNT,
+    BID_COUNT,
+    EVENT_MS,
+    FIRST_ID,
+    ID,
+    LAST_ID,
+    LAST_MS,
+    PHASE,
+    PREVIOUS_ID,
+)
 from aegis.host.jit import kernel
 
-__all__ = ["BookSync", "DepthEvent", "Phase", "Reason", "Verdict", "judge"]
+__all__ = ["BookSync", "DepthEvent", "Phase", "Reason", "Verdict", "depth_event", "judge"]
 
 
 class Phase(IntEnum):
@@ -206,14 +216,12 @@ class BookSync:
 
 def depth_event(fields: Any, keys: Any, quantities: Any, asks_at: int, recv_ns: int) -> DepthEvent:
     """Copy the message at hand (the intake's arrays, asks from `asks_at` on) into an event."""
-    from aegis.feed import layout
-
-    bids, asks = int(fields[layout.BID_COUNT]), int(fields[layout.ASK_COUNT])
+    bids, asks = int(fields[BID_COUNT]), int(fields[ASK_COUNT])
     return DepthEvent(
-        first_id=int(fields[layout.FIRST_ID]),
-        last_id=int(fields[layout.ID]),
-        previous_id=int(fields[layout.PREVIOUS_ID]),
-        event_ms=int(fields[layout.EVENT_MS]),
+        first_id=int(fields[FIRST_ID]),
+        last_id=int(fields[ID]),
+        previous_id=int(fields[PREVIOUS_ID]),
+        event_ms=int(fields[EVENT_MS]),
         recv_ns=recv_ns,
         bid_keys=keys[:bids].copy(),
         bid_quantities=quantities[:bids].copy(),

@@ -14,17 +14,20 @@ from typing import Any
 from aegis.host.process_identity import ProcessIdentity, is_alive, read_boot_id
 from aegis.host.resources import read_resources
 from aegis.host.scheduler import shown_scheduler
+from aegis.monitor.lock_holder import holder_pid
 from aegis.monitor.notes import Notes, read_notes
 from aegis.monitor.view import BookLook, InstanceView, ProcessView, RingView
 from aegis.risk.controls import control_name
 from aegis.shm.counter_tables import PROCESSES, STATES
 from aegis.shm.errors import ShmError
 from aegis.shm.instance import InstanceMemory, directory_of
+from aegis.shm.intent import PLACE
 
 __all__ = ["DEGRADED_BITS", "instances_in", "read_instance", "read_memory"]
 
 PREFIX = "aegis-"
 E8 = 1e8
+_QUOTES_LOOK_BACK = 256
 _NS_PER_MS = 1e6
 
 # Bits of the counter `degraded_flags`.
@@ -61,10 +64,10 @@ def read_instance(instance: str, shm_dir: str | Path) -> InstanceView:
         _read_notes_into(view, notes)
     try:
         _attach_and_read(view, notes, shm_dir)
-    except (ShmError, ValueError, OSError, AssertionError) as error:
+    except (ShmError, LookupError, ValueError, OSError, AssertionError) as error:
         # Foreign, cut short, of another build: told, and judged by the notes alone.
         view.unreadable = f"{type(error).__name__}: {error}"
-        view.state = _state_without_memory(notes)
+        view.state = _state_without_memory(directory, notes)
     if view.state == "dead":
         view.leftovers = _files(directory)
     return view
@@ -94,6 +97,7 @@ def read_memory(view: InstanceView, memory: InstanceMemory) -> None:
     view.ready = bool(supervisor["ready"])
     view.config_version = supervisor["config_version"]
     view.config_reload_failures = supervisor["config_reload_failures"]
+    view.orders = execution["orders_sent"]
     view.open_orders = execution["open_orders"]
     view.unknown_orders = execution["orders_unknown"]
     view.fills = execution["fills"]
@@ -117,6 +121,7 @@ def read_memory(view: InstanceView, memory: InstanceMemory) -> None:
         for name, histogram in memory.histograms[process].items()
     }
     _read_books(view, memory, now_ns)
+    _read_quotes(view, memory)
 
 
 def _read_process(known: ProcessView, counters: dict[str, int], now_ns: int) -> None:
@@ -185,6 +190,26 @@ def _read_books(view: InstanceView, memory: InstanceMemory, now_ns: int) -> None
         view.position = {memory.instruments.symbol(0) or "0": quantity}
 
 
+def _read_quotes(view: InstanceView, memory: InstanceMemory) -> None:
+    """Look back in the intents lane for the newest PLACE of each side of instrument 0.
+
+    For the eye only: the brain may be writing the very slot that is read, so nonsense is left out.
+    """
+    ring = memory.intents
+    published = ring.published
+    tick_size = float(memory.instruments.row(0)["tick_size"])
+    for sequence in range(published - 1, max(published - _QUOTES_LOOK_BACK, 0) - 1, -1):
+        intent = ring.records[sequence % ring.capacity]
+        if int(intent["kind"]) != PLACE or int(intent["instrument"]) != 0:
+            continue
+        side = {1: "bid", -1: "ask"}.get(int(intent["side"]))
+        price = int(intent["price_ticks"]) * tick_size
+        if side is not None and price > 0:
+            view.quotes.setdefault(side, round(price, 10))
+        if len(view.quotes) == 2:
+            return
+
+
 def _read_notes_into(view: InstanceView, notes: Notes) -> None:
     view.state = notes.phase
     view.simulated = notes.simulated
@@ -219,9 +244,10 @@ def _judge_state(view: InstanceView, notes: Notes | None, memory: InstanceMemory
         view.state = "running" if view.ready else "starting"
 
 
-def _state_without_memory(notes: Notes | None) -> str:
+def _state_without_memory(directory: Path, notes: Notes | None) -> str:
     if notes is None:
-        return "dead"
+        # A supervisor that has the lock and has not yet written anything is about to.
+        return "starting" if holder_pid(directory) else "dead"
     alive = is_alive(ProcessIdentity(notes.pid, notes.start_time_ticks, notes.boot_id))
     return notes.phase if alive else "dead"
 

@@ -46,10 +46,13 @@ def status_page(view: InstanceView) -> RenderableType:
 
 def live_table(view: InstanceView) -> RenderableType:
     """The compact table of a foreground run on a terminal."""
+    degraded = "; ".join(view.degraded)
     return Group(
         _headline(view),
+        *([Text(f"degraded: {degraded}", style="yellow")] if degraded else []),
         _process_table(view),
         _market_table(view),
+        _latency_table(view),
         *([_problem_table(view.problems)] if view.problems else []),
     )
 
@@ -66,7 +69,9 @@ def live_line(view: InstanceView) -> str:
         for part in (
             f"{view.instance} {view.state}{' SIMULATED' if view.simulated else ''}",
             top,
+            _quotes(view),
             f"position {position or '0'}",
+            f"{view.orders} orders",
             f"{view.open_orders} open",
             f"{view.fills} fills",
             f"net {view.realized_pnl - view.fees:.2f}",
@@ -82,6 +87,14 @@ def _table(title: str) -> Table:
     return Table(
         title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False
     )
+
+
+def _quotes(view: InstanceView) -> str:
+    """The last prices quoted on each side, empty before the first."""
+    if not view.quotes:
+        return ""
+    bid, ask = (view.quotes.get(side) for side in ("bid", "ask"))
+    return f"quoted {'-' if bid is None else f'{bid:g}'}/{'-' if ask is None else f'{ask:g}'}"
 
 
 def _headline(view: InstanceView) -> Text:
@@ -151,7 +164,9 @@ def _market_table(view: InstanceView) -> Table:
         valid = sum(book.valid for book in view.books)
         table.add_row(f"{len(view.books)} books", f"{valid} valid", "", "")
     position = ", ".join(f"{quantity:g} {symbol}" for symbol, quantity in view.position.items())
-    table.add_row("position", position or "0", f"{view.open_orders} open", f"{view.fills} fills")
+    table.add_row("position", position or "0", _quotes(view), "")
+    orders = (f"{view.orders} orders", f"{view.open_orders} open", f"{view.fills} fills")
+    table.add_row("orders", *orders)
     net = view.realized_pnl - view.fees
     gate = view.gate.get("state", "") + (
         f" ({view.gate['reason']})" if view.gate.get("reason") else ""

@@ -94,6 +94,9 @@ class InstanceView:
     latency: dict[str, dict[str, int]] = field(default_factory=dict)
     books: list[BookLook] = field(default_factory=list)
     position: dict[str, float] = field(default_factory=dict)
+    # The prices of the newest PLACE intent of each side, first symbol; absent before the first.
+    quotes: dict[str, float] = field(default_factory=dict)
+    orders: int = 0
     open_orders: int = 0
     unknown_orders: int = 0
     fills: int = 0

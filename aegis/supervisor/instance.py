@@ -91,6 +91,7 @@ class Instance:
         counters = self.memory.counters["supervisor"]
         counters["reason"] = counters["reason"] + 1
         self.notes.remember(time.time_ns() // 1_000_000, text)
+        self.write_notes()
         self.audience.say(text)
 
     def write_notes(self) -> None:

@@ -12,10 +12,11 @@ import os
 import stat
 from pathlib import Path
 
+from aegis.monitor.lock_holder import holder_pid
 from aegis.monitor.notes import read_notes
 from aegis.supervisor.errors import AlreadyRunningError, MemoryShortError, SupervisorError
 
-__all__ = ["InstanceLock", "holder_pid"]
+__all__ = ["InstanceLock"]
 
 _ATTEMPTS = 16
 
@@ -33,20 +34,6 @@ class InstanceLock:
         if self.descriptor >= 0:
             os.close(self.descriptor)
             self.descriptor = -1
-
-
-def holder_pid(directory: Path) -> int:
-    """The process that holds the directory's lock, 0 when nobody does or it cannot be told."""
-    try:
-        inode = os.stat(directory).st_ino
-        with open("/proc/locks", encoding="ascii", errors="replace") as locks:
-            for line in locks:
-                fields = line.split()
-                if "FLOCK" in fields and fields[-3].endswith(f":{inode}"):
-                    return max(int(fields[-4]), 0)
-    except (OSError, ValueError, IndexError):
-        return 0
-    return 0
 
 
 def _lock(instance: str, directory: Path) -> int:

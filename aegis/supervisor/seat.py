@@ -7,9 +7,12 @@ that is said aloud, never a refusal to start.
 
 from __future__ import annotations
 
+import mmap
 import os
 import sys
 from pathlib import Path
+
+import numpy as np
 
 from aegis.config.settings import Settings
 from aegis.host.affinity import NOT_PINNED, pin_self, pinned_core
@@ -17,12 +20,14 @@ from aegis.host.memory_lock import lock_memory
 from aegis.host.process_identity import start_time_ticks
 from aegis.host.scheduler import scheduler_of, set_scheduler
 from aegis.shm.counters import Counters
+from aegis.shm.instance import InstanceMemory
 
 __all__ = [
     "NOT_LOCKED",
     "NOT_PINNED_FLAG",
     "NO_HUGE_PAGES",
     "SCHEDULER_REFUSED",
+    "map_memory",
     "reset_gauges",
     "take_seat",
 ]
@@ -41,6 +46,17 @@ _GAUGES = {
     "execution": ("ready", "private_connected", "order_connected"),
     "venue": ("connections",),
 }
+
+
+def map_memory(memory: InstanceMemory) -> None:
+    """Touch every page of the shared regions once.
+
+    A fork does not copy the page tables of shared mappings: without this, every first use of a page
+    would be a fault in the midst of a duty cycle, and memory in use would seem to grow until each
+    ring has gone round once. Reading is enough, tmpfs maps such a page writable at once.
+    """
+    for region in memory.regions.values():
+        int(np.frombuffer(region.memory, np.uint8)[:: mmap.PAGESIZE].max())
 
 
 def reset_gauges(process: str, counters: Counters) -> None:

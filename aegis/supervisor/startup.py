@@ -10,6 +10,7 @@ import os
 import resource
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from aegis import BUILD_ID
@@ -53,7 +54,9 @@ from aegis.supervisor.watch import CHILDREN, READY, Watch, WatchLimits
 __all__ = ["prepare", "take_lock", "warm_up", "watch_limits"]
 
 _EXTENSION_US = 60_000_000
+_WORKER_TURN_MS = 1_000
 _MS_NS = 1_000_000
+_NEVER_NS = 1 << 62
 
 
 def take_lock(
@@ -78,10 +81,14 @@ def take_lock(
 
 def watch_limits(settings: Settings) -> WatchLimits:
     """The watch's bounds as the configuration has them."""
-    return WatchLimits(
+    limits = WatchLimits(
         stall_timeout_ns=settings.supervisor.stall_timeout_ms * _MS_NS,
         canary_timeout_ns=settings.supervisor.canary_timeout_ms * _MS_NS,
     )
+    if settings.mirror is None:
+        return limits
+    # A recording is as slow as --speed makes it, and a restart in its midst would falsify it.
+    return replace(limits, start_timeout_ns=_NEVER_NS, reconnect_timeout_ns=_NEVER_NS)
 
 
 def prepare(
@@ -139,7 +146,6 @@ def _furnish(
     instance.say(f"shared memory: {mebibytes:.1f} MiB in {memory.directory}")
     for words in instance.notes.degraded:
         instance.say(f"mind: {words}")
-    instance.write_notes()
     return instance
 
 
@@ -155,11 +161,15 @@ def warm_up(instance: Instance, modules: Mapping[str, str] | None) -> dict[str, 
         took_s = (instance.heartbeat() - began_ns) / 1e9
         instance.audience.say(f"{text} ({took_s:.1f} s)")
 
+    def pause() -> None:
+        instance.pause(_WORKER_TURN_MS)
+        instance.notifier.extend_timeout(_EXTENSION_US)
+
     with instance.inbox.interrupting():
         missing = uncompiled(settings) if modules is None else {}
         if missing:
             tell("compiling kernels for this release, once")
-            compile_in_parallel(settings, missing, lambda name, _: tell(f"{name} is compiled"))
+            compile_in_parallel(settings, missing, lambda name: tell(f"{name} is compiled"), pause)
         for process, entry_point in load_entry_points(settings, modules):
             entry_points[process] = entry_point
             tell(f"{process} is loaded")

@@ -9,6 +9,8 @@ heartbeat is what execution trusts. Everything it decides on is in pure modules 
 from __future__ import annotations
 
 import contextlib
+import faulthandler
+import os
 import time
 from collections.abc import Mapping
 from dataclasses import replace
@@ -22,7 +24,7 @@ from aegis.supervisor.drain import drain
 from aegis.supervisor.instance import Audience, Instance
 from aegis.supervisor.reload import live_text, plan_reload
 from aegis.supervisor.sampling import take_sample
-from aegis.supervisor.seat import reset_gauges, take_seat
+from aegis.supervisor.seat import map_memory, reset_gauges, take_seat
 from aegis.supervisor.signals import SignalInbox
 from aegis.supervisor.startup import prepare, warm_up
 from aegis.supervisor.status_line import health_number, status_line
@@ -31,6 +33,7 @@ from aegis.supervisor.watch import CHILDREN, DEGRADED, READY
 
 __all__ = ["Supervisor"]
 
+_STANDARD_ERROR = 2
 _TURN_MS = 100
 _SECOND_NS = 1_000_000_000
 # From the first fork to READY=1; a start that takes longer has failed and says on what.
@@ -64,9 +67,13 @@ class Supervisor:
         self._quiet_since_ns: int | None = None
         self._apply_by_ns: int | None = None
         self._last_extension_ns = 0
+        # READY=1 is owed: after the start, and after every reload.
+        self._ready_owed = True
 
     def run(self) -> int:
         """Run the instance to its end; returns the exit code. Raises SupervisorError."""
+        # A missed watchdog ends in SIGABRT: the stacks then say where the loop stood.
+        faulthandler.enable(_STANDARD_ERROR)
         inbox = SignalInbox()
         try:
             instance = prepare(self._settings, self._config, inbox, self._audience)
@@ -74,6 +81,7 @@ class Supervisor:
                 self._entry_points = warm_up(instance, self._entry_modules)
                 self._live(instance)
             finally:
+                _kill_remaining(instance)
                 _take_down(instance)
             return instance.exit_code
         finally:
@@ -83,6 +91,8 @@ class Supervisor:
         """From the first fork to the last process's end."""
         try:
             instance.forked_ns = instance.heartbeat()
+            # The compilation was no turn of this loop.
+            instance.memory.counters["supervisor"]["max_cycle_ns"] = 0
             self._schedule(instance, instance.children["venue"], instance.forked_ns)
             while not instance.reason:
                 self._turn(instance, instance.pause(_TURN_MS))
@@ -123,7 +133,6 @@ class Supervisor:
             pause_ns = child.budget.spend(now_ns)
             if pause_ns is None:
                 window_s = child.budget.window_ns / _SECOND_NS
-                instance.write_notes()
                 self._fail(
                     instance,
                     f"{child.process} {end}; its budget of {child.budget.limit} restarts in "
@@ -136,7 +145,6 @@ class Supervisor:
             wait = f" after {pause_ns / _SECOND_NS:.1f} s" if pause_ns else ""
             spent = f"{child.budget.spent(now_ns)} of {child.budget.limit}"
             instance.say(f"{child.process}: {end}; restarting{wait} ({spent})")
-            instance.write_notes()
 
     def _fork_due(self, instance: Instance, now_ns: int) -> None:
         if instance.children["venue"].running and instance.wiring.venue_port():
@@ -177,6 +185,7 @@ class Supervisor:
         def body() -> int:
             take_seat(process, settings, counters, generation)
             reset_gauges(process, counters)
+            map_memory(instance.memory)
             return entry_point(settings, instance.memory, instance.wiring)
 
         instance.memory.control.undrain(process)
@@ -219,8 +228,6 @@ class Supervisor:
         instance.notes.phase = "running"
         took_s = (now_ns - instance.started_ns) / _SECOND_NS
         instance.say(f"ready after {took_s:.1f} s: the canary went round, every book is valid")
-        instance.write_notes()
-        instance.notifier.ready(status_line(instance, now_ns))
 
     def _tell_systemd(self, instance: Instance, now_ns: int) -> None:
         notifier = instance.notifier
@@ -233,6 +240,8 @@ class Supervisor:
                 waiting = "; ".join([*instance.watch.failing, *instance.watch.unready])
                 notifier.status(f"starting: {waiting}")
             return
+        if self._ready_owed:
+            self._ready_owed = not notifier.ready(status_line(instance, now_ns))
         notifier.status(status_line(instance, now_ns))
         # A process being restarted within its budget is repair at work, not a hang; the repair
         # itself is bounded (`_consider_end`), so the ping still proves something.
@@ -263,7 +272,7 @@ class Supervisor:
             self._apply_by_ns = instance.heartbeat() + _APPLY_TIMEOUT_NS
             instance.say(f"reloaded as version {version}: {plan.text}")
         instance.write_notes()
-        instance.notifier.ready(status_line(instance, instance.heartbeat()))
+        self._ready_owed = True
 
     def _check_applied(self, instance: Instance, now_ns: int) -> None:
         """Name the process that does not take the new configuration up."""
@@ -297,8 +306,8 @@ class Supervisor:
             instance.reason = "a stop was asked for"
         elif self._start_is_overdue(instance, now_ns):
             waiting = "; ".join([*instance.watch.failing, *instance.watch.unready])
-            seconds = START_TIMEOUT_NS // _SECOND_NS
-            self._fail(instance, f"not ready {seconds} s after the first fork: {waiting}")
+            waited_s = (now_ns - (instance.forked_ns or now_ns)) / _SECOND_NS
+            self._fail(instance, f"not ready {waited_s:.0f} s after the first fork: {waiting}")
         elif self._repair_is_overdue(instance, now_ns):
             failing = "; ".join(instance.watch.failing)
             self._fail(instance, f"not whole for {REPAIR_TIMEOUT_NS // _SECOND_NS} s: {failing}")
@@ -308,12 +317,11 @@ class Supervisor:
             instance.reason = f"the {self._seconds:g} s of the run are over"
 
     def _start_is_overdue(self, instance: Instance, now_ns: int) -> bool:
-        forked_ns = instance.forked_ns
-        return (
-            instance.ready_ns is None
-            and forked_ns is not None
-            and now_ns - forked_ns > START_TIMEOUT_NS
-        )
+        if instance.ready_ns is not None or instance.forked_ns is None:
+            return False
+        # A recording played slowly reaches its first snapshot late.
+        slowness = 1.0 / min(instance.settings.speed, 1.0) if instance.mirrored else 1.0
+        return now_ns - instance.forked_ns > START_TIMEOUT_NS * slowness
 
     def _time_is_over(self, instance: Instance, now_ns: int) -> bool:
         if self._seconds is None or instance.ready_ns is None:
@@ -349,6 +357,15 @@ def _execution_lives(instance: Instance) -> bool:
     """Asked by an orphaned venue: is there somebody who still cancels orders?"""
     counters = instance.memory.counters["execution"]
     return is_alive(ProcessIdentity(counters["pid"], counters["start_time_ticks"], ""))
+
+
+def _kill_remaining(instance: Instance) -> None:
+    """Nobody may outlive the memory. The drain has ended them all, unless it failed itself."""
+    for process in instance.running():
+        child = instance.children[process]
+        child.kill("left over by a drain that failed")
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(child.pid, 0)
 
 
 def _take_down(instance: Instance) -> None:

@@ -15,10 +15,10 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import hashlib
 import importlib
 import os
 import signal
-import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -67,23 +67,27 @@ def uncompiled(settings: Settings) -> dict[str, str]:
 
 
 def compile_in_parallel(
-    settings: Settings, modules: Mapping[str, str], tell: Callable[[str, float], None]
+    settings: Settings,
+    modules: Mapping[str, str],
+    tell: Callable[[str], None],
+    pause: Callable[[], None],
 ) -> None:
-    """Fill the cache with one worker per package; `tell(process, seconds)` as each one ends.
+    """Fill the cache with one worker per package; `tell(process)` as each one ends.
 
-    A worker that fails is no matter: the parent meets the same error when it loads, and reports it.
+    `pause` is called again and again while they work, and must sleep a little. A worker that fails
+    is no matter: the parent meets the same error when it loads, and reports it.
     """
-    began_s = time.monotonic()
     parent_pid = os.getpid()
     workers = {
-        _fork_worker(settings, name, parent_pid): process for process, name in ENTRY_MODULES.items()
+        _fork_worker(settings, name, parent_pid): process for process, name in modules.items()
     }
     try:
         while workers:
-            pid, _ = os.waitpid(-1, 0)
-            process = workers.pop(pid, "")
-            if process:
-                tell(process, time.monotonic() - began_s)
+            pid, _ = os.waitpid(-1, os.WNOHANG)
+            if pid in workers:
+                tell(workers.pop(pid))
+            else:
+                pause()
     finally:
         for pid in workers:
             os.kill(pid, signal.SIGKILL)
@@ -124,8 +128,14 @@ def _load(settings: Settings, name: str) -> EntryPoint:
 
 
 def _mark(settings: Settings, name: str) -> Path:
-    """The file that says: this module's kernels, with this strategy, are in the cache."""
-    return Path(os.environ["NUMBA_CACHE_DIR"]) / f"compiled-{name}-{settings.instance.strategy}"
+    """The file that says: this module's kernels, with this strategy, are in the cache.
+
+    Numba keeps machine code by the path of its source, so the same release installed in two places
+    is compiled twice.
+    """
+    place = hashlib.blake2b(str(Path(__file__).parent).encode(), digest_size=4).hexdigest()
+    cache = Path(os.environ["NUMBA_CACHE_DIR"])
+    return cache / f"compiled-{name}-{settings.instance.strategy}-{place}"
 
 
 def freeze() -> None:

@@ -7,7 +7,7 @@ option does not say.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -40,9 +40,9 @@ FIRST_TRADE_ID: Final = 6_000_000_000
 class VenueOptions:
     """What a venue is made from. `keys` has one API key per account; none means: mint one.
 
-    `speed` is the mirror's, or the synthetic market's, time factor; 0 is as fast as possible
-    (mirror only). `state_dir` keeps the accounts over a restart. `lockstep` belongs to a venue
-    under a supervisor.
+    `limits` are the file's unless given. `speed` is the mirror's, or the synthetic market's, time
+    factor; 0 is as fast as possible (mirror only). `state_dir` keeps the accounts over a restart,
+    `skip_lines` of a recording have been played before it.
     """
 
     config: VenueConfig = field(default_factory=VenueConfig)
@@ -51,18 +51,23 @@ class VenueOptions:
     speed: float = 1.0
     slice_ms: int = DEFAULT_SLICE_MS
     state_dir: Path | None = None
-    limits: RateLimits = field(default_factory=RateLimits)
+    limits: RateLimits | None = None
     max_buffer_bytes: int = 16 * 1024 * 1024
     skip_lines: int = 0
 
     def with_keys(self) -> tuple[VenueOptions, tuple[Credentials, ...]]:
         """These options with a minted key if they had none, and the keys that were minted."""
-        from dataclasses import replace
-
         if self.keys:
             return self, ()
         minted = (mint(),)
         return replace(self, keys=minted), minted
+
+
+def _limits_of(config: VenueConfig) -> RateLimits:
+    """The file's order limits, the exchange's weight limit."""
+    return RateLimits(
+        orders_per_10s=config.orders_per_10s, orders_per_minute=config.orders_per_minute
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +105,7 @@ def build(options: VenueOptions, wall_ms: Callable[[], int], event_ms: Callable[
     core = Core(
         exchange=Exchange(markets, ledger, ids),
         keys=keys,
-        limiter=Limiter(options.limits),
+        limiter=Limiter(options.limits or _limits_of(config)),
         modern=config.dialect == "2026",
         wall_ms=wall_ms,
         event_ms=event_ms,

@@ -131,7 +131,6 @@ class Conductor:
             self._play(line)
             if line.number >= self.skip_lines:
                 break
-        self._pump.commit()
 
     async def run(self) -> None:
         """Play to the end. Raises RecordingError where the file is broken."""

@@ -14,7 +14,9 @@ from aegis.venue.errors import BadDecimalError, TooPreciseError
 
 E8: Final = 100_000_000
 # Bounded in every direction, so that hostile text cannot make a number of a million digits.
-_NUMBER: Final = re.compile(r"[+-]?(?:\d{1,20}(?:\.\d{0,20})?|\.\d{1,20})(?:[eE][+-]?\d{1,2})?")
+_NUMBER: Final = re.compile(
+    r"[+-]?(?:\d{1,20}(?:\.\d{0,20})?|\.\d{1,20})(?:[eE][+-]?\d{1,2})?", re.ASCII
+)
 
 
 def parse_scaled(text: str, decimals: int) -> int:

@@ -27,7 +27,7 @@ TIMES_IN_FORCE: Final = frozenset({"GTC", "IOC", "FOK", "GTX"})
 CONDITIONAL_KINDS: Final = frozenset(
     {"STOP", "STOP_MARKET", "TAKE_PROFIT", "TAKE_PROFIT_MARKET", "TRAILING_STOP_MARKET"}
 )
-_INTEGER: Final = re.compile(r"-?\d{1,19}")
+_INTEGER: Final = re.compile(r"-?\d{1,19}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)

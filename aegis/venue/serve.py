@@ -13,7 +13,8 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,7 +24,6 @@ from aiohttp import web
 from aegis.config import ConfigError, load_config
 from aegis.venue.build import Built, VenueOptions, build
 from aegis.venue.conductor import Conductor, Pace
-from aegis.venue.credentials import Credentials
 from aegis.venue.errors import OptionsError, VenueError
 from aegis.venue.flow import SymbolFlow
 from aegis.venue.flow_driver import FlowDriver
@@ -68,7 +68,7 @@ class Venue:
         if self.built.recording is not None:
             raw = self.built.recording.summary.streams
         self.hub = Hub()
-        self.feed = UserFeed(markets)
+        self.feed = UserFeed(markets, self.core.listen_keys)
         self.publisher = Publisher(markets.values(), self.hub, modern, raw)
         self.memory = Memory(self.core, self._journal())
         self.pump = Pump(self.core, self.memory, self.publisher, self.hub, self.feed)
@@ -86,18 +86,17 @@ class Venue:
     # --- life ---
 
     async def start(self, make_pace: MakePace | None = None) -> None:
-        """Recover, open the markets, open the port. Raises VenueError or OSError."""
+        """Recover, open the markets, open the port. Raises VenueError."""
         if self.built.recording is not None:
             self._conductor = self._make_conductor(make_pace)
             self._conductor.fast_forward()
             self.memory.restore()
-            play = self._conductor.run()
+            play: Callable[[], Coroutine[Any, Any, None]] = self._conductor.run
         else:
-            driver = self._open_markets()
-            play = self._run_flow(driver)
+            play = partial(self._run_flow, self._open_markets())
         await self._open_port()
         self._tasks = [
-            asyncio.create_task(play, name="market"),
+            asyncio.create_task(play(), name="market"),
             asyncio.create_task(self._keep_house(), name="house"),
         ]
 
@@ -109,6 +108,8 @@ class Venue:
             for task in self._tasks:
                 if task.done() and task.exception() is not None:
                     await task
+            if self.dispatcher.broken is not None:
+                raise self.dispatcher.broken
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), BEAT_S)
 
@@ -265,10 +266,10 @@ async def _bind(host: str, port: int) -> socket.socket:
             listener.setblocking(False)
             listener.bind((host, port))
             listener.listen(128)
-        except OSError:
+        except OSError as error:
             listener.close()
             if port == 0 or time.monotonic() > deadline_s:
-                raise
+                raise OptionsError(f"cannot listen on {host}:{port}: {error.strerror}") from error
             await asyncio.sleep(BEAT_S)
         else:
             return listener
@@ -286,16 +287,19 @@ def main(config_path: Path, port: int | None, mirror: Path | None, speed: float)
             config = config.model_copy(update={"port": port})
         options = VenueOptions(config=config, mirror=mirror, speed=speed)
         venue = Venue(options)
-    except (ConfigError, OptionsError, VenueError) as error:
-        print(f"aegis venue: {error}", file=sys.stderr)
-        return 2
+    except (ConfigError, VenueError) as error:
+        return _failed(error, 2)
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(_serve_alone(venue))
     except (VenueError, OSError) as error:
-        print(f"aegis venue: {error}", file=sys.stderr)
-        return 1
+        return _failed(error, 1)
     return 0
+
+
+def _failed(error: Exception, code: int) -> int:
+    sys.stderr.write(f"aegis venue: {error}\n")
+    return code
 
 
 async def _serve_alone(venue: Venue) -> None:
@@ -314,7 +318,7 @@ async def _serve_alone(venue: Venue) -> None:
 def _introduce(venue: Venue) -> None:
     """Tell where it is and which keys are good. The only place where a secret is printed."""
     host, port = venue.options.config.host, venue.port
-    lines: list[tuple[str, Any]] = [
+    lines = [
         ("REST", f"http://{host}:{port}"),
         ("streams", f"ws://{host}:{port}/public  /market  /private"),
         ("WebSocket API", f"ws://{host}:{port}/ws-fapi/v1"),
@@ -323,16 +327,13 @@ def _introduce(venue: Venue) -> None:
     recording = venue.built.recording
     if recording is not None:
         lines.append(("mirror", f"{recording.path}, {recording.summary.lines} messages"))
-    print("embedded exchange, simulated fills, no money")
+    out = sys.stdout
+    out.write("embedded exchange, simulated fills, no money\n")
     for name, value in lines:
-        print(f"  {name:<14} {value}")
+        out.write(f"  {name:<14} {value}\n")
     for credentials in venue.minted:
-        _print_key(credentials)
-    sys.stdout.flush()
-
-
-def _print_key(credentials: Credentials) -> None:
-    print(f"  {'API key':<14} {credentials.api_key}")
-    print(f"  {'HMAC secret':<14} {credentials.hmac_secret}")
-    print("  Ed25519 private key:")
-    print(credentials.ed25519_private_pem.decode().rstrip())
+        out.write(f"  {'API key':<14} {credentials.api_key}\n")
+        out.write(f"  {'HMAC secret':<14} {credentials.hmac_secret}\n")
+        out.write("  Ed25519 private key:\n")
+        out.write(credentials.ed25519_private_pem.decode())
+    out.flush()

@@ -39,6 +39,14 @@ def test_a_signal_stops_it_with_zero(stand_ins: MakeAppliance, number: signal.Si
     one.gone()
 
 
+def test_a_stop_during_the_start_is_obeyed_at_once(stand_ins: MakeAppliance) -> None:
+    one = stand_ins(changes=QUICK, environment={"FAKE_VENUE": "slow start"}).start()
+    one.until("the start", lambda: "shared memory" in one.said)
+    assert one.stop() == 0
+    assert "stopped before it started" in one.said
+    one.gone()
+
+
 @pytest.mark.parametrize("process", ["feed", "brain"])
 def test_a_process_that_cycles_and_does_nothing_never_gets_the_instance_ready(
     stand_ins: MakeAppliance, process: str

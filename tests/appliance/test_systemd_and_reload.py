@@ -18,7 +18,7 @@ from tests.appliance.harness import Appliance
 QUICK = {"stall_timeout_ms": "1000", "canary_timeout_ms": "1200", "drain_timeout_ms": "2000"}
 
 
-class Manager:
+class Listener:
     """The other end of NOTIFY_SOCKET. A thread reads: the kernel queues no more than ten."""
 
     def __init__(self, folder: Path) -> None:
@@ -56,8 +56,8 @@ class Manager:
 
 
 @pytest.fixture
-def manager(tmp_path: Path) -> Iterator[Manager]:
-    made = Manager(tmp_path)
+def systemd(tmp_path: Path) -> Iterator[Listener]:
+    made = Listener(tmp_path)
     yield made
     made.close()
 
@@ -68,57 +68,57 @@ def edit(one: Appliance, old: str, new: str) -> None:
     one.config.write_text(text.replace(old, new, 1))
 
 
-def test_the_whole_conversation(stand_ins: MakeAppliance, manager: Manager) -> None:
-    one = stand_ins(changes=QUICK, environment=manager.environment()).start().until_ready()
-    one.until("pings", lambda: manager.count("WATCHDOG=1") >= 3)
+def test_the_whole_conversation(stand_ins: MakeAppliance, systemd: Listener) -> None:
+    one = stand_ins(changes=QUICK, environment=systemd.environment()).start().until_ready()
+    one.until("pings", lambda: systemd.count("WATCHDOG=1") >= 3)
     edit(one, "order_qty = 0.002", "order_qty = 0.003")
     os.kill(one.pid("supervisor"), signal.SIGHUP)
-    one.until("the reload", lambda: manager.count("READY=1") == 2)
+    one.until("the reload", lambda: systemd.count("READY=1") == 2)
     assert one.stop(signal.SIGTERM) == 0
-    first_ready = manager.place("READY=1")
-    assert manager.place("EXTEND_TIMEOUT_USEC=") < first_ready
-    assert manager.place("STATUS=starting: ") < first_ready
-    assert manager.place("WATCHDOG=1") > first_ready, "no ping before it is ready"
-    reloading = manager.place("RELOADING=1")
-    assert "\nMONOTONIC_USEC=" in manager.messages[reloading]
-    assert any(message.startswith("READY=1") for message in manager.messages[reloading + 1 :])
-    assert manager.place("STOPPING=1") > reloading
-    assert manager.count("STOPPING=1") == 1
-    assert manager.count("STATUS=gone") == 0
-    assert not any("WATCHDOG=trigger" in message for message in manager.messages)
-    assert "SIMULATED" in manager.messages[first_ready]
+    first_ready = systemd.place("READY=1")
+    assert systemd.place("EXTEND_TIMEOUT_USEC=") < first_ready
+    assert systemd.place("STATUS=starting: ") < first_ready
+    assert systemd.place("WATCHDOG=1") > first_ready, "no ping before it is ready"
+    reloading = systemd.place("RELOADING=1")
+    assert "\nMONOTONIC_USEC=" in systemd.messages[reloading]
+    assert any(message.startswith("READY=1") for message in systemd.messages[reloading + 1 :])
+    assert systemd.place("STOPPING=1") > reloading
+    assert systemd.count("STOPPING=1") == 1
+    assert systemd.count("STATUS=gone") == 0
+    assert not any("WATCHDOG=trigger" in message for message in systemd.messages)
+    assert "SIMULATED" in systemd.messages[first_ready]
 
 
 def test_no_ready_while_the_canary_does_not_come_round(
-    stand_ins: MakeAppliance, manager: Manager
+    stand_ins: MakeAppliance, systemd: Listener
 ) -> None:
     changes = {**QUICK, "restart_budget": "1"}
-    environment = {**manager.environment(), "FAKE_BRAIN": "silent"}
+    environment = {**systemd.environment(), "FAKE_BRAIN": "silent"}
     one = stand_ins(changes=changes, environment=environment).start()
     assert one.finish(60) == 1
-    assert manager.count("READY=1") == 0
-    assert manager.count("WATCHDOG=1") == 0
-    assert "WATCHDOG=trigger" in manager.messages[-1]
-    assert "budget" in manager.messages[-1]
-    assert manager.place("STOPPING=1") < len(manager.messages) - 1
+    assert systemd.count("READY=1") == 0
+    assert systemd.count("WATCHDOG=1") == 0
+    assert "WATCHDOG=trigger" in systemd.messages[-1]
+    assert "budget" in systemd.messages[-1]
+    assert systemd.place("STOPPING=1") < len(systemd.messages) - 1
     one.gone()
 
 
 def test_pings_go_on_while_a_process_is_restarted_within_its_budget(
-    stand_ins: MakeAppliance, manager: Manager
+    stand_ins: MakeAppliance, systemd: Listener
 ) -> None:
-    one = stand_ins(changes=QUICK, environment=manager.environment()).start().until_ready()
+    one = stand_ins(changes=QUICK, environment=systemd.environment()).start().until_ready()
     former_pid = one.pid("feed")
     os.kill(former_pid, signal.SIGSTOP)
     one.until_restarted("feed", former_pid)
-    before = manager.count("WATCHDOG=1")
-    one.until("more pings", lambda: manager.count("WATCHDOG=1") > before + 2)
+    before = systemd.count("WATCHDOG=1")
+    one.until("more pings", lambda: systemd.count("WATCHDOG=1") > before + 2)
     assert one.stop() == 0
 
 
-def test_a_stopped_supervisor_does_not_ping(stand_ins: MakeAppliance, manager: Manager) -> None:
-    one = stand_ins(changes=QUICK, environment=manager.environment()).start().until_ready()
-    one.until("pings", lambda: manager.count("WATCHDOG=1") >= 2)
+def test_a_stopped_supervisor_does_not_ping(stand_ins: MakeAppliance, systemd: Listener) -> None:
+    one = stand_ins(changes=QUICK, environment=systemd.environment()).start().until_ready()
+    one.until("pings", lambda: systemd.count("WATCHDOG=1") >= 2)
     pid = one.pid("supervisor")
     os.kill(pid, signal.SIGSTOP)
     try:
@@ -126,16 +126,16 @@ def test_a_stopped_supervisor_does_not_ping(stand_ins: MakeAppliance, manager: M
             "it to stand still",
             lambda: next((p for p in one.view().problems if "supervisor" in p.what), None),
         )
-        before = manager.count("WATCHDOG=1")
+        before = systemd.count("WATCHDOG=1")
         age = one.view().processes["supervisor"].heartbeat_age_ms or 0.0
         one.until(
             "a second without a turn",
             lambda: (one.view().processes["supervisor"].heartbeat_age_ms or 0) > age + 1_000,
         )
-        assert manager.count("WATCHDOG=1") == before, stopped
+        assert systemd.count("WATCHDOG=1") == before, stopped
     finally:
         os.kill(pid, signal.SIGCONT)
-    one.until("pings again", lambda: manager.count("WATCHDOG=1") > before)
+    one.until("pings again", lambda: systemd.count("WATCHDOG=1") > before)
     assert one.stop() == 0
 
 

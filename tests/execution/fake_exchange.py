@@ -90,6 +90,7 @@ class FakeExchange:
     rest_faults: dict[str, list[tuple[int, str]]] = field(default_factory=dict)
     requests: list[str] = field(default_factory=list)
     placements: list[str] = field(default_factory=list)
+    after_absent: Callable[[str], None] | None = None
     refuse_streams: bool = False
     refuse_orders: bool = False
     port: int = 0
@@ -229,6 +230,9 @@ class FakeExchange:
             return web.json_response([o.row() for o in self.orders.values() if o.status in OPEN])
         if action == "GET v1/order":
             if order is None:
+                late, self.after_absent = self.after_absent, None
+                if late is not None:
+                    late(query["origClientOrderId"])
                 return _error(400, -2013, "Order does not exist.")
             return web.json_response(order.row())
         if action == "DELETE v1/order":

@@ -128,7 +128,7 @@ class Desk:
             record[0][name] = value
         return record
 
-    def send(self, *records: Any) -> list[tuple[int, ...]]:
+    def send(self, *records: Any) -> list[list[int]]:
         """Publish intents and take them; the actions."""
         batch = np.concatenate(records)
         assert self.memory.intents.offer(batch) == batch.size
@@ -139,7 +139,7 @@ class Desk:
         (action,) = self.send(self.intent(**fields))
         return action[1]
 
-    def cancel(self, order_ref: int, **fields: Any) -> list[tuple[int, ...]]:
+    def cancel(self, order_ref: int, **fields: Any) -> list[list[int]]:
         """A CANCEL of an order; the actions."""
         return self.send(self.intent(CANCEL, order_ref=order_ref, **fields))
 

@@ -104,6 +104,17 @@ def test_an_error_is_not_always_a_rejection(desk: Desk, status: int, code: int, 
     assert desk.core.words[UNKNOWN_COUNT] == 0
 
 
+def test_a_success_that_says_nothing_proves_nothing(desk: Desk) -> None:
+    slot = desk.place()
+    desk.answer('{"id": 1, "status": 200}')
+    assert desk.core.state_of(slot) == states.UNKNOWN
+    desk.update(1, "NEW")
+    desk.cancel(1)
+    desk.answer('{"id": 2, "status": 200}')
+    assert desk.core.state_of(slot) == states.UNKNOWN
+    assert desk.kinds() == [UNKNOWN, ACCEPTED]
+
+
 def test_a_fill_before_the_answer(desk: Desk) -> None:
     desk.place(qty_lots=3)
     desk.update(1, "TRADE", l="0.001", z="0.001", L="59990.0", t=70, n="0.012", m=True)
@@ -135,7 +146,7 @@ def test_a_cancel_goes_its_way(desk: Desk) -> None:
     slot = desk.place()
     desk.answer(ok(1))
     (action,) = desk.cancel(1)
-    assert action[:2] == (ACT_CANCEL, slot)
+    assert action[:2] == [ACT_CANCEL, slot]
     assert desk.cancel(1) == [], "one is under way already"
     desk.answer(ok(2, "CANCELED"))
     desk.update(1, "CANCELED", X="CANCELED")
@@ -214,7 +225,7 @@ def test_a_cut_line_leaves_what_was_under_way_unknown(desk: Desk) -> None:
     assert desk.send(desk.intent()) == []
     assert desk.outcomes()[0]["reason"] == Control.ORDER_LINK
     (action,) = desk.cancel(1)
-    assert action[:2] == (ACT_CANCEL_BY_REST, resting)
+    assert action[:2] == [ACT_CANCEL_BY_REST, resting]
 
 
 def test_full_order_table_refuses(desk: Desk) -> None:
@@ -290,6 +301,15 @@ def test_cancel_all_leaves_nothing_out(desk: Desk) -> None:
     cancelled = {action[1] for action in desk.core.actions(count)}
     assert cancelled == {0, 1, 3, 4} and desk.core.cancel_all(desk.now_ns, 0) == 0
     assert {order.cancel_wanted for order in desk.core.open_orders()} == {True}
+
+
+def test_a_refused_cancel_is_not_hammered(desk: Desk) -> None:
+    desk.place()
+    desk.answer(ok(1))
+    assert desk.core.cancel_all(desk.now_ns, 0) == 1
+    desk.answer(failed(2, 429, -1003))
+    assert desk.core.cancel_all(desk.now_ns + 199_999_999, 0) == 0
+    assert desk.core.cancel_all(desk.now_ns + 200_000_000, 0) == 1
 
 
 def test_the_instruments_table_must_agree_with_our_filters(desk: Desk) -> None:

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from aegis.execution import resolver, session
+from aegis.execution import intake, resolver, session
 from aegis.execution.client_id import ClientIds
-from aegis.execution.errors import ConfigurationUnusable
+from aegis.execution.errors import UnusableSetupError
 from aegis.risk.controls import Control
 from aegis.shm.outcome import (
     ACCEPTED,
@@ -24,6 +24,7 @@ from aegis.shm.outcome import (
     UNKNOWN,
 )
 from tests.execution.fake_exchange import FakeExchange, Fault
+from tests.execution.harness import LIMITS
 from tests.execution.rig import Rig, run, running
 
 TIMEOUT_1007 = {"status": 408, "error": {"code": -1007, "msg": "Timeout waiting for response."}}
@@ -31,9 +32,13 @@ TIMEOUT_1007 = {"status": 408, "error": {"code": -1007, "msg": "Timeout waiting 
 
 @pytest.fixture(autouse=True)
 def _short_window(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A window of 300 ms, so that a proof of absence takes no three seconds."""
+    """A window of 300 ms, so that a proof of absence takes no three seconds.
+
+    And no time-out, so that what should be noticed at once is not merely noticed in the end.
+    """
     monkeypatch.setattr(session, "RECV_WINDOW_MS", 300)
     monkeypatch.setattr(resolver, "WINDOW_SLACK_MS", 100)
+    monkeypatch.setattr(resolver, "ANSWER_TIMEOUT_NS", 1 << 60)
 
 
 def test_a_good_day(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -114,6 +119,38 @@ def test_an_unknown_placement_is_asked_about(tmp_path: Path, placed: bool, how: 
             again = await rig.placed()
             assert again == ref + 1
         assert rig.exit_code == 0 and exchange.open_ids() == []
+
+    run(day())
+
+
+def test_absence_is_no_proof_while_the_order_may_still_arrive(tmp_path: Path) -> None:
+    async def day() -> None:
+        async with FakeExchange() as exchange, running(tmp_path, exchange) as rig:
+            exchange.tell = lambda *_, **__: None  # type: ignore[method-assign]
+            exchange.place_faults = [Fault(carried_out=False, answer=TIMEOUT_1007)]
+            # "Does not exist", and a moment later it does.
+            exchange.after_absent = lambda client_id: exchange.add(client_id) and None
+            ref = rig.send()
+            await rig.outcome(ref, ACCEPTED)
+            assert rig.of(ref) == [UNKNOWN, ACCEPTED]
+
+    run(day())
+
+
+def test_an_answer_that_never_comes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resolver, "ANSWER_TIMEOUT_NS", 100_000_000)
+
+    async def day() -> None:
+        async with FakeExchange() as exchange, running(tmp_path, exchange) as rig:
+            exchange.tell = lambda *_, **__: None  # type: ignore[method-assign]
+            exchange.place_faults = [Fault(silent=True)]
+            ref = rig.send()
+            await rig.outcome(ref, ACCEPTED)
+            assert rig.of(ref) == [UNKNOWN, ACCEPTED]
+            exchange.cancel_faults = [Fault(silent=True)]
+            rig.cancel(ref)
+            await rig.outcome(ref, CANCELED)
+            assert exchange.placements == [rig.ids.text(1, ref)]
 
     run(day())
 
@@ -297,6 +334,18 @@ def test_a_resync_cancels_before_it_answers(tmp_path: Path) -> None:
     run(day())
 
 
+@pytest.mark.parametrize("wait", ["spin", "backoff"])
+def test_a_loop_that_looks_instead_of_sleeping(tmp_path: Path, wait: str) -> None:
+    async def day() -> None:
+        async with FakeExchange() as exchange, running(tmp_path, exchange) as rig:
+            rig.process._parking._poll_ns = intake._POLL_NS[wait]
+            for _ in range(5):
+                rig.cancel(await rig.placed())
+            await rig.until(lambda: not exchange.open_ids(), "every cancel")
+
+    run(day())
+
+
 def test_sigterm_drains(tmp_path: Path) -> None:
     async def day() -> None:
         async with FakeExchange() as exchange, running(tmp_path, exchange) as rig:
@@ -319,6 +368,15 @@ def test_an_end_that_cannot_be_confirmed_is_said(tmp_path: Path) -> None:
             exchange.rest_faults["GET v1/openOrders"] = [(503, "Service Unavailable.")] * 1_000
             exchange.cancel_faults = [Fault(carried_out=False, silent=True)] * 100
         assert rig.exit_code == 1
+
+    run(day())
+
+
+def test_the_end_finds_what_nobody_knew_of(tmp_path: Path) -> None:
+    async def day() -> None:
+        async with FakeExchange() as exchange, running(tmp_path, exchange) as rig:
+            exchange.add(rig.ids.text(1, 999))
+        assert exchange.open_ids() == [] and rig.exit_code == 0
 
     run(day())
 
@@ -357,8 +415,32 @@ def test_an_account_that_cannot_be_traded_with(tmp_path: Path, fault: str, text:
         async with FakeExchange() as exchange:
             exchange.rest_faults["GET v1/accountConfig"] = [(200, fault)]
             rig = Rig(tmp_path, exchange)
-            with pytest.raises(ConfigurationUnusable, match=text):
+            with pytest.raises(UnusableSetupError, match=text):
                 await rig.process.main()
+            rig.wiring.close()
+            rig.memory.close()
+
+    run(day())
+
+
+def test_the_days_loss_outlives_the_process(tmp_path: Path) -> None:
+    async def day() -> None:
+        async with FakeExchange() as exchange:
+            rig = Rig(tmp_path, exchange)
+            rig.counters["realized_pnl_e8"] = -int(LIMITS["max_daily_loss"] * 1e8)
+            rig.counters["fees_e8"] = 1
+            beating = asyncio.create_task(rig.beat_for_ever())
+            main = asyncio.create_task(rig.process.main())
+            await rig.until(lambda: rig.counters["ready"], "ready")
+            assert (await rig.outcome(rig.send(), DENIED))["reason"] == Control.DAILY_LOSS
+            await rig.until(lambda: rig.counters["gate_state"] == 2, "REDUCING")
+            assert rig.counters["fees_e8"] == 1
+            rig.session._day -= 1
+            await rig.until(lambda: rig.session.gate.day_pnl_e8 == 0.0, "another day")
+            rig.memory.control.drain("execution")
+            assert await main == 0
+            beating.cancel()
+            await asyncio.gather(beating, return_exceptions=True)
             rig.wiring.close()
             rig.memory.close()
 

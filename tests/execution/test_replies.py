@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from aegis.execution.errors import (
-    Banned,
-    CredentialsRefused,
+    BannedError,
+    CredentialsError,
     ExchangeError,
-    FateUnknown,
-    RateLimited,
-    Refused,
+    FateUnknownError,
+    RateLimitedError,
+    RefusedError,
 )
 from aegis.execution.replies import Verdict, error_of, verdict_of
 
@@ -57,11 +57,11 @@ def test_verdicts(status: int, code: int, text: str, verdict: Verdict) -> None:
 @pytest.mark.parametrize(
     ("status", "body", "kind"),
     [
-        (400, b'{"code":-2013,"msg":"Order does not exist."}', Refused),
-        (503, b"Service Unavailable.", Refused),
-        (503, UNKNOWN_503.encode(), FateUnknown),
-        (500, b"\xff\xfe", FateUnknown),
-        (401, b'{"code":-2015,"msg":"x"}', CredentialsRefused),
+        (400, b'{"code":-2013,"msg":"Order does not exist."}', RefusedError),
+        (503, b"Service Unavailable.", RefusedError),
+        (503, UNKNOWN_503.encode(), FateUnknownError),
+        (500, b"\xff\xfe", FateUnknownError),
+        (401, b'{"code":-2015,"msg":"x"}', CredentialsError),
     ],
 )
 def test_errors(status: int, body: bytes, kind: type[ExchangeError]) -> None:
@@ -72,8 +72,8 @@ def test_errors(status: int, body: bytes, kind: type[ExchangeError]) -> None:
 def test_how_long_to_be_quiet() -> None:
     body = b'{"code":-1003,"msg":"Way too many requests; IP banned until 1763700060000."}'
     banned = error_of("x", 418, body, None, 1_763_700_000_000)
-    assert isinstance(banned, Banned) and banned.retry_after_s == 60.0
+    assert isinstance(banned, BannedError) and banned.retry_after_s == 60.0
     limited = error_of("x", 429, b"{}", "7", 0)
-    assert isinstance(limited, RateLimited) and limited.retry_after_s == 7.0
+    assert isinstance(limited, RateLimitedError) and limited.retry_after_s == 7.0
     bare = error_of("x", 429, b"{}", "soon", 0)
-    assert isinstance(bare, RateLimited) and bare.retry_after_s == 1.0
+    assert isinstance(bare, RateLimitedError) and bare.retry_after_s == 1.0

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from aegis.execution.errors import ConfigurationUnusable
+from aegis.execution.errors import UnusableSetupError
 from aegis.execution.signing import Ed25519Signer, HmacSigner, session_payload, signed_query
 
 SECRET = "2b5eb11e18796d12d88f13dc27dbbd02c2cc51ff7059765ed9821957d82bb4d9"
@@ -82,10 +82,10 @@ def test_what_is_no_ed25519_key_is_refused_without_showing_it() -> None:
         Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
     )
     for bad in (b"", b"hunter2", rsa):
-        with pytest.raises(ConfigurationUnusable) as caught:
+        with pytest.raises(UnusableSetupError) as caught:
             Ed25519Signer(bad)
         assert "hunter2" not in str(caught.value) and caught.value.__context__ is None
-    with pytest.raises(ConfigurationUnusable, match="empty"):
+    with pytest.raises(UnusableSetupError, match="empty"):
         HmacSigner("")
 
 

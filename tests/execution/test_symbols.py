@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from aegis.execution.errors import ConfigurationUnusable
+from aegis.execution.errors import UnusableSetupError
 from aegis.execution.symbols import rules_of_symbols
 from aegis.risk.limits import LimitsError
 
@@ -57,11 +57,11 @@ def test_a_symbols_rules() -> None:
 
 
 def test_what_is_absent_or_broken_is_named() -> None:
-    with pytest.raises(ConfigurationUnusable, match="does not list XRPUSDT"):
+    with pytest.raises(UnusableSetupError, match="does not list XRPUSDT"):
         rules_of_symbols(INFO, ["XRPUSDT"])
     broken = copy.deepcopy(INFO)
     broken["symbols"][0]["filters"][0]["tickSize"] = "NaN"
-    with pytest.raises(ConfigurationUnusable, match="filters of BTCUSDT"):
+    with pytest.raises(UnusableSetupError, match="filters of BTCUSDT"):
         rules_of_symbols(broken, ["BTCUSDT"])
 
 
@@ -75,7 +75,7 @@ def test_every_symbol_of_a_real_exchange(shared_data: Path) -> None:
             (rules,) = rules_of_symbols(info, [name])
             assert rules.min_price_ticks <= rules.max_price_ticks
             assert rules.min_qty_lots <= rules.max_qty_lots
-        except (ConfigurationUnusable, LimitsError):
+        except (UnusableSetupError, LimitsError):
             unusable.append(name)
     # One symbol of 705 lists a tick size of 0.
     assert len(names) == 705 and unusable == ["ELSAUSDT"]

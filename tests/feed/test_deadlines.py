@@ -7,12 +7,12 @@ from dataclasses import replace
 from aegis.feed.deadlines import Deadlines, Sighting, StreamWatch
 
 S = 1_000_000_000
-LIMITS = Deadlines(first_message_s=15.0, silence_s=10.0, frozen_s=5.0)
+LIMITS = Deadlines(first_message_s=15.0, silence_s=10.0, frozen_s=5.0, grace_s=1.0)
 QUIET = Sighting(depth_ns=0, quote_ns=0, trade_ns=0, tops_differ=False)
 
 
 def watch() -> StreamWatch:
-    return StreamWatch(1, LIMITS, 100 * S)
+    return StreamWatch(("BTCUSDT",), LIMITS, 100 * S)
 
 
 def first_complaint(
@@ -55,15 +55,15 @@ def test_depth_that_stays_silent_while_quotes_run_is_frozen() -> None:
     }
     found = first_complaint(watch(), shown, 300)
     assert found is not None
-    assert 115.0 < found[0] <= 117.0
-    assert "depth frozen" in found[1]
+    assert 116.0 < found[0] <= 118.0
+    assert "BTCUSDT: depth frozen" in found[1]
 
 
 def test_depth_that_never_came_is_frozen_too() -> None:
     shown = {second: Sighting(0, second * S, 0, False) for second in range(101, 300)}
     found = first_complaint(watch(), shown, 300)
     assert found is not None
-    assert "depth frozen" in found[1]
+    assert "BTCUSDT: depth frozen" in found[1]
 
 
 def test_quotes_that_stay_silent_are_frozen_only_if_the_top_moved_away() -> None:
@@ -96,10 +96,10 @@ def test_a_quiet_quote_before_a_late_depth_event_is_no_freeze() -> None:
 
 
 def test_a_connection_without_books_is_not_judged_by_silence() -> None:
-    assert StreamWatch(0, LIMITS, 0).complaint([], 10**15) is None
+    assert StreamWatch((), LIMITS, 0).complaint([], 10**15) is None
 
 
 def test_a_recording_may_stand_still() -> None:
     limits = Deadlines.for_mirror()
     seen = Sighting(101 * S, 101 * S, 101 * S, False)
-    assert StreamWatch(1, limits, 100 * S).complaint([seen], 1000 * S) is None
+    assert StreamWatch(("BTCUSDT",), limits, 100 * S).complaint([seen], 1000 * S) is None

@@ -352,8 +352,9 @@ def test_a_canary_and_the_feeds_rise_are_records(driver: Driver) -> None:
     driver.intake.announce_up(5)
     driver.intake.canary(7, 99)
     ticks = driver.ticks()
-    assert ticks["kind"].tolist() == [STATUS, CANARY]
-    assert (ticks[0]["a"], ticks[1]["a"], ticks[1]["ts_recv_ns"]) == (1.0, 7.0, 99)
+    assert ticks["kind"].tolist() == [STATUS, STATUS, CANARY]
+    assert ticks["a"].tolist() == [1.0, 3.0, 7.0]
+    assert (ticks[1]["b"], ticks[2]["ts_recv_ns"]) == (Reason.STARTING, 99)
     assert driver.counter("canary_number") == 7
     assert driver.counter("ticks_published") == driver.memory.ticks.published
 

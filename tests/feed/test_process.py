@@ -27,8 +27,8 @@ from tests.feed.market import Market
 
 TIMEOUT_S = 20.0
 QUICK = Deadlines(
-    connect_s=2.0, ack_s=0.5, first_message_s=1.0, silence_s=60.0, frozen_s=0.6, ping_s=0.4,
-    pong_s=0.4, rest_s=1.0,
+    connect_s=2.0, ack_s=0.5, first_message_s=1.0, silence_s=60.0, frozen_s=0.6, grace_s=0.4,
+    ping_s=0.4, pong_s=0.4, rest_s=1.0,
 )  # fmt: skip
 
 
@@ -77,7 +77,10 @@ class Stand:
         return [tick for tick in self.ticks if tick[1] == kind]
 
     def reasons(self) -> list[int]:
-        return [int(tick[6]) for tick in self.read(STATUS) if tick[5] == 3.0]
+        """Why books became invalid, the start of the feed left out."""
+        found = [int(tick[6]) for tick in self.read(STATUS) if tick[5] == 3.0]
+        assert found[0] == Reason.STARTING
+        return found[1:]
 
     async def subscribed(self) -> None:
         await eventually(lambda: self.counter("subscribed") >= 3, "the subscription")
@@ -345,7 +348,9 @@ def test_refused_snapshots_are_asked_for_again_when_the_exchange_allows(
     assert asked[1] - asked[0] >= 0.9, "the exchange asked for a second of silence"
 
 
-def test_garbage_on_the_socket_is_counted_and_survived(play: Callable[..., int]) -> None:
+def test_garbage_on_the_socket_is_counted_told_and_survived(
+    play: Callable[..., int], capfd: pytest.CaptureFixture[str]
+) -> None:
     async def body(stand: Stand) -> None:
         await stand.synchronise()
         for socket in list(stand.exchange.sockets):
@@ -358,6 +363,7 @@ def test_garbage_on_the_socket_is_counted_and_survived(play: Callable[..., int])
         await eventually(lambda: stand.counter("decode_errors") == 4, "the errors to be counted")
         stand.exchange.sent -= 1
         await stand.assert_right()
+        await eventually(lambda: "messages refused" in capfd.readouterr().err, "a line about it")
 
     assert play(body) == 0
 

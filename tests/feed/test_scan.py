@@ -256,6 +256,40 @@ def test_decimals_are_the_nearest_doubles(scan: Scan, text: str, expected: float
     assert fields["numbers"][1] == expected == float(text)
 
 
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        # A leading zero is not JSON; whatever the rest of the world makes of it, it is unusual.
+        (b'"t":1001', b'"t":01001'),
+        (b'"q":"0.010"', b'"q":"00.010"'),
+        # 18 digits are a 63-bit integer, but no exact double any more.
+        (b'"q":"0.010"', b'"q":"0.12345678901234567"'),
+        (b'"q":"0.010"', b'"q":"9007199254740993"'),
+        (b'"q":"0.010"', b'"q":"1e1"'),
+        (b'"t":1001', b'"t":1001,"t":1001'),
+        (b'"t":1001', b'"t":9223372036854775808'),
+        (b'"t":1001', b'"t":-1'),
+        (b'"X":"MARKET"', b'"X":"ADL"'),
+        (b'"m":false', b'"m":0'),
+        (b'"s":"BTCUSDT"', b'"s":"BTCUSD"'),
+        (b'"s":"BTCUSDT"', b'"s":"BTCUSDTX"'),
+        (b'"e":"trade"', b'"e":"trades"'),
+        (b"}}", b"}}}"),
+        (b"}}", b"}} "),
+        (b"}}", b"}}\0"),
+        (b"}}", b'},"id":1}'),
+        (b'{"stream"', b' {"stream"'),
+    ],
+)
+def test_what_is_not_quite_plain_is_left_to_the_careful_decoder(
+    scan: Scan, old: bytes, new: bytes
+) -> None:
+    text = frame(Market(1).trade())
+    assert text.count(old) == 1 or old == b"}}"
+    assert scan(text)[0] == TRADE
+    assert scan(text.replace(old, new))[0] == UNUSUAL
+
+
 def test_more_levels_than_fit_are_left_to_the_careful_decoder(scan: Scan) -> None:
     levels = [[f"{price}.0", "1"] for price in range(1, MAX_LEVELS + 1)]
     fits = {**Market(1).step(), "b": levels, "a": []}

@@ -15,6 +15,7 @@ def test_the_2026_dialect_has_two_routes() -> None:
         "ethusdt@depth@0ms", "ethusdt@bookTicker", "ethusdt@trade",
     )  # fmt: skip
     assert public.instruments == (0, 1)
+    assert public.symbols == ("BTCUSDT", "ETHUSDT")
     assert (market.path, market.instruments) == ("/market/stream", ())
     assert market.names == ("btcusdt@markPrice@1s", "ethusdt@markPrice@1s")
 

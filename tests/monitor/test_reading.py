@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -132,6 +134,30 @@ def test_a_writer_that_died_inside_a_book_does_not_hang_us(
     assert not view.books[0].valid
     assert view.books[0].bid is None
     assert any("BTCUSDT is not valid" in problem.what for problem in view.problems)
+
+
+def test_a_directory_that_is_only_locked_is_starting(tmp_path: Path) -> None:
+    directory = directory_of("one", tmp_path)
+    directory.mkdir()
+    assert read_instance("one", tmp_path).state == "dead"
+    descriptor = os.open(directory, os.O_RDONLY)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    assert read_instance("one", tmp_path).state == "starting"
+    os.close(descriptor)
+
+
+def test_counters_without_their_names_yet_are_survived(
+    memory: InstanceMemory, tmp_path: Path
+) -> None:
+    """What a reader sees that attaches while the regions are being made."""
+    path = memory.directory / "counters-brain"
+    memory.close()
+    with open(path, "r+b") as file:
+        file.seek(4096)
+        file.write(bytes(64 * 512))
+    view = judge(read_instance("one", tmp_path))
+    assert not view.healthy
+    assert "cannot be read" in view.problems[0].what
 
 
 def test_notes_alone_give_a_view(tmp_path: Path) -> None:

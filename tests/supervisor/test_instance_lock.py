@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from aegis.monitor.lock_holder import holder_pid
 from aegis.supervisor.errors import AlreadyRunningError, MemoryShortError, SupervisorError
-from aegis.supervisor.instance_lock import InstanceLock, holder_pid
+from aegis.supervisor.instance_lock import InstanceLock
 
 
 def test_a_second_lock_is_refused_and_names_the_holder(tmp_path: Path) -> None:

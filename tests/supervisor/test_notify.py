@@ -26,7 +26,7 @@ class Clock:
         return self.now_ns
 
 
-class Manager:
+class Listener:
     """The receiving end: what systemd would read."""
 
     def __init__(self, address: str) -> None:
@@ -44,15 +44,15 @@ class Manager:
 
 
 @pytest.fixture(params=["path", "abstract"])
-def manager(
+def systemd(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Manager]:
+) -> Iterator[Listener]:
     if request.param == "path":
         address = shown = str(tmp_path / "notify")
     else:
         shown = f"@aegis-test-{secrets.token_hex(6)}"
         address = "\0" + shown[1:]
-    made = Manager(address)
+    made = Listener(address)
     monkeypatch.setenv("NOTIFY_SOCKET", shown)
     monkeypatch.setenv("WATCHDOG_USEC", "2000000")
     monkeypatch.setenv("WATCHDOG_PID", str(os.getpid()))
@@ -60,7 +60,7 @@ def manager(
     made.socket.close()
 
 
-def test_every_message_is_one_datagram(manager: Manager) -> None:
+def test_every_message_is_one_datagram(systemd: Listener) -> None:
     clock = Clock()
     notifier = Notifier(clock)
     assert notifier.active
@@ -69,7 +69,7 @@ def test_every_message_is_one_datagram(manager: Manager) -> None:
     assert notifier.extend_timeout(15_000_000)
     assert notifier.stopping("asked to")
     assert notifier.trigger_watchdog("gone")
-    assert manager.received() == [
+    assert systemd.received() == [
         "READY=1\nSTATUS=trading and more",
         f"RELOADING=1\nMONOTONIC_USEC={clock.now_ns // 1000}",
         "EXTEND_TIMEOUT_USEC=15000000",
@@ -80,21 +80,21 @@ def test_every_message_is_one_datagram(manager: Manager) -> None:
     assert not notifier.active
 
 
-def test_status_comes_at_most_once_a_second_and_only_when_it_changed(manager: Manager) -> None:
+def test_status_comes_at_most_once_a_second_and_only_when_it_changed(systemd: Listener) -> None:
     clock = Clock()
     notifier = Notifier(clock)
     notifier.status("one")
     notifier.status("two")
-    assert manager.received() == ["STATUS=one"]
+    assert systemd.received() == ["STATUS=one"]
     clock.now_ns += STATUS_INTERVAL_NS
     notifier.status("two")
     clock.now_ns += STATUS_INTERVAL_NS
     notifier.status("two")
-    assert manager.received() == ["STATUS=two"]
+    assert systemd.received() == ["STATUS=two"]
     notifier.close()
 
 
-def test_ping_at_half_the_watchdog_interval(manager: Manager) -> None:
+def test_ping_at_half_the_watchdog_interval(systemd: Listener) -> None:
     clock = Clock()
     notifier = Notifier(clock)
     assert notifier.watchdog_interval_ns == SECOND_NS
@@ -103,12 +103,12 @@ def test_ping_at_half_the_watchdog_interval(manager: Manager) -> None:
     assert not notifier.ping_if_due()
     clock.now_ns += 1
     assert notifier.ping_if_due()
-    assert manager.received() == ["WATCHDOG=1", "WATCHDOG=1"]
+    assert systemd.received() == ["WATCHDOG=1", "WATCHDOG=1"]
     assert notifier.pings == 2
     notifier.close()
 
 
-def test_a_manager_that_does_not_read_never_blocks_us(manager: Manager) -> None:
+def test_a_manager_that_does_not_read_never_blocks_us(systemd: Listener) -> None:
     notifier = Notifier(Clock())
     sent = sum(notifier.extend_timeout(number) for number in range(1_000))
     assert sent < 1_000
@@ -120,13 +120,13 @@ def test_a_manager_that_does_not_read_never_blocks_us(manager: Manager) -> None:
 
 
 def test_a_watchdog_meant_for_another_process_is_not_ours(
-    manager: Manager, monkeypatch: pytest.MonkeyPatch
+    systemd: Listener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("WATCHDOG_PID", "1")
     notifier = Notifier(Clock())
     assert notifier.watchdog_interval_ns is None
     assert not notifier.ping_if_due()
-    assert manager.received() == []
+    assert systemd.received() == []
     notifier.close()
 
 
@@ -144,10 +144,10 @@ def test_a_socket_that_is_gone_is_counted_and_survived(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     address = str(tmp_path / "notify")
-    manager = Manager(address)
+    systemd = Listener(address)
     monkeypatch.setenv("NOTIFY_SOCKET", address)
     notifier = Notifier(Clock())
-    manager.socket.close()
+    systemd.socket.close()
     assert not notifier.ready("x")
     assert notifier.failures == 1
     notifier.close()

@@ -66,7 +66,10 @@ async def client(url: str, key: Credentials) -> AsyncIterator[Client]:
 
 @contextlib.asynccontextmanager
 async def stream(url: str, path: str) -> AsyncIterator[ClientConnection]:
-    async with connect(url.replace("http", "ws", 1) + path, compression=None) as connection:
+    # Without a bound on the queue: a full one stops the client from reading, and then even the
+    # server's answer to its goodbye waits behind what the test did not care to read.
+    target = url.replace("http", "ws", 1) + path
+    async with connect(target, compression=None, max_queue=None) as connection:
         yield connection
 
 
@@ -136,6 +139,6 @@ def api_request(key: Credentials, method: str, **parameters: Any) -> str:
     """A WebSocket API request signed with Ed25519."""
     full = {"apiKey": key.api_key, "timestamp": time.time_ns() // 1_000_000, **parameters}
     payload = "&".join(f"{name}={value}" for name, value in sorted(full.items()))
-    private = load_pem_private_key(key.ed25519_private_pem, None)
-    signature = base64.b64encode(private.sign(payload.encode())).decode()  # type: ignore[union-attr]
+    private: Any = load_pem_private_key(key.ed25519_private_pem, None)
+    signature = base64.b64encode(private.sign(payload.encode())).decode()
     return json.dumps({"id": 1, "method": method, "params": {**full, "signature": signature}})

@@ -250,3 +250,41 @@ def test_alone_it_keeps_the_time_it_is_told(tape: Path) -> None:
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         took_s = runner.run(asyncio.wait_for(run(), 60))
     assert took_s >= recorded_s / 20 * 0.95
+
+
+def test_a_restarted_mirror_goes_on_where_it_was(tape: Path, tmp_path: Path) -> None:
+    """The lines before are not sent again; the book behind them is there, and so are our orders."""
+
+    async def run(skip: int, place: bool) -> tuple[list[Any], list[Any]]:
+        options = VenueOptions(
+            keys=KEYS, mirror=tape, speed=1.0, skip_lines=skip, state_dir=tmp_path
+        )
+        venue = Venue(options)
+        try:
+            await venue.start()
+            async with client(venue.url, KEYS[0]) as rest:
+                if place:
+                    await rest.good(
+                        "POST", "/fapi/v1/order", symbol="BTCUSDT", side="BUY", type="LIMIT",
+                        timeInForce="GTC", quantity="0.010", price="60000", newClientOrderId="kept",
+                    )  # fmt: skip
+                path = f"/public/stream?streams={STREAMS}"
+                async with stream(venue.url, path) as market:
+                    first = await receive(market)
+                    depth = await rest.good(
+                        "GET", "/fapi/v1/depth", False, symbol="BTCUSDT", limit=5
+                    )
+                    orders = await rest.good("GET", "/fapi/v1/openOrders", symbol="BTCUSDT")
+                    assert depth["lastUpdateId"] > 0
+                    return [first["data"]["E"]], [order["clientOrderId"] for order in orders]
+        finally:
+            await venue.close()
+
+    def go(skip: int, place: bool) -> tuple[list[Any], list[Any]]:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            return runner.run(asyncio.wait_for(run(skip, place), 60))
+
+    began, orders = go(0, True)
+    went_on, kept = go(1_000, False)
+    assert orders == kept == ["kept"]
+    assert went_on > began

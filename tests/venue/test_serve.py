@@ -13,6 +13,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from aegis.config.models import VenueConfig
 from aegis.venue.build import VenueOptions
+from aegis.venue.errors import OptionsError
 from aegis.venue.matching.interface import BUY, SELL
 from aegis.venue.publisher import EventDigest
 from aegis.venue.serve import Venue, running
@@ -179,6 +180,25 @@ def test_resting_orders_are_filled_by_the_flow() -> None:
             event = await receive(private)
             assert event["stream"] == key
             assert (event["data"]["e"], event["data"]["m"]) == ("TRADE_LITE", True)
+
+    play(scene)
+
+
+def test_a_deleted_listen_key_falls_silent_and_a_port_in_use_is_named() -> None:
+    async def scene(venue: Venue, rest: Client) -> None:
+        key = await rest.listen_key()
+        async with stream(venue.url, f"/private/ws/{key}") as private:
+            order = {"symbol": "BTCUSDT", "side": "BUY", "type": "MARKET", "quantity": "0.001"}
+            await rest.good("POST", "/fapi/v1/order", **order)
+            assert (await receive(private))["e"] == "ORDER_TRADE_UPDATE"
+            assert await rest.good("DELETE", "/fapi/v1/listenKey", signed=False) == {}
+            await receive_until(private, lambda event: event["e"] == "ACCOUNT_UPDATE")
+            await rest.good("POST", "/fapi/v1/order", **order)
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(private.recv(), 0.2)
+        taken = VenueOptions(config=VenueConfig(port=venue.port), keys=KEYS)
+        with pytest.raises(OptionsError, match=f"127.0.0.1:{venue.port}: Address already in use"):
+            await Venue(taken).start()
 
     play(scene)
 

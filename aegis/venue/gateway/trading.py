@@ -92,7 +92,13 @@ def all_orders(core: Core, caller: Caller) -> list[Json]:
         for order in core.exchange.orders.all_of(caller.account_id, symbol)
         if order.order_id >= first and start <= order.created_ms <= end
     ]
-    return _rows(core, found[:limit] if first else found[-limit:])
+    rows = _rows(core, found[:limit] if first else found[-limit:])
+    if core.modern:
+        # Since 2026-08-07, in this list only.
+        for row in rows:
+            row["pair"] = row["symbol"]
+            row["cumBase"] = row["executedQty"]
+    return rows
 
 
 def user_trades(core: Core, caller: Caller) -> list[Json]:

@@ -24,7 +24,7 @@ class Dispatcher:
         self._inbox: list[tuple[Call, Deliver]] = []
         self._held: list[tuple[Call, Deliver]] = []
         self.queueing = False
-        self.answered = 0  # commands carried out and answered
+        self.broken: AssertionError | None = None  # an invariant failed: nothing may go on
 
     @property
     def held_count(self) -> int:
@@ -55,8 +55,11 @@ class Dispatcher:
         return len(held)
 
     def _run(self, calls: list[tuple[Call, Deliver]]) -> None:
-        replies = [(call.run(), deliver) for call, deliver in calls]
+        try:
+            replies = [(call.run(), deliver) for call, deliver in calls]
+        except AssertionError as error:
+            self.broken = error
+            raise
         self._pump.commit()
         for reply, deliver in replies:
             deliver(reply)
-        self.answered += sum(call.kind is Kind.COMMAND for call, _ in calls)

@@ -24,12 +24,12 @@ def make_server(core: Core, dispatcher: Dispatcher) -> web.Server:
     async def handle(request: web.BaseRequest) -> web.Response:
         # The target as it was sent: signatures are over its very characters.
         path, _, query = request.raw_path.partition("?")
-        body = await request.text() if request.body_exists else ""
+        body = await request.read() if request.body_exists else b""
         rest = RestRequest(
             method=request.method,
             path=path,
             query=query,
-            body=body,
+            body=body.decode("utf-8", "replace"),
             api_key=request.headers.get("X-MBX-APIKEY"),
             address=request.remote or "",
         )

@@ -8,7 +8,7 @@ reason to refuse a connection; a wrong path is.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qsl, unquote
 
 from aegis.venue.streams import Route
 
@@ -35,11 +35,12 @@ class StreamTarget:
 
 def parse_target(target: str) -> ApiTarget | StreamTarget | None:
     """Read a request target ("/public/stream?streams=a/b"); None for a path that does not exist."""
-    split = urlsplit(target)
-    query = parse_qsl(split.query, keep_blank_values=True)
-    if split.path == API_PATH:
+    # Not urlsplit: that one reads a host into "//x", and may refuse it.
+    whole_path, _, query_text = target.partition("?")
+    query = parse_qsl(query_text, keep_blank_values=True)
+    if whole_path == API_PATH:
         return ApiTarget(("returnRateLimits", "false") not in query)
-    route, path = _route(split.path)
+    route, path = _route(whole_path)
     if path == "/stream":
         names = [name for key, value in query if key == "streams" for name in _names(value)]
         return StreamTarget(route, True, names, _keys(query))

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from aegis.venue.events import OrderEvent, UserEvent
-from aegis.venue.gateway.listen_keys import ListenKey
+from aegis.venue.gateway.listen_keys import ListenKey, ListenKeys
 from aegis.venue.market import Market
 from aegis.venue.payloads import user as payload
 from aegis.venue.wire.frames import text_frame
@@ -31,8 +31,9 @@ class Listener:
 class UserFeed:
     """All private subscriptions, and what has been sent to them."""
 
-    def __init__(self, markets: Mapping[str, Market]) -> None:
+    def __init__(self, markets: Mapping[str, Market], keys: ListenKeys) -> None:
         self._markets = markets
+        self._keys = keys
         self._listeners: dict[int, list[Listener]] = {}
         self.sent = 0
 
@@ -63,7 +64,11 @@ class UserFeed:
         touched: dict[Subscriber, None] = {}
         for event in events:
             fills += isinstance(event, OrderEvent) and event.trade_id != 0
-            listeners = self._listeners.get(event.account_id)
+            # A key that was deleted falls silent at once; its sockets stay open.
+            live = self._keys.by_key
+            listeners = [
+                one for one in self._listeners.get(event.account_id, ()) if one.key in live
+            ]
             if not listeners:
                 continue
             for name, message in payload.encode(event, self._markets):

@@ -3,7 +3,7 @@
 They keep the contract of the real entry points (`run(settings, memory, wiring) -> int`) and do none
 of their work, so that the supervisor can be tested for what it alone does. FAKE_<PROCESS> in the
 environment makes one misbehave: `deaf` ignores every request to finish, `raise` fails at its start,
-`silent` counts its cycles and passes nothing on.
+`silent` counts its cycles and passes nothing on, `slow start` takes a minute to load.
 """
 
 from __future__ import annotations
@@ -50,6 +50,8 @@ def live(process: str, memory: Any, wiring: Any, turn: Callable[[], None]) -> in
 
 def compile_kernels() -> None:
     """Run every kernel that the stand-ins use once, on memory of its own, before the fork."""
+    if os.environ.get("FAKE_VENUE") == "slow start":
+        threading.Event().wait(60)
     with tempfile.TemporaryDirectory() as folder:
         memory = InstanceMemory.create("warm", shm_dir=folder)
         reader = memory.ticks.reader()
