@@ -3,9 +3,9 @@
 Ours is the product itself: `aegis run` as a child process, its own supervisor, feed, brain and
 execution, on a recording with quotes at an exact pace that the embedded exchange sends over real
 sockets. Every quote moves the price and the strategy may re-quote every millisecond, so each quote
-of the steady pace is a reason to act. The time is taken from the read of the quote's bytes in the feed to the return of the call that
-hands the order's bytes to the socket in execution. The baseline (see `path_baseline.py`) runs on
-the same recording, exchange, cores and strategy, in the same run.
+of the steady pace is a reason to act. The time is taken from the read of the quote's bytes in the
+feed to the return of the call that hands the order's bytes to the socket in execution. The baseline
+(see `path_baseline.py`) runs on the same recording, exchange and strategy, in the same run.
 """
 
 import asyncio
@@ -26,6 +26,7 @@ __all__ = ["PathError", "measure_path"]
 
 STEADY = Pace(steady_per_s=1_000, burst_per_s=1_000, burst_ms=0, period_ms=1_000)
 BURST = Pace(steady_per_s=1_000, burst_per_s=20_000, burst_ms=500, period_ms=1_000)
+WAIT = "park"
 STAGES = ("socket_to_ring_ns", "hop_ns", "step_ns", "intent_hop_ns", "order_ack_ns")
 
 PARAMETERS: dict[str, float] = {
@@ -39,7 +40,7 @@ PROFILE = """
 [hardware]
 cores = {{ feed = {feed}, brain = {brain}, execution = {execution}, venue = {venue} }}
 share_cores = true
-wait = "park"
+wait = "{wait}"
 
 [venue]
 lockstep = false
@@ -85,18 +86,25 @@ def _placement() -> dict[str, int]:
     return {"feed": ours, "brain": ours, "execution": ours, "venue": theirs}
 
 
-def _profile(name: str, cores: dict[str, int]) -> str:
+def _profile(name: str, cores: dict[str, int], wait: str) -> str:
     parameters = "\n".join(f"{key} = {value}" for key, value in PARAMETERS.items())
     return PROFILE.format(
-        name=name, symbol=SYMBOL, parameters=parameters, requote=MIN_REQUOTE_MS, **cores
+        name=name,
+        symbol=SYMBOL,
+        parameters=parameters,
+        requote=MIN_REQUOTE_MS,
+        wait=wait,
+        **cores,
     )
 
 
-def _ours(tape: Path, folder: Path, cores: dict[str, int], seconds: float) -> dict[str, Any]:
+def _ours(
+    tape: Path, folder: Path, cores: dict[str, int], seconds: float, wait: str = WAIT
+) -> dict[str, Any]:
     """The summary of `aegis run` on the tape."""
     name = f"bench{os.getpid()}"
     profile = folder / "aegis.toml"
-    profile.write_text(_profile(name, cores))
+    profile.write_text(_profile(name, cores, wait))
     command = [
         sys.executable, "-c", "import sys; from aegis.cli.main import main; sys.exit(main())",
         "run", name, "--config", str(profile), "--mirror", str(tape), "--json",
@@ -119,7 +127,7 @@ def _ours(tape: Path, folder: Path, cores: dict[str, int], seconds: float) -> di
 class _Exchange:
     """The embedded exchange on the tape, in a child process, for the baseline."""
 
-    def __init__(self, tape: Path, cores: dict[str, int]) -> None:
+    def __init__(self, tape: Path) -> None:
         from aegis.venue.credentials import mint
 
         self.keys = mint()
@@ -127,7 +135,6 @@ class _Exchange:
         self.pid = os.fork()
         if self.pid == 0:
             os.close(reader)
-            os.sched_setaffinity(0, {cores["venue"]})
             _serve(tape, self.keys, lambda port: os.write(writer, f"{port}\n".encode()))
             os._exit(0)
         os.close(writer)
@@ -157,7 +164,7 @@ def _serve(tape: Path, keys: Any, tell: Callable[[int], object]) -> None:
     config = VenueConfig(
         balance_usdt=1e7, orders_per_10s=limit, orders_per_minute=limit, lockstep=False
     )
-    options = VenueOptions(config=config, keys=(keys,), mirror=tape)
+    options = VenueOptions(config=config, keys=(keys,), mirror=tape, slice_ms=1)
 
     async def serve() -> None:
         stop = asyncio.Event()
@@ -172,8 +179,8 @@ def _serve(tape: Path, keys: Any, tell: Callable[[int], object]) -> None:
         runner.run(serve())
 
 
-def _theirs(tape: Path, cores: dict[str, int], seconds: float) -> dict[str, int]:
-    exchange = _Exchange(tape, cores)
+def _theirs(tape: Path, seconds: float) -> dict[str, int]:
+    exchange = _Exchange(tape)
     try:
         symbol = SYMBOL.lower()
         base = f"ws://127.0.0.1:{exchange.port}"
@@ -184,7 +191,6 @@ def _theirs(tape: Path, cores: dict[str, int], seconds: float) -> dict[str, int]
             hmac_secret=exchange.keys.hmac_secret,
             symbol=SYMBOL,
             parameters=PARAMETERS,
-            cores=cores,
             seconds=seconds,
         )
         return run_baseline(peer)
@@ -199,7 +205,7 @@ def _one(name: str, pace: Pace, seconds: float, folder: Path, say: Any) -> dict[
     say(f"{name}: {quotes:,} quotes in {seconds:g} s through aegis")
     summary = _ours(tape, folder, cores, seconds)
     say(f"{name}: the same through asyncio, json and multiprocessing.Queue")
-    baseline = _theirs(tape, cores, seconds)
+    baseline = _theirs(tape, seconds)
     return {"summary": summary, "baseline": baseline, "quotes": quotes, "cores": cores}
 
 

@@ -3,7 +3,7 @@
 Three processes as one would write them first: an asyncio feed with `websockets` and `json`, a brain
 that computes the same GLFT quotes in plain Python, an asyncio gateway that signs orders; between
 them `multiprocessing.Queue`. It does less than the appliance (no book, no risk gate, no order
-states), so the comparison leans its way.
+states) and the scheduler places its processes as it likes, so the comparison leans its way.
 """
 
 import asyncio
@@ -12,7 +12,6 @@ import hmac
 import json
 import math
 import multiprocessing
-import os
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -36,12 +35,7 @@ class Peer:
     hmac_secret: str
     symbol: str
     parameters: dict[str, float]
-    cores: dict[str, int]
     seconds: float
-
-
-def _pin(core: int) -> None:
-    os.sched_setaffinity(0, {core})
 
 
 def _feed(peer: Peer, ticks: Any) -> None:
@@ -62,7 +56,6 @@ def _feed(peer: Peer, ticks: Any) -> None:
         except (TimeoutError, OSError):
             ticks.put(None)
 
-    _pin(peer.cores["feed"])
     asyncio.run(bounded())
     ticks.put(None)
 
@@ -98,7 +91,6 @@ class _Glft:
 
 
 def _brain(peer: Peer, ticks: Any, orders: Any) -> None:
-    _pin(peer.cores["brain"])
     strategy = _Glft(peer.parameters)
     working: dict[str, tuple[int, str]] = {}
     number = last_ms = 0
@@ -162,7 +154,6 @@ def _execution(peer: Peer, orders: Any, results: Any) -> None:
                 times.append(time.monotonic_ns() - received_ns)
             reader.cancel()
 
-    _pin(peer.cores["execution"])
     asyncio.run(trade())
     results.put(times)
 

@@ -19,12 +19,14 @@ from aegis.host.gc_scope import GcScope
 from aegis.shm.counters import Counters
 from aegis.shm.instance import InstanceMemory
 from aegis.shm.wiring import Wiring
-from aegis.venue.build import VenueOptions
+from aegis.venue.build import DEFAULT_SLICE_MS, VenueOptions
 from aegis.venue.errors import OptionsError
 from aegis.venue.pace import CounterPace
 from aegis.venue.serve import BEAT_S, Venue
 
 READY, DRAINING, STOPPED = 2, 4, 5
+# A recording that waits for nobody is written as finely as the event loop's clock allows.
+FREE_SLICE_MS = 1
 
 
 def run(settings: Settings, memory: InstanceMemory, wiring: Wiring) -> int:
@@ -38,6 +40,7 @@ def run(settings: Settings, memory: InstanceMemory, wiring: Wiring) -> int:
         keys=(wiring.credentials,),
         mirror=settings.mirror,
         speed=settings.speed,
+        slice_ms=DEFAULT_SLICE_MS if settings.venue.lockstep else FREE_SLICE_MS,
         state_dir=memory.directory,
         skip_lines=counters["mirror_lines"] if settings.mirror is not None else 0,
     )
@@ -58,7 +61,10 @@ async def _serve(venue: Venue, memory: InstanceMemory, wiring: Wiring, scope: Gc
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, stop.set)
     try:
-        await venue.start(lambda one: CounterPace(memory, one.core, one.hub, one.feed))
+        lockstep = venue.options.config.lockstep
+        await venue.start(
+            (lambda one: CounterPace(memory, one.core, one.hub, one.feed)) if lockstep else None
+        )
         gauges = Gauges(venue, counters)
         if venue.conductor is not None:
             venue.conductor.on_slice = gauges.mirror
