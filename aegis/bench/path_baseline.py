@@ -90,25 +90,47 @@ class _Glft:
         )
 
 
-def _brain(peer: Peer, ticks: Any, orders: Any) -> None:
+class _Side:
+    """One quote of ours: nothing, an order (price, client id), and whether an answer is due."""
+
+    def __init__(self) -> None:
+        self.order: tuple[int, str] | None = None
+        self.waits_for = ""
+        self.number = 0
+
+    def answered(self, client_id: str, placed: bool) -> None:
+        """An answer came: the order rests, or it is gone."""
+        if client_id == self.waits_for:
+            self.waits_for = ""
+            if not placed:
+                self.order = None
+
+
+def _brain(peer: Peer, ticks: Any, orders: Any, answers: Any) -> None:
     strategy = _Glft(peer.parameters)
-    working: dict[str, tuple[int, str]] = {}
-    number = last_ms = 0
+    sides = {"BUY": _Side(), "SELL": _Side()}
+    last_ms = 0
     while (tick := ticks.get()) is not None:
         received_ns, event_ms, bid, ask = tick
+        while not answers.empty():
+            client_id, placed = answers.get()
+            for side in sides.values():
+                side.answered(client_id, placed)
         wanted = strategy.quotes(event_ms, bid, ask)
         if event_ms - last_ms < MIN_REQUOTE_MS:
             continue
         last_ms = event_ms
-        for side, price in zip(("BUY", "SELL"), wanted, strict=True):
-            have = working.get(side)
-            if have is not None and have[0] == price:
+        for (name, side), price in zip(sides.items(), wanted, strict=True):
+            if side.waits_for or (side.order is not None and side.order[0] == price):
                 continue
-            if have is not None:
-                orders.put((received_ns, "order.cancel", side, have[0], have[1]))
-            number += 1
-            working[side] = (price, f"base-{number}")
-            orders.put((received_ns, "order.place", side, price, working[side][1]))
+            if side.order is not None:
+                side.waits_for = side.order[1]
+                orders.put((received_ns, "order.cancel", name, price, side.waits_for))
+            else:
+                side.number += 1
+                side.waits_for = f"base-{name}-{side.number}"
+                side.order = (price, side.waits_for)
+                orders.put((received_ns, "order.place", name, price, side.waits_for))
     orders.put(None)
 
 
@@ -132,30 +154,35 @@ def _signed(peer: Peer, method: str, side: str, price: int, client_id: str) -> s
     query = "&".join(f"{key}={fields[key]}" for key in sorted(fields))
     secret = peer.hmac_secret.encode()
     fields["signature"] = hmac.new(secret, query.encode(), hashlib.sha256).hexdigest()
-    return json.dumps({"id": client_id, "method": method, "params": fields})
+    return json.dumps({"id": f"{method} {client_id}", "method": method, "params": fields})
 
 
-def _execution(peer: Peer, orders: Any, results: Any) -> None:
+def _execution(peer: Peer, orders: Any, answers: Any, results: Any) -> None:
     from websockets.asyncio.client import connect
 
     times: list[int] = []
 
-    async def answers(socket: Any) -> None:
+    async def listen(socket: Any) -> None:
         async for text in socket:
-            json.loads(text)
+            answer = json.loads(text)
+            method, client_id = answer["id"].split()
+            answers.put((client_id, method == "order.place" and answer["status"] == 200))
 
     async def trade() -> None:
         loop = asyncio.get_running_loop()
         async with connect(peer.order_url, max_size=None, compression=None) as socket:
-            reader = asyncio.create_task(answers(socket))
+            reader = asyncio.create_task(listen(socket))
             while (order := await loop.run_in_executor(None, orders.get)) is not None:
                 received_ns, method, side, price, client_id = order
                 await socket.send(_signed(peer, method, side, price, client_id))
-                times.append(time.monotonic_ns() - received_ns)
+                if method == "order.place":
+                    times.append(time.monotonic_ns() - received_ns)
             reader.cancel()
 
     asyncio.run(trade())
     results.put(times)
+    # Nobody reads the last answers any more: do not wait for the queue's thread to hand them over.
+    answers.cancel_join_thread()
 
 
 def run_baseline(peer: Peer) -> dict[str, int]:
@@ -163,10 +190,11 @@ def run_baseline(peer: Peer) -> dict[str, int]:
     context = multiprocessing.get_context("fork")
     ticks: Any = context.Queue()
     orders: Any = context.Queue()
+    answers: Any = context.Queue()
     results: Any = context.Queue()
     processes = [
-        context.Process(target=_execution, args=(peer, orders, results)),
-        context.Process(target=_brain, args=(peer, ticks, orders)),
+        context.Process(target=_execution, args=(peer, orders, answers, results)),
+        context.Process(target=_brain, args=(peer, ticks, orders, answers)),
         context.Process(target=_feed, args=(peer, ticks)),
     ]
     for process in processes:
