@@ -46,7 +46,7 @@ def test_the_shipped_file_is_good(repository: Path, capsys: pytest.CaptureFixtur
 def test_one_instance_is_shown_alone(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code, answer = run_json(capsys, repository / "aegis.toml", "eth")
     assert code == 0 and set(answer["effective"]["instances"]) == {"eth"}
-    assert answer["effective"]["instances"]["eth"]["cores"]["brain"] == 1
+    assert answer["effective"]["instances"]["eth"]["cores"]["venue"] == 1
 
 
 def test_an_unknown_instance_is_a_configuration_error(

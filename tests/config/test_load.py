@@ -19,7 +19,7 @@ def test_the_shipped_file_runs_on_two_cores(repository: Path) -> None:
     assert config.instances["btc"].symbols == ["BTCUSDT"]
     assert config.instances["eth"].strategy == "avellaneda_stoikov"
     assert config.instances["btc"].parameters["mode"] == "glft"
-    assert config.cores_of("eth").brain == 1
+    assert config.cores_of("eth").venue == 1
 
 
 def test_the_sample_is_good_and_keeps_the_types_of_toml(tmp_path: Path) -> None:
