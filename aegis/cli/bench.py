@@ -114,7 +114,7 @@ def _path_table(result: dict[str, Any]) -> Table:
         f"aegis, {result['rate_per_s']:,}/s": result["tick_to_order_ns"],
         f"baseline, {result['rate_per_s']:,}/s": result["baseline"]["tick_to_order_ns"],
         f"aegis, burst {result['burst']['rate_per_s']:,}/s": result["burst"]["tick_to_order_ns"],
-        "baseline, burst": result["baseline"]["burst"]["tick_to_order_ns"],
+        "baseline, burst": result["burst"]["baseline"]["tick_to_order_ns"],
     }
     for name, times in rows.items():
         table.add_row(name, *(_microseconds(times[p]) for p in _PERCENTILES), f"{times['count']:,}")

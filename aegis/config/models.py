@@ -244,7 +244,7 @@ class LimitsConfig(Table):
     max_position_qty: float = Field(gt=0.0, le=1e9, examples=[0.05])
     price_collar_bps: float = Field(gt=0.0, le=2_000.0, examples=[50.0])
     max_open_orders: int = Field(gt=0, le=10_000, examples=[10])
-    max_orders_per_s: float = Field(gt=0.0, le=100_000.0, examples=[20.0])
+    max_orders_per_s: float = Field(gt=0.0, le=10_000.0, examples=[20.0])
     max_stale_ms: int = Field(gt=0, le=60_000, examples=[2_000])
     max_daily_loss: float = Field(gt=0.0, le=1e9, examples=[200.0])
 

@@ -66,7 +66,8 @@ REFERENCE = np.dtype(
 
 REF_WINDOW = 4096
 REF_WORDS = REF_WINDOW // 64
-MAX_RATE = 300
+# The file allows no more, so no limit is ever clamped below what it says.
+MAX_RATE = 10_000
 LONG_AGO_NS = -(1 << 60)
 
 
