@@ -38,8 +38,9 @@ from aegis.venue.orders import (
 from aegis.venue.touched import Touched
 
 RESTING: Final = frozenset({"GTC", "GTX"})
-# /userTrades reaches back three months; a loopback exchange this many.
-MAX_USER_TRADES: Final = 2_000
+# /userTrades reaches back three months; that of a loopback exchange the newest so many fills, of
+# all accounts together: about two of every order with fills that it remembers.
+MAX_USER_TRADES: Final = 500
 
 
 class Clearing:

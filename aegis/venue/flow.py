@@ -32,6 +32,7 @@ BAND_REFRESH: Final = 0.3  # chance per book update that a band away from the to
 NEAR_BANDS: Final = 3  # bands that are looked at in every update
 NEAR_REACHES: Final = 4.0  # the book is thin out to so many mean reaches, and thickens beyond
 OVERSIZE: Final = 3.0  # a quote that has drifted into a band for smaller ones is cancelled
+ALL_LEVELS: Final = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +155,9 @@ class SymbolFlow:
         """Keep about one quote in each band: add where none is, thin out where there are more."""
         touch = self._touch(side)
         mine = self._orders[side]
-        live = dict(self.market.book.depth(side, 4 * len(self._bands)))
+        # The whole side: clients may have put any number of levels in front of the makers' own, and
+        # a quote that is not seen would be taken for filled, left standing, and quoted again.
+        live = dict(self.market.book.depth(side, ALL_LEVELS))
         # Filled orders are gone from the book; what is too far out is given up.
         furthest = self._bands[-1].far
         for price in [price for price in mine if price not in live]:

@@ -2,10 +2,11 @@
 
 `VenueState` is everything, and also every change: a change is a state that holds only what moved,
 with after-images, so applying it twice does no harm. Two files take turns. Each begins with a whole
-state and is then appended to; when one has grown enough, the other is written anew with a higher
-number and becomes the current one. A frame is (length, CRC-32, payload): whatever a kill leaves
-half-written fails the CRC and is dropped, and everything acknowledged before it stands, because
-nothing is acknowledged before `append` has returned.
+state and is then appended to; after `rotate_bytes` of changes the other is written anew with a
+higher number and becomes the current one. Only changes count, so that a state of any size is
+written once in so many bytes of changes, never at every one. A frame is (length, CRC-32, payload):
+whatever a kill leaves half-written fails the CRC and is dropped, and everything acknowledged before
+it stands, because nothing is acknowledged before `append` has returned.
 
 This survives the death of the process, not of the machine: it does not call fsync, and it usually
 lives in /dev/shm, as does the instance. File::
@@ -34,7 +35,7 @@ MAGIC: Final = b"AEGISVJ1"
 HEADER: Final = struct.Struct("<8sQ")
 FRAME: Final = struct.Struct("<II")
 NAMES: Final = ("venue-journal.a", "venue-journal.b")
-ROTATE_BYTES: Final = 1024 * 1024
+ROTATE_BYTES: Final = 256 * 1024
 MAX_FRAME_BYTES: Final = 64 * 1024 * 1024
 
 
@@ -89,7 +90,7 @@ class Journal:
         self._rotate_bytes = rotate_bytes
         self._number = 0
         self._descriptor: int | None = None
-        self._bytes = 0
+        self._appended_bytes = 0
         self._encoder = msgspec.msgpack.Encoder()
 
     def recover(self) -> Recovered | None:
@@ -106,34 +107,42 @@ class Journal:
         """Start the next file with a whole state. Raises JournalError."""
         self._number += 1
         state.identity = self._identity
-        frame = self._frame(state)
+        # A whole state is large: its parts are written as they are, not copied together.
+        payload = self._encoder.encode(state)
+        opening = HEADER.pack(MAGIC, self._number) + _frame_head(payload)
         path = self._paths[self._number % 2]
         fresh = path.with_suffix(path.suffix + ".new")
+        descriptor = -1
         try:
             flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC
             descriptor = os.open(fresh, flags, 0o600)
-            _write_all(descriptor, HEADER.pack(MAGIC, self._number) + frame)
+            _write_all(descriptor, opening)
+            _write_all(descriptor, payload)
             os.replace(fresh, path)
         except OSError as error:
+            # The old file goes on; it is tried again, maybe often, and must not cost a descriptor.
+            if descriptor >= 0:
+                os.close(descriptor)
             raise JournalError(f"{path}: cannot be written: {error}") from error
         self._close()
         self._descriptor = descriptor
-        self._bytes = len(frame)
+        self._appended_bytes = 0
 
     def append(self, change: VenueState) -> None:
         """Make a change durable against the death of this process. Raises JournalError."""
         assert self._descriptor is not None, "append before begin"
-        frame = self._frame(change)
+        payload = self._encoder.encode(change)
+        frame = _frame_head(payload) + payload
         try:
             _write_all(self._descriptor, frame)
         except OSError as error:
             raise JournalError(f"{self._paths[0].parent}: cannot append: {error}") from error
-        self._bytes += len(frame)
+        self._appended_bytes += len(frame)
 
     @property
     def is_full(self) -> bool:
         """Time to `begin` the other file."""
-        return self._bytes > self._rotate_bytes
+        return self._appended_bytes > self._rotate_bytes
 
     def discard(self) -> None:
         """The venue has ended for good: leave nothing behind."""
@@ -146,10 +155,6 @@ class Journal:
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
-
-    def _frame(self, state: VenueState) -> bytes:
-        payload = self._encoder.encode(state)
-        return FRAME.pack(len(payload), zlib.crc32(payload)) + payload
 
     def _read(self, path: Path) -> tuple[int, Recovered | None]:
         try:
@@ -180,6 +185,10 @@ class Journal:
             at += FRAME.size + len(payload)
             frames += 1
         return (number, state) if frames else (0, None)
+
+
+def _frame_head(payload: bytes) -> bytes:
+    return FRAME.pack(len(payload), zlib.crc32(payload))
 
 
 def _next_payload(raw: bytes, at: int) -> bytes | None:

@@ -14,7 +14,8 @@ from aegis.venue.candles import Candles
 from aegis.venue.matching.interface import BUY, SELL, BookChanges, MatchingBook
 from aegis.venue.symbols import SymbolSpec
 
-MAX_RECENT_TRADES: Final = 1_000
+# /trades answers with the newest of these; the exchange's answer is as long unless asked for more.
+MAX_RECENT_TRADES: Final = 500
 FUNDING_INTERVAL_MS: Final = 8 * 3_600_000
 FUNDING_RATE_E8: Final = 10_000  # 0.01 % per interval; the synthetic market has no premium
 

@@ -2,7 +2,8 @@
 
 ``exchange`` changes them, the payload encoders read them, ``journal`` keeps them. The matching
 book knows only ids and lots; everything a client can ask about an order is here. The store is
-bounded: of finished orders it keeps the newest ones.
+bounded: of finished orders it keeps the newest ones, those that traded apart from those that did
+not, so that a quoter's many cancellations do not push out its few fills.
 """
 
 from __future__ import annotations
@@ -35,8 +36,12 @@ STP_NAMES: Final = {
 }
 STP_CODES: Final = {name: code for code, name in STP_NAMES.items()}
 
-# The exchange forgets orders after 90 days; a loopback one after this many.
-MAX_FINISHED: Final = 2_000
+# The exchange forgets finished orders after 90 days, and after 3 days those that never traded; a
+# loopback exchange keeps the newest so many of each, of all accounts together. A quoter fills both
+# within about a minute, so that memory is level early on. Nobody asks for older ones: a trader
+# looks after an order whose answer is missing for seconds.
+MAX_TRADED: Final = 250
+MAX_UNTRADED: Final = 250
 
 
 @dataclass(slots=True)
@@ -97,14 +102,31 @@ class UserTrade:
 
 
 class OrderStore:
-    """Open orders, and the newest finished ones, by id and by client id."""
+    """Open orders, and the newest finished ones, by id and by client id.
 
-    def __init__(self, max_finished: int = MAX_FINISHED) -> None:
+    `max_traded` finished orders with fills are kept, and `max_untraded` without; the oldest go
+    first. Open orders are bounded by what the exchange accepts per account and symbol. Adding and
+    forgetting take constant time.
+    """
+
+    def __init__(self, max_traded: int = MAX_TRADED, max_untraded: int = MAX_UNTRADED) -> None:
         self.open: dict[int, Order] = {}
         self._open_by_client: dict[tuple[int, str], Order] = {}
-        self._finished: OrderedDict[int, Order] = OrderedDict()
+        self._traded: OrderedDict[int, Order] = OrderedDict()
+        self._untraded: OrderedDict[int, Order] = OrderedDict()
         self._finished_by_client: dict[tuple[int, str], Order] = {}
-        self._max_finished = max_finished
+        self._max_traded = max_traded
+        self._max_untraded = max_untraded
+
+    def sizes(self) -> dict[str, int]:
+        """How many entries each table holds, by name: every one of them is bounded."""
+        return {
+            "open": len(self.open),
+            "open_by_client": len(self._open_by_client),
+            "traded": len(self._traded),
+            "untraded": len(self._untraded),
+            "finished_by_client": len(self._finished_by_client),
+        }
 
     def add(self, order: Order) -> None:
         """Remember an order, open or finished."""
@@ -113,11 +135,16 @@ class OrderStore:
             self.open[order.order_id] = order
             self._open_by_client[key] = order
             return
-        self._finished[order.order_id] = order
+        traded = order.filled_lots > 0
+        group, most = (
+            (self._traded, self._max_traded) if traded else (self._untraded, self._max_untraded)
+        )
+        group[order.order_id] = order
         self._finished_by_client[key] = order
-        if len(self._finished) > self._max_finished:
-            _, oldest = self._finished.popitem(last=False)
+        if len(group) > most:
+            _, oldest = group.popitem(last=False)
             old_key = (oldest.account_id, oldest.client_id)
+            # A client id may have been used again since: then it names the newer order.
             if self._finished_by_client.get(old_key) is oldest:
                 del self._finished_by_client[old_key]
 
@@ -137,7 +164,11 @@ class OrderStore:
         """The account's order of that symbol; the order id wins over the client id."""
         found: Order | None = None
         if order_id is not None:
-            found = self.open.get(order_id) or self._finished.get(order_id)
+            found = (
+                self.open.get(order_id)
+                or self._traded.get(order_id)
+                or self._untraded.get(order_id)
+            )
         elif client_id is not None:
             key = (account_id, client_id)
             found = self._open_by_client.get(key) or self._finished_by_client.get(key)
@@ -151,15 +182,13 @@ class OrderStore:
 
     def all_of(self, account_id: int, symbol: str | None = None) -> list[Order]:
         """Open and finished orders of the account, by order id."""
-        chosen = [
-            *_select(self._finished.values(), account_id, symbol),
-            *_select(self.open.values(), account_id, symbol),
-        ]
+        chosen = _select(self.everything(), account_id, symbol)
         return sorted(chosen, key=lambda order: order.order_id)
 
     def everything(self) -> Iterator[Order]:
         """All remembered orders of all accounts, finished ones first, each group by age."""
-        yield from self._finished.values()
+        yield from self._traded.values()
+        yield from self._untraded.values()
         yield from self.open.values()
 
 

@@ -65,7 +65,7 @@ def test_a_flipped_bit_is_never_believed(tmp_path: Path, at: int) -> None:
 def test_the_files_take_turns_and_the_newer_one_counts(tmp_path: Path) -> None:
     journal = Journal(tmp_path, "me", rotate_bytes=200)
     journal.begin(VenueState(fees_e8=0))
-    for number in range(1, 40):
+    for number in range(1, 41):
         journal.append(VenueState(fees_e8=number))
         if journal.is_full:
             journal.begin(VenueState(fees_e8=number))
@@ -73,14 +73,14 @@ def test_the_files_take_turns_and_the_newer_one_counts(tmp_path: Path) -> None:
     assert max(path.stat().st_size for path in tmp_path.iterdir()) < 400
     again = Journal(tmp_path, "me")
     found = again.recover()
-    assert found is not None and found.fees_e8 == 39
+    assert found is not None and found.fees_e8 == 40
     # Were the newer file lost, the older one would still open.
     newest = max(
         tmp_path.iterdir(), key=lambda path: int.from_bytes(path.read_bytes()[8:16], "little")
     )
     newest.unlink()
     older = Journal(tmp_path, "me").recover()
-    assert older is not None and older.fees_e8 < 39
+    assert older is not None and older.fees_e8 < 40
     again.discard()
     assert list(tmp_path.iterdir()) == []
 
@@ -93,3 +93,17 @@ def test_another_venues_state_is_not_taken(tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     with pytest.raises(JournalError, match="no-such-folder"):
         Journal(tmp_path / "no-such-folder", "me").begin(VenueState())
+
+
+def test_a_file_that_cannot_be_begun_costs_no_descriptor(tmp_path: Path) -> None:
+    journal = Journal(tmp_path, "me")
+    journal.begin(VenueState(fees_e8=1))
+    (path,) = (tmp_path / name for name in NAMES if not (tmp_path / name).exists())
+    path.mkdir()
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    for _ in range(5):
+        with pytest.raises(JournalError):
+            journal.begin(VenueState(fees_e8=2))
+            journal.begin(VenueState(fees_e8=2))
+    assert len(list(Path("/proc/self/fd").iterdir())) <= before
+    journal.append(VenueState(fees_e8=3))

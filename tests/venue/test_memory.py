@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from aegis.venue.journal import Journal
+from aegis.venue.journal import ROTATE_BYTES, Journal
 from aegis.venue.matching.interface import BUY, SELL
 from aegis.venue.memory import BLOCK, Memory
+from aegis.venue.orders import MAX_UNTRADED
 from tests.venue.desk import CLIENT, Desk
 
 
@@ -70,8 +71,13 @@ def test_history_is_bounded(tmp_path: Path) -> None:
         desk.order(quantity="0.001", price="59000", newClientOrderId=f"n{number}")
         desk.call("DELETE", "/fapi/v1/order", symbol="BTCUSDT", origClientOrderId=f"n{number}")
         memory.commit()
-    assert sum(1 for _ in desk.exchange.orders.everything()) == 2_000
-    assert sum(path.stat().st_size for path in tmp_path.iterdir()) < 4 * 1024 * 1024
+    assert sum(1 for _ in desk.exchange.orders.everything()) == MAX_UNTRADED
+    for path in tmp_path.iterdir():
+        assert path.stat().st_size < ROTATE_BYTES + 400 * MAX_UNTRADED
+    # A successor remembers the same ones.
+    again, _ = remembered(tmp_path)
+    kept = [order.order_id for order in desk.exchange.orders.everything()]
+    assert [order.order_id for order in again.exchange.orders.everything()] == kept
 
 
 def test_a_full_disk_is_said_once_and_counted(tmp_path: Path) -> None:
