@@ -211,6 +211,10 @@ class Tables:
         self.words[FEED_CONNECTED_AT] = feed.word("connected")
         self.words[FEED_MESSAGE_AT] = feed.word("last_message_ns")
         self._arrays = arrays
+        # A fresh array has no pages until it is written: have them all now, not in the hot path.
+        for array in arrays.values():
+            if array.flags.owndata:  # never what is shared: each word has one writer
+                np.copyto(array, array.copy())
         self.directory: npt.NDArray[np.int64] = np.zeros(2 * len(arrays), np.int64)
         for number, (name, dtype) in enumerate(_LAYOUT):
             array = arrays[name]
