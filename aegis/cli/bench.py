@@ -1,13 +1,16 @@
 """`aegis bench ring|hop|path`: measure this box. Progress on stderr, the result on stdout."""
 
+from __future__ import annotations
+
 import json
 import sys
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 __all__ = ["app"]
 
@@ -29,6 +32,8 @@ def _finish(
     if as_json:
         print(json.dumps(result))
         return
+    from rich.console import Console
+
     Console().print(table(result))
     if result.get("shared_core"):
         _say("both processes shared one core: these figures measure the scheduler")
@@ -72,6 +77,8 @@ def path(as_json: Json = False, smoke: Smoke = False) -> None:
 
 
 def _ring_table(result: dict[str, Any]) -> Table:
+    from rich.table import Table
+
     table = Table(title="64-byte records, one writer, one reader, two pinned processes")
     times = [f"rtt {name} µs" for name in _PERCENTILES]
     for heading in ("lane", "records/s", "in batches of 16", *times):
@@ -93,6 +100,8 @@ def _ring_table(result: dict[str, Any]) -> Table:
 
 
 def _hop_table(result: dict[str, Any]) -> Table:
+    from rich.table import Table
+
     table = Table(title=f"one hop at {result['rate_per_s']:,} records a second, µs")
     table.add_column("waiting by")
     for name in _PERCENTILES:
@@ -105,6 +114,8 @@ def _hop_table(result: dict[str, Any]) -> Table:
 
 
 def _path_table(result: dict[str, Any]) -> Table:
+    from rich.table import Table
+
     table = Table(title="tick to order, µs: socket read to order bytes handed to the socket")
     table.add_column("path")
     for name in _PERCENTILES:

@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from aegis.cli.config_path import ConfigOption, shm_dir_of
-from aegis.cli.exit_codes import EXIT_GOOD, complain, print_object
+from aegis.cli.exit_codes import EXIT_FAILED, EXIT_GOOD, complain, print_object
+from aegis.cli.instance_name import instance_name
 
 __all__ = ["clean"]
 
@@ -15,7 +16,9 @@ _PATIENCE_NS = 5_000_000_000
 
 
 def clean(
-    instance: Annotated[str, typer.Argument(help="An instance that does not run any more.")],
+    instance: Annotated[
+        str, typer.Argument(callback=instance_name, help="An instance that does not run any more.")
+    ],
     config: ConfigOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on one line.")] = False,
 ) -> None:
@@ -38,6 +41,12 @@ def clean(
             raise typer.Exit(error.exit_code) from None
         remove_directory(directory)
         lock.close()
+        if directory.exists():
+            text = f"{directory} could not be removed"
+            complain(f"{instance}: {text}")
+            if as_json:
+                print_object({"ok": False, "instance": instance, "text": text})
+            raise typer.Exit(EXIT_FAILED)
     for text in said:
         complain(f"{instance}: {text}")
     if as_json:

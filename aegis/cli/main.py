@@ -84,6 +84,7 @@ app.add_typer(bench_app, name="bench")
 
 def main() -> NoReturn:
     """Run a command and exit with its code."""
+    _open_what_is_closed()
     for name in _THREAD_VARIABLES:
         os.environ.setdefault(name, "1")
     code = EXIT_FAILED
@@ -101,6 +102,19 @@ def main() -> NoReturn:
             traceback.print_exc()
         complain(_last_words(error))
     sys.exit(code)
+
+
+def _open_what_is_closed() -> None:
+    """Started with a standard stream closed: what is written there goes nowhere, nothing fails."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number: this one
+    if sys.stdout is None:
+        sys.stdout = os.fdopen(1, "w", closefd=False)
+    if sys.stderr is None:
+        sys.stderr = os.fdopen(2, "w", closefd=False)
 
 
 def _reader_had_enough() -> int:

@@ -17,6 +17,7 @@ from aegis.cli.exit_codes import (
     complain,
     print_object,
 )
+from aegis.cli.instance_name import instance_name
 
 if TYPE_CHECKING:
     from aegis.cli.running import RunningInstance
@@ -28,10 +29,11 @@ _LOOK_EVERY_S = 0.05
 
 
 def reload(
-    instance: Annotated[str, typer.Argument(help="A running instance.")],
+    instance: Annotated[str, typer.Argument(callback=instance_name, help="A running instance.")],
     config: ConfigOption = None,
     timeout_s: Annotated[
-        float, typer.Option("--timeout", metavar="SECONDS", min=0.1, help="How long to wait.")
+        float,
+        typer.Option("--timeout", metavar="SECONDS", min=0.1, max=3600, help="How long to wait."),
     ] = 10.0,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on one line.")] = False,
 ) -> None:
@@ -40,13 +42,13 @@ def reload(
 
     running = find_running(instance, shm_dir_of(config))
     if running is None:
-        complain(f"{instance} is not running")
+        _refuse(as_json, instance, "not running")
         raise typer.Exit(EXIT_NOT_RUNNING)
     before = running.notes.last_reload.attempts
     running.send(signal.SIGHUP)
     outcome = _wait(running, before, timeout_s)
     if outcome is None:
-        complain(f"{instance}: no answer within {timeout_s:g} s; see aegis status {instance}")
+        _refuse(as_json, instance, f"no answer within {timeout_s:g} s; see aegis status {instance}")
         raise typer.Exit(EXIT_FAILED)
     word = f"version {outcome.config_version}" if outcome.ok else "reload failed"
     complain(f"{instance}: {word}: {outcome.text}")
@@ -60,6 +62,12 @@ def reload(
             }
         )
     raise typer.Exit(EXIT_GOOD if outcome.ok else EXIT_FAILED)
+
+
+def _refuse(as_json: bool, instance: str, text: str) -> None:
+    complain(f"{instance}: {text}")
+    if as_json:
+        print_object({"ok": False, "instance": instance, "config_version": None, "text": text})
 
 
 def _wait(running: RunningInstance, before: int, timeout_s: float) -> ReloadNote | None:

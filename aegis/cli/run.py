@@ -56,8 +56,7 @@ def _load(
     from aegis.config import ConfigError, Settings, read_config
     from aegis.strategies.registry import load_parameters_model
 
-    if mirror is not None and not mirror.is_file():
-        complain(f"--mirror {mirror}: no such file")
+    if mirror is not None and not _is_recording(mirror):
         return None
     result = read_config(path, parameters_model_of=load_parameters_model)
     for warning in result.warnings:
@@ -72,6 +71,22 @@ def _load(
         complain(str(error))
         return None
     return settings, result.config
+
+
+def _is_recording(path: Path) -> bool:
+    """Whether the file can be replayed; says why not. Read whole: a bad end is found now."""
+    from aegis.venue.errors import VenueError
+    from aegis.venue.mirror.recording import Recording
+
+    if not path.is_file():
+        complain(f"--mirror {path}: {'is a directory' if path.is_dir() else 'no such file'}")
+        return False
+    try:
+        Recording(path)
+    except VenueError as error:
+        complain(f"--mirror {error}")
+        return False
+    return True
 
 
 def _supervise(

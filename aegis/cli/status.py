@@ -20,6 +20,7 @@ from aegis.cli.exit_codes import (
     complain,
     print_object,
 )
+from aegis.cli.instance_name import instance_name
 
 if TYPE_CHECKING:
     from aegis.monitor.view import InstanceView
@@ -31,7 +32,8 @@ _PIPE_COLUMNS = 140
 
 def status(
     instance: Annotated[
-        str | None, typer.Argument(help="One instance; all that run without it.")
+        str | None,
+        typer.Argument(callback=instance_name, help="One instance; all that run without it."),
     ] = None,
     config: ConfigOption = None,
     shm_dir: Annotated[

@@ -15,15 +15,17 @@ from aegis.cli.exit_codes import (
     complain,
     print_object,
 )
+from aegis.cli.instance_name import instance_name
 
 __all__ = ["stop"]
 
 
 def stop(
-    instance: Annotated[str, typer.Argument(help="A running instance.")],
+    instance: Annotated[str, typer.Argument(callback=instance_name, help="A running instance.")],
     config: ConfigOption = None,
     timeout_s: Annotated[
-        float, typer.Option("--timeout", metavar="SECONDS", min=0.1, help="How long to wait.")
+        float,
+        typer.Option("--timeout", metavar="SECONDS", min=0.1, max=3600, help="How long to wait."),
     ] = 30.0,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on one line.")] = False,
 ) -> None:
@@ -41,7 +43,11 @@ def stop(
         complain(f"{instance} has just ended by itself")
     stopped = running.wait_for_end(timeout_s)
     left = running.directory.exists()
-    text = "stopped" if stopped else f"still running after {timeout_s:g} s"
+    text = (
+        "stopped"
+        if stopped
+        else f"still running after {timeout_s:g} s; aegis status {instance} says why"
+    )
     if stopped and left:
         text = f"ended, but left {running.directory}: aegis clean {instance}"
     complain(f"{instance} (pid {running.notes.pid}): {text}")

@@ -220,6 +220,33 @@ def limits_leave_room(tables: Tables) -> Iterator[Finding]:
             if isinstance(asked, int | float) and asked > bound:
                 message = f"is above limits.{limit} = {bound:g}: the gate will deny it"
                 yield Finding((*under, "parameters", parameter), asked, message)
+        yield from _orders_are_worth_it(tables, under, instance)
+
+
+def _orders_are_worth_it(
+    tables: Tables, under: Location, instance: InstanceConfig
+) -> Iterator[Finding]:
+    """What one order is worth at the embedded exchange's opening price, against what it may be."""
+    asked = instance.parameters.get("order_qty")
+    venue = tables.venue.good("symbols")
+    if venue is None or not isinstance(asked, int | float):
+        return
+    key: Location = (*under, "parameters", "order_qty")
+    for symbol in instance.symbols:
+        contract = venue.symbols.get(symbol)
+        if contract is None:
+            continue
+        worth = asked * contract.price
+        bound = instance.limits.max_order_notional
+        if worth > bound:
+            message = f"is worth {worth:g} of {symbol}, above limits.max_order_notional = {bound:g}"
+            yield Finding(key, asked, f"{message}: the gate will deny it")
+        if asked < contract.min_qty or worth < contract.min_notional:
+            message = (
+                f"is below what the exchange takes of {symbol}: at least {contract.min_qty:g} and "
+                f"{contract.min_notional:g} in quote units"
+            )
+            yield Finding(key, asked, message)
 
 
 Rule = Callable[[Tables], Iterator[Finding]]

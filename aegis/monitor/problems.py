@@ -212,6 +212,13 @@ def execution_faults(view: InstanceView) -> Iterator[Problem]:
             "the venue neither confirmed nor refused them; their risk stays reserved",
             "execution asks by client order id until it knows; if it stays, ask the venue by hand",
         )
+    if view.orders_denied and view.orders_denied > view.orders:
+        yield Problem(
+            f"the risk gate denied {view.orders_denied} orders and let {view.orders} through",
+            "what the strategy asks for is outside the limits, or the data is too old for them",
+            f"compare [instances.{view.instance}.parameters] with its limits: aegis check "
+            f"{view.instance}; then aegis reload {view.instance}",
+        )
     state = view.gate.get("state", "")
     if state in ("reducing", "halted"):
         yield Problem(

@@ -100,6 +100,7 @@ def read_memory(view: InstanceView, memory: InstanceMemory) -> None:
     view.orders = execution["orders_sent"]
     view.open_orders = execution["open_orders"]
     view.unknown_orders = execution["orders_unknown"]
+    view.orders_denied = execution["orders_denied"]
     view.fills = execution["fills"]
     view.realized_pnl = execution["realized_pnl_e8"] / E8
     view.fees = execution["fees_e8"] / E8

@@ -99,6 +99,7 @@ class InstanceView:
     orders: int = 0
     open_orders: int = 0
     unknown_orders: int = 0
+    orders_denied: int = 0
     fills: int = 0
     realized_pnl: float = 0.0
     fees: float = 0.0

@@ -218,7 +218,13 @@ def _create_regions(
 
 
 def remove_directory(directory: Path) -> None:
-    """Remove an instance's directory, the regions in it, and those it links to on hugetlbfs."""
+    """Remove an instance's directory, the regions in it, and those it links to on hugetlbfs.
+
+    Whatever does not look like `<shm_dir>/aegis-<instance>` is left alone: a name with a path in it
+    must never decide what is deleted.
+    """
+    if not directory.name.startswith("aegis-") or ".." in directory.parts:
+        raise ShmError(f"{directory}: is no instance's directory; nothing was removed")
     if not directory.is_dir():
         return
     for entry in directory.iterdir():
