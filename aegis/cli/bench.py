@@ -79,16 +79,15 @@ def path(as_json: Json = False, smoke: Smoke = False) -> None:
 def _ring_table(result: dict[str, Any]) -> Table:
     from rich.table import Table
 
-    table = Table(title="64-byte records, one writer, one reader, two pinned processes")
-    times = [f"rtt {name} µs" for name in _PERCENTILES]
-    for heading in ("lane", "records/s", "in batches of 16", *times):
+    table = Table(title="64-byte records: millions a second, singly and by 16; round trips, µs")
+    for heading in ("lane", "M/s", "M/s x16", *_PERCENTILES):
         table.add_column(heading, justify="left" if heading == "lane" else "right")
     lanes = {"aegis": result, **result["baselines"]}
     for name, lane in lanes.items():
         table.add_row(
-            name,
-            f"{lane['records_per_s']:,}",
-            f"{lane['records_per_s_batched']:,}",
+            name.removeprefix("multiprocessing."),
+            f"{lane['records_per_s'] / 1e6:,.2f}",
+            f"{lane['records_per_s_batched'] / 1e6:,.2f}",
             *(_microseconds(lane["rtt_ns"][p]) for p in _PERCENTILES),
         )
     lapped = result["lapped"]
