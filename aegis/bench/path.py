@@ -135,9 +135,14 @@ class _Exchange:
         reader, writer = os.pipe()
         self.pid = os.fork()
         if self.pid == 0:
-            os.close(reader)
-            _serve(tape, self.keys, lambda port: os.write(writer, f"{port}\n".encode()))
-            os._exit(0)
+            # Whatever happens in here, the child must never go on as a second parent.
+            try:
+                os.close(reader)
+                _serve(tape, self.keys, lambda port: os.write(writer, f"{port}\n".encode()))
+            except Exception as error:
+                print(f"bench: the embedded exchange failed: {error}", file=sys.stderr)
+            finally:
+                os._exit(0)
         os.close(writer)
         with os.fdopen(reader) as told:
             line = told.readline()
