@@ -33,7 +33,6 @@ __all__ = [
     "poll",
     "publish",
     "publish_and_wake",
-    "publish_one",
     "show_cursor",
 ]
 
@@ -67,19 +66,6 @@ def publish_and_wake(header: Any, records: Any, batch: Any, n: Any) -> Any:
     """`publish`, then `wake`, in the one call that Python pays for. Returns the new TAIL."""
     end = publish(header, records, batch, n)
     wake(header)
-    return end
-
-
-@kernel
-def publish_one(header: Any, records: Any, batch: Any, item: Any) -> Any:
-    """Publish the single record `batch[item]`; returns the new TAIL."""
-    mask = np.uint64(records.size) - _ONE
-    tail = load_relaxed(header, TAIL)
-    end = tail + _ONE
-    store_relaxed(header, TAIL_INTENT, end)
-    fence_release()
-    records[tail & mask] = batch[np.uint64(item)]
-    store_release(header, TAIL, end)
     return end
 
 

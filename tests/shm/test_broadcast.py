@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from aegis.bench.ring_kernels import flood
 from aegis.host.clock import monotonic_ns
-from aegis.shm.broadcast import BroadcastRing, poll, publish, publish_one
+from aegis.shm.broadcast import BroadcastRing, poll, publish
 from aegis.shm.errors import LayoutMismatch
 from aegis.shm.region import HEADER_BYTES
 from aegis.shm.ring_header import CURSOR, TAIL, TAIL_INTENT
@@ -87,7 +87,7 @@ def test_one_record_more_and_it_has_lost_them_all() -> None:
     header, records = blank()
     cursor, out = np.zeros(1, np.uint64), np.zeros(CAPACITY, TICK)
     publish(header, records, numbered(0, CAPACITY), CAPACITY)
-    publish_one(header, records, numbered(CAPACITY, 1), 0)
+    publish(header, records, numbered(CAPACITY, 1), 1)
     assert poll(header, records, cursor, out, CAPACITY) == -(CAPACITY + 1)
     assert int(cursor[0]) == CAPACITY + 1
     assert poll(header, records, cursor, out, CAPACITY) == 0
