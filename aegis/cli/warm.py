@@ -33,15 +33,23 @@ def warm(config: ConfigOption = None) -> None:
     # One instance of each strategy: the step is compiled into the brain's loop.
     by_strategy = {table.strategy: name for name, table in result.config.instances.items()}
     first = next(iter(by_strategy.values()))
-    jobs = [("execution", first), ("feed", first)]
+    jobs = [("venue", first), ("execution", first), ("feed", first)]
     jobs += [("brain", name) for name in by_strategy.values()]
     started = time.monotonic()
     print(f"compiling kernels: {', '.join(part for part, _ in jobs)} ...", flush=True)
     failed = _run_all(jobs, path)
+    _prune()
     for part in failed:
         complain(f"the kernels of {part} could not be compiled")
     print(f"kernels are compiled ({time.monotonic() - started:.1f} s)")
     raise typer.Exit(EXIT_FAILED if failed else EXIT_GOOD)
+
+
+def _prune() -> None:
+    """Drop what older texts of this installation left in the cache."""
+    from aegis.host.kernel_cache import prune
+
+    prune(Path(os.environ["NUMBA_CACHE_DIR"]))
 
 
 def _run_all(jobs: list[tuple[str, str]], path: Path) -> list[str]:

@@ -13,7 +13,11 @@ from typing import Any, TypeVar, overload
 import numba
 import numba.extending
 
+from aegis.host import kernel_cache
+
 __all__ = ["allocating_kernel", "inline_kernel", "intrinsic", "kernel"]
+
+kernel_cache.register()
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -8,7 +8,7 @@ fork copies only the one that called it.
 The first start of a release has to compile. That is done by workers, one per process's package, so
 that it takes as long as the longest and not as the sum; they leave the machine code in the cache
 (Numba writes it whole or not at all), from which the parent then loads it. Marks in the cache
-directory, which is keyed by release, tell later starts what is compiled already.
+directory, named after the content of what was compiled, tell later starts what is there already.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import contextlib
 import gc
 import hashlib
 import importlib
+import importlib.util
 import os
 import signal
 from collections.abc import Callable, Iterator, Mapping
@@ -24,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from aegis.config import Settings
+from aegis.host.kernel_cache import source_stamp
 from aegis.host.prctl import die_with_parent
 from aegis.shm.instance import InstanceMemory
 from aegis.shm.wiring import Wiring
@@ -40,6 +42,7 @@ __all__ = [
 
 EntryPoint = Callable[[Settings, InstanceMemory, Wiring], int]
 
+_STRATEGIES = Path(__file__).parents[1] / "strategies"
 BRAIN_MODULE = "aegis.brain.process"
 ENTRY_MODULES: Mapping[str, str] = {
     "venue": "aegis.venue.process",
@@ -122,7 +125,10 @@ def _load(settings: Settings, name: str) -> EntryPoint:
         warm_up(settings)
     # Where no cache can be written there is nothing to mark, either.
     with contextlib.suppress(OSError):
-        _mark(settings, name).touch()
+        mark = _mark(settings, name)
+        for older in mark.parent.glob(f"{mark.stem}.*"):
+            older.unlink(missing_ok=True)
+        mark.touch()
     run: EntryPoint = module.run
     return run
 
@@ -131,11 +137,23 @@ def _mark(settings: Settings, name: str) -> Path:
     """The file that says: this module's kernels, with this strategy, are in the cache.
 
     Numba keeps machine code by the path of its source, so the same release installed in two places
-    is compiled twice.
+    is compiled twice; and by the content of all that the module imports, which is the suffix.
     """
     place = hashlib.blake2b(str(Path(__file__).parent).encode(), digest_size=4).hexdigest()
     cache = Path(os.environ["NUMBA_CACHE_DIR"])
-    return cache / f"compiled-{name}-{settings.instance.strategy}-{place}"
+    stamps = [_stamp(name)]
+    if name == BRAIN_MODULE:
+        stamps += [source_stamp(path) for path in sorted(_STRATEGIES.rglob("*.py"))]
+    content = hashlib.blake2b("".join(stamps).encode(), digest_size=8).hexdigest()
+    return (
+        cache / f"compiled-{name.replace('.', '-')}-{settings.instance.strategy}-{place}.{content}"
+    )
+
+
+def _stamp(module: str) -> str:
+    found = importlib.util.find_spec(module)
+    assert found is not None and found.origin is not None, f"{module} is no file"
+    return source_stamp(Path(found.origin))
 
 
 def freeze() -> None:
