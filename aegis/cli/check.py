@@ -22,6 +22,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from aegis.cli.shm_dir import shm_dir_problem
 from aegis.config import AegisConfig, Problem, config_hash, read_config
 from aegis.config.settings import unknown_instance
 from aegis.host.capabilities import assess, describe_box, plain_words
@@ -67,6 +68,10 @@ def inspect(config_path: Path, instance: str | None) -> Report:
     if config is not None and instance is not None and instance not in config.instances:
         problems = [unknown_instance(config, instance, config_path)]
         config = None
+    if config is not None:
+        unusable = shm_dir_problem(config, config_path)
+        if unusable is not None:
+            problems, config = [*problems, unusable], None
     grants = assess(config, instance) if config is not None else []
     notes = plain_words(config, instance) if config is not None else []
     return Report(config_path, instance, config, problems, result.warnings, grants, notes)

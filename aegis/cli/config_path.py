@@ -51,7 +51,10 @@ def shm_dir_of(named: Path | None) -> str:
     if result.config is not None:
         return result.config.hardware.shm_dir
     guessed = _raw_shm_dir(path) or default
-    complain(f"{path} cannot be used ({len(result.problems)} problems); looking in {guessed}")
+    count = len(result.problems)
+    complain(
+        f"{path} cannot be used ({count} problem{'s' if count > 1 else ''}); looking in {guessed}"
+    )
     return guessed
 
 

@@ -9,6 +9,7 @@ from typing import Any, Final
 __all__ = [
     "EXIT_FAILED",
     "EXIT_GOOD",
+    "EXIT_INTERRUPTED",
     "EXIT_NOT_RUNNING",
     "EXIT_REFUSED",
     "EXIT_USAGE",
@@ -21,6 +22,7 @@ EXIT_FAILED: Final = 1
 EXIT_USAGE: Final = 2
 EXIT_NOT_RUNNING: Final = 3
 EXIT_REFUSED: Final = 4
+EXIT_INTERRUPTED: Final = 130  # as a shell says of a command that Ctrl-C ended
 
 
 def complain(text: str) -> None:

@@ -18,7 +18,7 @@ from aegis import __version__
 from aegis.cli.bench import app as bench_app
 from aegis.cli.clean import clean
 from aegis.cli.config_path import ConfigOption, config_path
-from aegis.cli.exit_codes import EXIT_FAILED, EXIT_GOOD, complain
+from aegis.cli.exit_codes import EXIT_FAILED, EXIT_GOOD, EXIT_INTERRUPTED, complain
 from aegis.cli.reload import reload
 from aegis.cli.run import run
 from aegis.cli.status import status
@@ -97,6 +97,8 @@ def main() -> NoReturn:
             code = _reader_had_enough()
     except BrokenPipeError:
         code = _reader_had_enough()
+    except KeyboardInterrupt:
+        code = EXIT_INTERRUPTED
     except Exception as error:
         if os.environ.get("AEGIS_DEBUG"):
             traceback.print_exc()

@@ -53,6 +53,7 @@ def _load(
     instance: str, path: Path, mirror: Path | None, speed: float
 ) -> tuple[Settings, AegisConfig] | None:
     """The settings of the instance; None after complaining."""
+    from aegis.cli.shm_dir import shm_dir_problem
     from aegis.config import ConfigError, Settings, read_config
     from aegis.strategies.registry import load_parameters_model
 
@@ -69,6 +70,10 @@ def _load(
         settings = Settings.of(result.config, instance, path, mirror, speed)
     except ConfigError as error:
         complain(str(error))
+        return None
+    unusable = shm_dir_problem(result.config, path)
+    if unusable is not None:
+        complain(str(unusable))
         return None
     return settings, result.config
 

@@ -17,6 +17,7 @@ from aegis.cli.exit_codes import (
     EXIT_FAILED,
     EXIT_GOOD,
     EXIT_NOT_RUNNING,
+    EXIT_USAGE,
     complain,
     print_object,
 )
@@ -45,6 +46,9 @@ def status(
     from aegis.monitor.problems import judge
     from aegis.monitor.reading import instances_in, read_instance
 
+    if shm_dir is not None and not shm_dir.is_dir():
+        complain(f"--shm-dir {shm_dir}: no such directory")
+        raise typer.Exit(EXIT_USAGE)
     directory = str(shm_dir) if shm_dir is not None else shm_dir_of(config)
     names = [instance] if instance is not None else instances_in(directory)
     views = [judge(read_instance(name, directory)) for name in names]

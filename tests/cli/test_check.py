@@ -113,3 +113,23 @@ def test_a_warning_is_told_and_is_no_error(
 def test_a_missing_file_is_exit_two(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code, answer = run_json(capsys, tmp_path / "none.toml")
     assert code == 2 and answer["problems"][0]["message"] == "no such file"
+
+
+@pytest.mark.parametrize(
+    ("place", "found"), [("missing", "no such directory"), ("file", "is not a directory")]
+)
+def test_a_place_for_the_regions_that_is_none_is_refused(
+    repository: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    place: str,
+    found: str,
+) -> None:
+    (tmp_path / "file").touch()
+    wanted = str(tmp_path / place)
+    file = changed_copy(repository, tmp_path, '"/dev/shm"', f'"{wanted}"')
+    code, answer = run_json(capsys, file)
+    assert code == 2 and answer["effective"] == {}
+    (problem,) = answer["problems"]
+    assert (problem["key"], problem["message"]) == ("hardware.shm_dir", found)
+    assert problem["line"] is None and "tmpfs" in problem["hint"]

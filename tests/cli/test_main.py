@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -184,3 +186,39 @@ def test_a_reader_that_has_enough_is_no_failure(config: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr
     assert "BrokenPipe" not in done.stderr
+
+
+def test_run_refuses_a_place_for_the_regions_that_is_none(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    repository: Path,
+    tmp_path: Path,
+) -> None:
+    text = (repository / "aegis.toml").read_text()
+    file = tmp_path / "aegis.toml"
+    file.write_text(text.replace('"/dev/shm"', f'"{tmp_path}/missing"', 1))
+    assert call(monkeypatch, "run", "btc", "--config", str(file)) == 2
+    assert "hardware.shm_dir" in capsys.readouterr().err
+
+
+def test_status_of_a_place_that_is_none_is_a_usage_error(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert call(monkeypatch, "status", "--shm-dir", str(tmp_path / "missing")) == 2
+    assert "no such directory" in capsys.readouterr().err
+
+
+def test_ctrl_c_while_the_command_is_loading_shows_no_traceback(tmp_path: Path) -> None:
+    """The signal comes at a moment of the import that is made certain by a module of our own."""
+    (tmp_path / "typer.py").write_text(
+        "import os, signal\nos.kill(os.getpid(), signal.SIGINT)\nsignal.pause()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", "from aegis.cli.entry import main; main()"],
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    assert done.returncode == -signal.SIGINT
+    assert done.stderr == ""

@@ -38,7 +38,7 @@ TOOLS = ("mmdebstrap", "systemd-nspawn", "nsenter", "setpriv", "mount", "umount"
 PYTHON = (3, 11)
 PATH = "/opt/aegis/venv/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 ENTRY = (
-    "#!/opt/aegis/venv/bin/python\nfrom aegis.cli.main import main\n\nraise SystemExit(main())\n"
+    "#!/opt/aegis/venv/bin/python\nfrom aegis.cli.entry import main\n\nraise SystemExit(main())\n"
 )
 
 
