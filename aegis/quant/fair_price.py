@@ -7,9 +7,12 @@ is about to give way.
 
 import math
 
+import numpy as np
+import numpy.typing as npt
+
 from aegis.host.jit import kernel
 
-__all__ = ["imbalance", "mid_price", "weighted_mid"]
+__all__ = ["imbalance", "mid_price", "order_flow_imbalance", "vamp", "weighted_mid"]
 
 
 @kernel("f8(f8,f8)")
@@ -32,3 +35,61 @@ def weighted_mid(bid: float, bid_qty: float, ask: float, ask_qty: float) -> floa
     """Pb (1 - I) + Pa I: the mid pulled towards the thinner side (VAMP of the best level)."""
     share = imbalance(bid_qty, ask_qty)
     return bid + (ask - bid) * share
+
+
+@kernel("f8(f8[::1], f8[::1], f8[::1], f8[::1], f8)")
+def vamp(
+    bids: npt.NDArray[np.float64],
+    bid_qtys: npt.NDArray[np.float64],
+    asks: npt.NDArray[np.float64],
+    ask_qtys: npt.NDArray[np.float64],
+    reach: float,
+) -> float:
+    """Volume-adjusted mid over all levels within `reach` (a fraction) of the mid.
+
+    (sum Pb Qa + sum Pa Qb) / (sum Qb + sum Qa): each level's price weighted with the quantity at
+    the same rank of the other side; a rank that one side lacks is left out. Levels come best first;
+    one with no quantity ends its side. NaN where there is nothing to weigh.
+    """
+    if not (bids.size > 0 and asks.size > 0 and bid_qtys[0] > 0.0 and ask_qtys[0] > 0.0):
+        return math.nan
+    mid = 0.5 * (bids[0] + asks[0])
+    lowest, highest = mid * (1.0 - reach), mid * (1.0 + reach)
+    weighted = total = 0.0
+    for rank in range(min(bids.size, asks.size)):
+        bid_qty, ask_qty = bid_qtys[rank], ask_qtys[rank]
+        if not (bid_qty > 0.0 and ask_qty > 0.0):
+            break
+        if rank > 0 and (bids[rank] < lowest or asks[rank] > highest):
+            break
+        weighted += bids[rank] * ask_qty + asks[rank] * bid_qty
+        total += bid_qty + ask_qty
+    return weighted / total
+
+
+@kernel("f8(f8, f8, f8, f8, f8, f8, f8, f8)")
+def order_flow_imbalance(
+    bid_before: float,
+    bid_qty_before: float,
+    ask_before: float,
+    ask_qty_before: float,
+    bid: float,
+    bid_qty: float,
+    ask: float,
+    ask_qty: float,
+) -> float:
+    """e_n of Cont, Kukanov and Stoikov (2014): what one change of the touch added to demand.
+
+    Summed over an interval it is the OFI, which moves the price by OFI / (2 depth) within the same
+    interval; it says nothing about the next one.
+    """
+    flow = 0.0
+    if bid >= bid_before:
+        flow += bid_qty
+    if bid <= bid_before:
+        flow -= bid_qty_before
+    if ask <= ask_before:
+        flow -= ask_qty
+    if ask >= ask_before:
+        flow += ask_qty_before
+    return flow

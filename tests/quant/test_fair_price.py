@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aegis.quant.fair_price import imbalance, mid_price, weighted_mid
+from aegis.quant.fair_price import (
+    imbalance,
+    mid_price,
+    order_flow_imbalance,
+    vamp,
+    weighted_mid,
+)
 
 QUANTITY = st.floats(min_value=1e-6, max_value=1e6)
 
@@ -30,3 +37,37 @@ def test_weighted_mid_stays_within_the_spread_and_leans(bid_qty: float, ask_qty:
 def test_no_quantity_no_price(quantities: tuple[float, float]) -> None:
     assert math.isnan(imbalance(*quantities))
     assert math.isnan(weighted_mid(100.0, quantities[0], 101.0, quantities[1]))
+
+
+def test_vamp_of_the_best_level_is_the_weighted_mid() -> None:
+    one = (np.array([100.0]), np.array([3.0]), np.array([101.0]), np.array([1.0]))
+    assert vamp(*one, 0.01) == pytest.approx(weighted_mid(100.0, 3.0, 101.0, 1.0))
+
+
+def test_vamp_stops_at_its_reach_and_at_the_end_of_a_side() -> None:
+    bids, bid_qtys = np.array([100.0, 99.0, 50.0]), np.array([1.0, 2.0, 9.0])
+    asks, ask_qtys = np.array([101.0, 102.0, 0.0]), np.array([1.0, 1.0, 0.0])
+    two = (100.0 + 101.0 + 99.0 * 1.0 + 102.0 * 2.0) / 5.0
+    assert vamp(bids, bid_qtys, asks, ask_qtys, 0.5) == pytest.approx(two)
+    assert vamp(bids, bid_qtys, asks, ask_qtys, 0.001) == pytest.approx(100.5)
+    nothing = np.zeros(0)
+    assert math.isnan(vamp(nothing, nothing, asks, ask_qtys, 0.5))
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "flow"),
+    [
+        ((100.0, 5.0, 101.0, 5.0), (100.0, 7.0, 101.0, 5.0), 2.0),  # demand grew
+        ((100.0, 5.0, 101.0, 5.0), (100.0, 5.0, 101.0, 8.0), -3.0),  # supply grew
+        ((100.0, 5.0, 101.0, 5.0), (100.5, 2.0, 101.0, 5.0), 2.0),  # a better bid
+        ((100.0, 5.0, 101.0, 5.0), (99.5, 9.0, 101.0, 5.0), -5.0),  # the bid was taken
+        ((100.0, 5.0, 101.0, 5.0), (100.0, 5.0, 101.5, 9.0), 5.0),  # the ask was taken
+        ((100.0, 5.0, 101.0, 5.0), (100.0, 5.0, 100.5, 2.0), -2.0),  # a better ask
+    ],
+)
+def test_order_flow_imbalance(
+    before: tuple[float, float, float, float],
+    after: tuple[float, float, float, float],
+    flow: float,
+) -> None:
+    assert order_flow_imbalance(*before, *after) == flow
