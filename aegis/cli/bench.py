@@ -1,4 +1,4 @@
-"""`aegis bench ring|hop|path`: measure this box. Progress on stderr, the result on stdout."""
+"""`aegis bench ring|hop|path|quant`: measure this box. Progress on stderr, the result on stdout."""
 
 from __future__ import annotations
 
@@ -74,6 +74,31 @@ def path(as_json: Json = False, smoke: Smoke = False) -> None:
         _say(str(error))
         raise typer.Exit(1) from error
     _finish(result, as_json, _path_table)
+
+
+@app.command()
+def quant(as_json: Json = False, smoke: Smoke = False) -> None:
+    """Indicators, nanoseconds per point, beside TA-Lib and pandas where they are installed."""
+    from aegis.bench.quant import measure_quant
+
+    _finish(measure_quant(smoke=smoke, progress=_say), as_json, _quant_table)
+
+
+def _quant_table(result: dict[str, Any]) -> Table:
+    from rich.table import Table
+
+    table = Table(title=f"ns per point, {result['points']:,} points", title_justify="left")
+    for column in ("indicator", "ours", "TA-Lib", "times", "pandas", "times"):
+        table.add_column(column, justify="left" if column == "indicator" else "right")
+    for name, times in result.items():
+        if isinstance(times, dict):
+            ours = times["ns_per_point"]
+            row = [name, f"{ours:.2f}"]
+            for library in ("talib_ns_per_point", "pandas_ns_per_point"):
+                theirs = times[library]
+                row += ["-", "-"] if theirs is None else [f"{theirs:.2f}", f"{theirs / ours:.2f}"]
+            table.add_row(*row)
+    return table
 
 
 def _ring_table(result: dict[str, Any]) -> Table:
