@@ -11,10 +11,12 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import os
 import re
 from pathlib import Path
 from typing import Any
 
+from numba.core import config
 from numba.core.caching import CacheImpl, UserProvidedCacheLocator
 
 __all__ = ["prune", "register", "source_stamp"]
@@ -87,6 +89,8 @@ class _ContentLocator(UserProvidedCacheLocator):
 
 def register() -> None:
     """Make Numba ask the content of the sources first. A second call changes nothing."""
+    # Whoever imports Numba before the package has made it read its settings too early.
+    config.CACHE_DIR = os.environ["NUMBA_CACHE_DIR"]
     locators = CacheImpl._locator_classes
     if _ContentLocator not in locators:
         locators.insert(0, _ContentLocator)

@@ -72,3 +72,10 @@ def test_a_change_elsewhere_compiles_nothing(copy: Path, tmp_path: Path) -> None
     assert run(copy, cache, ASK) == [6, 0]
     (copy / "scratch" / "others.py").write_text("FACTOR = 7\n")
     assert run(copy, cache, ASK) == [6, 1]
+
+
+def test_it_does_not_matter_who_imports_numba_first(copy: Path, tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    assert run(copy, cache, "import numba; " + ASK) == [6, 0]
+    assert kept(cache) == 1
+    assert run(copy, cache, ASK) == [6, 1]
