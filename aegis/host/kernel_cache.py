@@ -90,7 +90,8 @@ class _ContentLocator(UserProvidedCacheLocator):
 def register() -> None:
     """Make Numba ask the content of the sources first. A second call changes nothing."""
     # Whoever imports Numba before the package has made it read its settings too early.
-    config.CACHE_DIR = os.environ["NUMBA_CACHE_DIR"]
+    settings: Any = config  # Numba has no types
+    settings.CACHE_DIR = os.environ["NUMBA_CACHE_DIR"]
     locators = CacheImpl._locator_classes
     if _ContentLocator not in locators:
         locators.insert(0, _ContentLocator)
