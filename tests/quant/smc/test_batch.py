@@ -12,8 +12,12 @@ import numpy.typing as npt
 import pytest
 
 from aegis.quant.smc import batch
+from aegis.quant.smc.liquidity import liquidity
+from aegis.quant.smc.order_blocks import order_blocks
 
 FOLDER = Path("../shared/data/smc")
+# The library takes seconds for each; two of them are compared at every run.
+SOON = {(2, False), (10, True)}
 Columns = dict[str, npt.NDArray[np.float64]]
 
 
@@ -84,7 +88,7 @@ def test_liquidity_is_that_on_record(candles: Columns) -> None:
     high, low = candles["high"], candles["low"]
     swings = batch.swing_highs_lows(high, low, 5, anchors=True)
     reach = (float(np.max(high)) - float(np.min(low))) * 0.01
-    found = batch.liquidity(high, low, swings, reach)
+    found = liquidity(high, low, swings, reach)
     known = read("liquidity_result_data.csv")
     check(found.side, known["Liquidity"], 0.0)
     check(single(found.level), single(known["Level"]))
@@ -92,8 +96,14 @@ def test_liquidity_is_that_on_record(candles: Columns) -> None:
     check(found.swept, known["Swept"], -1.0, zero=True)
 
 
-@pytest.mark.parametrize("length", [1, 2, 5, 10, 50])
-@pytest.mark.parametrize("by_close", [False, True])
+LENGTHS = [
+    pytest.param(length, by_close, marks=() if (length, by_close) in SOON else pytest.mark.long)
+    for length in (1, 2, 5, 10, 50)
+    for by_close in (False, True)
+]
+
+
+@pytest.mark.parametrize(("length", "by_close"), LENGTHS)
 def test_every_column_of_the_library_is_met(
     candles: Columns, length: int, by_close: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -115,7 +125,7 @@ def test_every_column_of_the_library_is_met(
         (found.broken, known.BrokenIndex, -1.0),
     ):
         check(ours, column, nothing)
-    blocks = batch.order_blocks(
+    blocks = order_blocks(
         open_, high, low, close, candles["volume"], swings, close_mitigation=by_close
     )
     known = library.ob(frame, theirs, by_close)
