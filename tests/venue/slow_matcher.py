@@ -80,6 +80,12 @@ class SlowMatcher:
                 return order.left
         return 0
 
+    def queue(self, side: int, price: int) -> list[tuple[int, int, int]]:
+        """Id, owner and what is left of the orders at a price, in the order of their turn."""
+        here = [order for order in self.resting if (order.side, order.price) == (side, price)]
+        here.sort(key=lambda order: order.number)
+        return [(order.order_id, order.owner, order.left) for order in here]
+
     def depth(self, side: int) -> list[tuple[int, int]]:
         sums: dict[int, int] = {}
         for order in self.resting:

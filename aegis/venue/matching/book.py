@@ -1,95 +1,54 @@
-"""The order book of a synthetic market: price-time priority over integer ticks and lots.
+"""One symbol's compiled book for callers in Python: the orders of clients, and requests for depth.
 
-The flow agents and the clients' orders meet here. A level is a queue of orders in arrival order;
-each side keeps its prices in one sorted list, as keys that grow with attractiveness (bids: price,
-asks: -price), so that both sides share one code and the best price is always the last. It knows
-nothing of accounts, money or time.
+``exchange`` and ``clearing`` work through it (interface.MatchingBook); the flow's agents call the
+kernels themselves. A call costs some three microseconds, most of it the way into the kernel. Also
+here is what else Python has to do with the books: closing the steps of a command, and draining
+what the market's own participants have traded.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left, insort
+from collections.abc import Iterator
+from typing import Final, NamedTuple
 
-from aegis.venue.matching.interface import (
-    BUY,
-    SELL,
-    STP_EXPIRE_BOTH,
-    STP_EXPIRE_MAKER,
-    STP_EXPIRE_TAKER,
-    STP_NONE,
-    BookChanges,
-    Expired,
-    Fill,
-    IdSource,
-    Matched,
+import numpy as np
+
+from aegis.venue.matching import kernels
+from aegis.venue.matching.interface import STP_NONE, Expired, Fill, Matched
+from aegis.venue.matching.layout import (
+    EXPIRED_COUNT,
+    FILL_COUNT,
+    LAST_UPDATE,
+    LEFT_LOTS,
+    MAX_LEVELS,
+    REFUSED,
+    REPORT,
+    REST,
+    RESTED,
+    SIDE_ORDERS,
+    STOPPED,
+    SUM_CASH_HIGH,
+    SUM_CASH_LOW,
+    SUM_LOTS,
+    UPDATE_ID,
+    Books,
 )
 
-
-class _Resting:
-    """An order in the book."""
-
-    __slots__ = ("left_lots", "order_id", "owner", "price_ticks", "side")
-
-    def __init__(self, order_id: int, owner: int, side: int, price_ticks: int, lots: int) -> None:
-        self.order_id = order_id
-        self.owner = owner
-        self.side = side
-        self.price_ticks = price_ticks
-        self.left_lots = lots
+# Where `depth` lets the kernel write; read at once, so one is enough for all books.
+_OUT: Final = np.zeros((MAX_LEVELS, 2), np.int64)
 
 
-class _Level:
-    """One price: its orders in arrival order (a dict keeps it, and removes in O(1))."""
-
-    __slots__ = ("queue", "total_lots")
-
-    def __init__(self) -> None:
-        self.queue: dict[int, _Resting] = {}
-        self.total_lots = 0
-
-
-class _Side:
-    """One side: sorted keys (price times sign; the last is the best) and the levels by price."""
-
-    __slots__ = ("changed", "keys", "levels", "sign")
-
-    def __init__(self, sign: int) -> None:
-        self.sign = sign
-        self.keys: list[int] = []
-        self.levels: dict[int, _Level] = {}
-        self.changed: dict[int, None] = {}
-
-    def best_price(self) -> int:
-        return self.keys[-1] * self.sign
-
-    def level(self, price_ticks: int) -> _Level:
-        level = self.levels.get(price_ticks)
-        if level is None:
-            level = self.levels[price_ticks] = _Level()
-            insort(self.keys, price_ticks * self.sign)
-        return level
-
-    def drop(self, price_ticks: int) -> None:
-        del self.levels[price_ticks]
-        key = price_ticks * self.sign
-        if self.keys[-1] == key:
-            self.keys.pop()
-        else:
-            del self.keys[bisect_left(self.keys, key)]
-
-
-class OrderBook:
+class CompiledBook:
     """See matching.interface.MatchingBook for the contract of each method."""
 
-    def __init__(self, ids: IdSource) -> None:
-        self._ids = ids
-        self._sides = {BUY: _Side(BUY), SELL: _Side(SELL)}
-        self._orders: dict[int, _Resting] = {}
-        self._first_change = 0
-        self._last_change = ids.update
+    def __init__(self, books: Books, number: int) -> None:
+        self._books = books
+        self._number = number
+        books.symbols[number, LAST_UPDATE] = books.ids[UPDATE_ID]
 
     def __len__(self) -> int:
-        return len(self._orders)
+        rows = self._books.sides[2 * self._number : 2 * self._number + 2, SIDE_ORDERS]
+        return int(rows.sum())
 
     def submit(
         self,
@@ -99,126 +58,96 @@ class OrderBook:
         price_ticks: int,
         qty_lots: int,
         *,
+        now_ms: int,
         rest: bool,
         stp: int = STP_NONE,
     ) -> Matched:
         assert qty_lots > 0, f"order {order_id} of {qty_lots} lots"
-        matched = Matched(qty_lots)
-        opposite = self._sides[-side]
-        limit_key = -side * price_ticks
-        while matched.left_lots > 0 and opposite.keys and opposite.keys[-1] >= limit_key:
-            self._sweep_level(opposite, owner, stp, matched)
-            if matched.stopped:
-                return matched
-        if rest and matched.left_lots > 0:
-            self._rest(_Resting(order_id, owner, side, price_ticks, matched.left_lots))
-            matched.rested = True
+        books, number = self._books, self._number
+        state = books.state
+        assert state[FILL_COUNT] == 0, "fills of the flow were not settled before a client's order"
+        flags = stp | REPORT | (REST if rest else 0)
+        code = kernels.submit(
+            books, number, order_id, owner, side, price_ticks, qty_lots, flags, now_ms
+        )
+        if code == REFUSED:
+            assert kernels.can_take(books, number, side), "the tape is full: nobody has read it"
+        matched = Matched(
+            left_lots=int(state[LEFT_LOTS]),
+            stopped=code == STOPPED,
+            rested=code == RESTED,
+            refused=code == REFUSED,
+        )
+        if state[FILL_COUNT]:
+            matched.fills = [one.fill for one in take_fills(books)]
+        if state[EXPIRED_COUNT]:
+            rows = books.expired[: int(state[EXPIRED_COUNT]), :3].tolist()
+            matched.expired = [Expired(*row) for row in rows]
+            state[EXPIRED_COUNT] = 0
         return matched
 
-    def _sweep_level(self, side: _Side, owner: int, stp: int, matched: Matched) -> None:
-        """Trade against the best level of `side` until it, or the incoming order, is used up."""
-        price = side.best_price()
-        level = side.levels[price]
-        queue = level.queue
-        while queue and matched.left_lots > 0:
-            maker = next(iter(queue.values()))
-            if stp != STP_NONE and maker.owner == owner:
-                if stp in (STP_EXPIRE_MAKER, STP_EXPIRE_BOTH):
-                    matched.expired.append(Expired(maker.order_id, owner, maker.left_lots))
-                    self._remove(maker)
-                if stp in (STP_EXPIRE_TAKER, STP_EXPIRE_BOTH):
-                    matched.stopped = True
-                    return
-                continue
-            lots = min(maker.left_lots, matched.left_lots)
-            matched.left_lots -= lots
-            left = maker.left_lots - lots
-            matched.fills.append(Fill(maker.order_id, maker.owner, price, lots, left))
-            if left == 0:
-                self._remove(maker)
-            else:
-                maker.left_lots = left
-                level.total_lots -= lots
-                self._touch(side, price)
+    def cancel(self, order_id: int, now_ms: int) -> int:
+        left = int(kernels.cancel_of(self._books, self._number, order_id, now_ms))
+        assert left != REFUSED, "the tape is full: nobody has read it"
+        return left
 
-    def cancel(self, order_id: int) -> int:
-        resting = self._orders.get(order_id)
-        if resting is None:
-            return 0
-        self._remove(resting)
-        return resting.left_lots
+    def has_room(self, side: int, price_ticks: int) -> bool:
+        return bool(kernels.has_room(self._books, self._number, side, price_ticks))
 
     def available(self, owner: int, side: int, price_ticks: int, stp: int, enough: int) -> int:
-        opposite = self._sides[-side]
-        limit_key = -side * price_ticks
-        found = 0
-        for key in reversed(opposite.keys):
-            if key < limit_key or found >= enough:
-                break
-            level = opposite.levels[key * opposite.sign]
-            if stp == STP_NONE:
-                found += level.total_lots
-                continue
-            for maker in level.queue.values():
-                if maker.owner != owner:
-                    found += maker.left_lots
-                elif stp != STP_EXPIRE_MAKER:
-                    return min(found, enough)
-        return min(found, enough)
+        found = kernels.available(self._books, self._number, owner, side, price_ticks, stp, enough)
+        return int(found)
 
     def best(self, side: int) -> tuple[int, int]:
-        book_side = self._sides[side]
-        if not book_side.keys:
-            return 0, 0
-        price = book_side.best_price()
-        return price, book_side.levels[price].total_lots
+        price, lots = kernels.best(self._books, self._number, side)
+        return price, lots
 
     def depth(self, side: int, limit: int) -> list[tuple[int, int]]:
-        book_side = self._sides[side]
-        prices = [key * book_side.sign for key in reversed(book_side.keys[-limit:])]
-        return [(price, book_side.levels[price].total_lots) for price in prices]
+        out = _OUT[:limit]
+        count = kernels.depth(self._books, self._number, side, out)
+        return [(price, lots) for price, lots in out[:count].tolist()]
 
     def last_update_id(self) -> int:
-        return self._last_change
+        return int(self._books.symbols[self._number, LAST_UPDATE])
 
-    def take_changes(self) -> BookChanges | None:
-        if self._first_change == 0:
-            return None
-        first, self._first_change = self._first_change, 0
-        sides = []
-        for book_side in self._sides.values():
-            levels = book_side.levels
-            sides.append(
-                [
-                    (price, levels[price].total_lots if price in levels else 0)
-                    for price in sorted(book_side.changed)
-                ]
-            )
-            book_side.changed.clear()
-        return BookChanges(first, self._last_change, sides[0], sides[1])
 
-    def _rest(self, order: _Resting) -> None:
-        assert order.order_id not in self._orders, f"order {order.order_id} rests twice"
-        side = self._sides[order.side]
-        level = side.level(order.price_ticks)
-        level.queue[order.order_id] = order
-        level.total_lots += order.left_lots
-        self._orders[order.order_id] = order
-        self._touch(side, order.price_ticks)
+class ReportedFill(NamedTuple):
+    """A row of the kernels' fills: the trade as its maker has it, and who took."""
 
-    def _remove(self, order: _Resting) -> None:
-        side = self._sides[order.side]
-        level = side.levels[order.price_ticks]
-        del level.queue[order.order_id]
-        level.total_lots -= order.left_lots
-        del self._orders[order.order_id]
-        if not level.queue:
-            assert level.total_lots == 0, f"empty level at {order.price_ticks} holds lots"
-            side.drop(order.price_ticks)
-        self._touch(side, order.price_ticks)
+    symbol: int
+    taker_side: int
+    taker_owner: int
+    now_ms: int
+    fill: Fill
 
-    def _touch(self, side: _Side, price_ticks: int) -> None:
-        side.changed[price_ticks] = None
-        self._last_change = self._ids.next_update()
-        if self._first_change == 0:
-            self._first_change = self._last_change
+
+def take_fills(books: Books) -> list[ReportedFill]:
+    """The fills that the kernels have reported since the last call, in order."""
+    count = int(books.state[FILL_COUNT])
+    books.state[FILL_COUNT] = 0
+    return [
+        ReportedFill(
+            symbol, side, taker_owner, now_ms, Fill(maker, owner, price, lots, left, trade)
+        )
+        for (
+            trade, symbol, side, price, lots, maker, owner, left, _taker, taker_owner, now_ms, _,
+        ) in books.fills[:count].tolist()
+    ]  # fmt: skip
+
+
+class Traded(NamedTuple):
+    """What a participant of the market has bought (sold: negative) of one symbol, and paid."""
+
+    symbol: int
+    owner: int
+    lots: int
+    turnover: int  # ticks times lots; negative: received
+
+
+def take_sums(books: Books) -> Iterator[Traded]:
+    """What owners below FIRST_CLIENT have traded since the last call, as exact integers."""
+    for symbol, owner in np.argwhere(books.sums.any(axis=2)).tolist():
+        row = books.sums[symbol, owner]
+        turnover = (int(row[SUM_CASH_HIGH]) << 32) + int(row[SUM_CASH_LOW])
+        yield Traded(symbol, owner, int(row[SUM_LOTS]), turnover)
+        row[:] = 0
