@@ -12,6 +12,7 @@ from decimal import Decimal
 from typing import Final
 
 from aegis.config.models import VenueSymbolConfig
+from aegis.venue.catalogue import FIRST_ONBOARD_MS, terms_of
 from aegis.venue.decimals import format_scaled, parse_scaled
 from aegis.venue.errors import OptionsError
 
@@ -44,6 +45,18 @@ class SymbolSpec:
     multiplier_down_e4: int
     market_take_bound_e4: int = MARKET_TAKE_BOUND_E4
     max_open_orders: int = MAX_OPEN_ORDERS
+    number: int = 0  # its place in the venue's list: its row in all arrays
+    market_max_lots: int = 0  # of a MARKET order; 0: as of any other
+    trigger_protect_e4: int = 500
+    liquidation_fee_e6: int = 12_500
+    onboard_ms: int = FIRST_ONBOARD_MS
+    sub_types: tuple[str, ...] = ()
+    # What the order flow makes of it, as multiples of BTCUSDT's.
+    activity: float = 1.0
+    volatility: float = 1.0
+    # What tickSize and stepSize ask of clients, in ticks and lots: more than 1 after a change.
+    price_filter_ticks: int = 1
+    lot_filter_lots: int = 1
 
     def price_text(self, ticks: int) -> str:
         """A price as the wire has it, padded to price_precision: "61800.20"."""
@@ -86,7 +99,7 @@ def _read_padded(text: str, decimals: int) -> int:
     return parse_scaled(text, decimals)
 
 
-def make_symbol(symbol: str, config: VenueSymbolConfig) -> SymbolSpec:
+def make_symbol(symbol: str, config: VenueSymbolConfig, number: int = 0) -> SymbolSpec:
     """Build the integer form of one ``[venue.symbols.X]``. Raises OptionsError if it has none."""
     price_scale = config.price_precision
     qty_scale = config.quantity_precision
@@ -99,6 +112,8 @@ def make_symbol(symbol: str, config: VenueSymbolConfig) -> SymbolSpec:
             "it must be a whole number of 1e-8 USDT, or no sum would be exact"
         )
     quote = next((name for name in QUOTES if symbol.endswith(name)), symbol[-4:])
+    terms = terms_of(symbol, number)
+    market_max_qty = config.max_qty if config.market_max_qty is None else config.market_max_qty
     return SymbolSpec(
         symbol=symbol,
         base=symbol.removesuffix(quote),
@@ -117,6 +132,15 @@ def make_symbol(symbol: str, config: VenueSymbolConfig) -> SymbolSpec:
         min_notional_e8=int(_exact(config.min_notional).scaleb(8)),
         multiplier_up_e4=int(_exact(config.multiplier_up).scaleb(4)),
         multiplier_down_e4=int(_exact(config.multiplier_down).scaleb(4)),
+        market_take_bound_e4=terms.market_take_bound_e4,
+        number=number,
+        market_max_lots=int(_exact(market_max_qty).scaleb(qty_scale) // step),
+        trigger_protect_e4=terms.trigger_protect_e4,
+        liquidation_fee_e6=terms.liquidation_fee_e6,
+        onboard_ms=terms.onboard_ms,
+        sub_types=terms.sub_types,
+        activity=config.activity,
+        volatility=config.volatility,
     )
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from aegis.config.catalogue import MAX_UNIVERSE
 from aegis.config.models import VenueConfig, VenueSymbolConfig
 from aegis.venue.errors import OptionsError
+from aegis.venue.matching.layout import MAX_TURNOVER
 from aegis.venue.symbols import make_symbol
 
 
@@ -19,6 +21,19 @@ def test_default_contracts() -> None:
     assert btc.qty_text(2_507) == "2.507"
     assert eth.price_text(1) == "0.01"
     assert eth.unit_e8 == 1_000
+
+
+def test_the_whole_catalogue_has_an_integer_form() -> None:
+    """No unit below 1e-8, and the largest possible trade of each fits the books' sums."""
+    config = VenueConfig(universe=MAX_UNIVERSE)
+    for number, (symbol, row) in enumerate(config.symbols.items()):
+        spec = make_symbol(symbol, row, number)
+        assert (spec.number, spec.quote) == (number, "USDT")
+        assert spec.unit_e8 >= 1
+        assert spec.start_price_ticks * spec.tick_e8 == round(row.price * 1e8), symbol
+        assert spec.max_price_ticks * spec.max_qty_lots < MAX_TURNOVER, symbol
+        assert 0 < spec.min_qty_lots <= spec.market_max_lots, symbol
+        assert 100 <= spec.market_take_bound_e4 <= 5_000, symbol
 
 
 @pytest.mark.parametrize("text", ["61800.20", "0.10", "4529764.00"])

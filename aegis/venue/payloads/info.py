@@ -1,32 +1,91 @@
-"""Public REST bodies: exchangeInfo, depth, trades, klines, tickers, premiumIndex."""
+"""The body of GET /fapi/v1/exchangeInfo, and the venue's limits in the exchange's words.
+
+Every symbol's row is written once and kept as JSON: the rest changes with the clock alone. Texts
+are as the real listing has them: the smallest values padded to their precision, the largest ones
+trimmed.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from functools import lru_cache
+from typing import Any, Final
 
-from aegis.venue.candles import INTERVALS_MS, Bar
-from aegis.venue.decimals import format_scaled, money_text, trimmed_text
+import msgspec
+
+from aegis.venue.brackets import E4, schedule_of
+from aegis.venue.decimals import E8, format_scaled
 from aegis.venue.limits import RateLimits
-from aegis.venue.market import FUNDING_RATE_E8, Market, PublicTrade
-from aegis.venue.matching.interface import BUY, SELL
+from aegis.venue.market import Market
 from aegis.venue.symbols import SymbolSpec
 
 Json = dict[str, Any]
-PERPETUAL_DELIVERY_MS = 4_133_404_800_000
-ONBOARD_MS = 1_569_398_400_000
+PERPETUAL_DELIVERY_MS: Final = 4_133_404_800_000
+MAX_SYMBOL_ROWS: Final = 1_024
+ORDER_TYPES: Final = (
+    "LIMIT",
+    "MARKET",
+    "STOP",
+    "STOP_MARKET",
+    "TAKE_PROFIT",
+    "TAKE_PROFIT_MARKET",
+    "TRAILING_STOP_MARKET",
+)
+TIMES_IN_FORCE: Final = ("GTC", "IOC", "FOK", "GTX", "GTD")
+# Until 2025-12-29 the open conditional orders of a symbol had a filter; since then an account has
+# a flat limit that no filter tells.
+MAX_ALGO_ORDERS_2024: Final = 10
+MAX_MOVES: Final = 10_000
+# Margin assets of the multi-assets mode; the debt beyond which the exchange would exchange others
+# into one, 0 where it never does: this venue never does.
+STABLE: Final = ("USDT", "USDC")
+AUTO_EXCHANGE: Final = {"USDT": "-10000", "BTC": "0", "BNB": "0", "ETH": "0", "USDC": "0"}
 
 
-def exchange_info(markets: Iterable[Market], limits: RateLimits, now_ms: int) -> Json:
+def exchange_info(markets: Iterable[Market], limits: RateLimits, now_ms: int, modern: bool) -> Json:
     """GET /fapi/v1/exchangeInfo."""
+    rows = list(markets)
+    bases = {market.spec.base for market in rows}
     return {
         "exchangeFilters": [],
         "rateLimits": rate_limits(limits),
         "serverTime": now_ms,
-        "assets": [{"asset": "USDT", "marginAvailable": True, "autoAssetExchange": "-100"}],
-        "symbols": [_symbol(market) for market in markets],
+        "assets": [
+            {"asset": asset, "marginAvailable": True, "autoAssetExchange": threshold}
+            for asset, threshold in AUTO_EXCHANGE.items()
+            if asset in STABLE or asset in bases
+        ],
+        "symbols": [_symbol(market.spec, market.status, modern) for market in rows],
         "timezone": "UTC",
     }
+
+
+def contract_info(market: Market, now_ms: int, modern: bool) -> Json:
+    """An event of `!contractInfo`: a listing, or a change of status, filters or brackets."""
+    spec = market.spec
+    row = {
+        "e": "contractInfo",
+        "E": now_ms,
+        "s": spec.symbol,
+        "ps": spec.symbol,
+        "ct": "PERPETUAL",
+        "dt": PERPETUAL_DELIVERY_MS,
+        "ot": spec.onboard_ms,
+        "cs": market.status,
+        "bks": [
+            {
+                "bs": bracket.number,
+                "bnf": bracket.floor_e8 // E8,
+                "bnc": bracket.cap_e8 // E8,
+                "mmr": bracket.ratio_e4 / E4,
+                "cf": bracket.cum_e8 / E8,
+                "mi": 1,
+                "ma": bracket.leverage,
+            }
+            for bracket in schedule_of(spec).brackets
+        ],
+    }
+    return {**row, "st": 1} if modern else row
 
 
 def rate_limits(limits: RateLimits) -> list[Json]:
@@ -38,104 +97,19 @@ def rate_limits(limits: RateLimits) -> list[Json]:
     ]
 
 
-def depth(market: Market, limit: int, time_ms: int) -> Json:
-    """GET /fapi/v1/depth: best first on both sides."""
-    spec = market.spec
-    return {
-        "lastUpdateId": market.book.last_update_id(),
-        "E": time_ms,
-        "T": time_ms,
-        "bids": _levels(spec, market.book.depth(BUY, limit)),
-        "asks": _levels(spec, market.book.depth(SELL, limit)),
-    }
-
-
-def recent_trade(spec: SymbolSpec, trade: PublicTrade) -> Json:
-    """A row of GET /fapi/v1/trades."""
-    return {
-        "id": trade.trade_id,
-        "price": spec.price_text(trade.price_ticks),
-        "qty": spec.qty_text(trade.qty_lots),
-        "quoteQty": money_text(spec.notional_e8(trade.price_ticks, trade.qty_lots)),
-        "time": trade.time_ms,
-        "isBuyerMaker": trade.buyer_is_maker,
-        "isRPITrade": False,
-    }
-
-
-def kline(spec: SymbolSpec, interval: str, bar: Bar) -> list[Any]:
-    """A row of GET /fapi/v1/klines."""
-    return [
-        bar.open_ms,
-        spec.price_text(bar.open_ticks),
-        spec.price_text(bar.high_ticks),
-        spec.price_text(bar.low_ticks),
-        spec.price_text(bar.close_ticks),
-        spec.qty_text(bar.lots),
-        bar.open_ms + INTERVALS_MS[interval] - 1,
-        money_text(bar.quote_e8),
-        bar.trades,
-        spec.qty_text(bar.taker_buy_lots),
-        money_text(bar.taker_buy_quote_e8),
-        "0",
-    ]
-
-
-def premium_index(market: Market, now_ms: int) -> Json:
-    """GET /fapi/v1/premiumIndex."""
-    mark = money_text(market.mark_e8())
-    return {
-        "symbol": market.spec.symbol,
-        "markPrice": mark,
-        "indexPrice": mark,
-        "estimatedSettlePrice": mark,
-        "lastFundingRate": money_text(FUNDING_RATE_E8),
-        "interestRate": money_text(FUNDING_RATE_E8),
-        "nextFundingTime": market.next_funding_ms(now_ms),
-        "time": now_ms,
-    }
-
-
-def book_ticker(market: Market, now_ms: int) -> Json:
-    """GET /fapi/v1/ticker/bookTicker."""
-    spec, top = market.spec, market.top()
-    return {
-        "lastUpdateId": market.book.last_update_id(),
-        "symbol": spec.symbol,
-        "bidPrice": spec.price_text(top.bid_ticks),
-        "bidQty": spec.qty_text(top.bid_lots),
-        "askPrice": spec.price_text(top.ask_ticks),
-        "askQty": spec.qty_text(top.ask_lots),
-        "time": now_ms,
-    }
-
-
-def price_ticker(market: Market) -> Json:
-    """GET /fapi/v1|v2/ticker/price: the last trade."""
-    return {
-        "symbol": market.spec.symbol,
-        "price": market.spec.price_text(market.last_ticks),
-        "time": market.last_time_ms,
-    }
-
-
-def _levels(spec: SymbolSpec, levels: list[tuple[int, int]]) -> list[list[str]]:
-    return [[spec.price_text(ticks), spec.qty_text(lots)] for ticks, lots in levels]
-
-
 def _limit(kind: str, interval: str, number: int, limit: int) -> Json:
     return {"rateLimitType": kind, "interval": interval, "intervalNum": number, "limit": limit}
 
 
-def _symbol(market: Market) -> Json:
-    spec = market.spec
-    return {
+@lru_cache(maxsize=MAX_SYMBOL_ROWS)
+def _symbol(spec: SymbolSpec, status: str, modern: bool) -> msgspec.Raw:
+    row = {
         "symbol": spec.symbol,
         "pair": spec.symbol,
         "contractType": "PERPETUAL",
         "deliveryDate": PERPETUAL_DELIVERY_MS,
-        "onboardDate": ONBOARD_MS,
-        "status": market.status,
+        "onboardDate": spec.onboard_ms,
+        "status": status,
         "maintMarginPercent": "2.5000",
         "requiredMarginPercent": "5.0000",
         "baseAsset": spec.base,
@@ -146,40 +120,65 @@ def _symbol(market: Market) -> Json:
         "baseAssetPrecision": 8,
         "quotePrecision": 8,
         "underlyingType": "COIN",
-        "underlyingSubType": [],
+        "underlyingSubType": list(spec.sub_types),
         "settlePlan": 0,
-        "triggerProtect": "0.0500",
-        "liquidationFee": "0.020000",
-        "marketTakeBound": format_scaled(spec.market_take_bound_e4, 4),
-        "maxMoveOrderLimit": 10000,
-        "filters": _filters(spec),
-        "orderTypes": ["LIMIT", "MARKET"],
-        "timeInForce": ["GTC", "IOC", "FOK", "GTX"],
+        "triggerProtect": format_scaled(spec.trigger_protect_e4, 4),
+        "liquidationFee": format_scaled(spec.liquidation_fee_e6, 6),
+        "marketTakeBound": format_scaled(spec.market_take_bound_e4 // 100, 2),
+        "maxMoveOrderLimit": MAX_MOVES,
+        "filters": _filters(spec, modern),
+        "orderTypes": list(ORDER_TYPES),
+        "timeInForce": list(TIMES_IN_FORCE),
     }
+    return msgspec.Raw(msgspec.json.encode(row))
 
 
-def _filters(spec: SymbolSpec) -> list[Json]:
-    lots = {
-        "maxQty": spec.qty_text(spec.max_qty_lots),
+def _filters(spec: SymbolSpec, modern: bool) -> list[Json]:
+    smallest = {
         "minQty": spec.qty_text(spec.min_qty_lots),
-        "stepSize": spec.qty_text(1),
+        "stepSize": spec.qty_text(spec.lot_filter_lots),
     }
-    return [
+    market_lots = spec.market_max_lots or spec.max_qty_lots
+    rows: list[Json] = [
         {
             "filterType": "PRICE_FILTER",
-            "maxPrice": spec.price_text(spec.max_price_ticks),
+            "maxPrice": _trimmed(spec.price_text(spec.max_price_ticks)),
             "minPrice": spec.price_text(spec.min_price_ticks),
-            "tickSize": spec.price_text(1),
+            "tickSize": spec.price_text(spec.price_filter_ticks),
         },
-        {"filterType": "LOT_SIZE", **lots},
-        {"filterType": "MARKET_LOT_SIZE", **lots},
+        {
+            "filterType": "LOT_SIZE",
+            "maxQty": _trimmed(spec.qty_text(spec.max_qty_lots)),
+            **smallest,
+        },
+        {
+            "filterType": "MARKET_LOT_SIZE",
+            "maxQty": _trimmed(spec.qty_text(market_lots)),
+            **smallest,
+        },
         {"filterType": "MAX_NUM_ORDERS", "limit": spec.max_open_orders},
-        {"filterType": "MIN_NOTIONAL", "notional": trimmed_text(spec.min_notional_e8, 2)},
+    ]
+    if not modern:
+        rows.append({"filterType": "MAX_NUM_ALGO_ORDERS", "limit": MAX_ALGO_ORDERS_2024})
+    rows.append(
+        {
+            "filterType": "MIN_NOTIONAL",
+            "notional": _trimmed(format_scaled(spec.min_notional_e8, 8)),
+        }
+    )
+    rows.append(
         {
             "filterType": "PERCENT_PRICE",
             "multiplierUp": format_scaled(spec.multiplier_up_e4, 4),
             "multiplierDown": format_scaled(spec.multiplier_down_e4, 4),
             "multiplierDecimal": "4",
-        },
-        {"filterType": "POSITION_RISK_CONTROL", "positionControlSide": "NONE"},
-    ]
+        }
+    )
+    if modern:
+        rows.append({"filterType": "POSITION_RISK_CONTROL", "positionControlSide": "NONE"})
+    return rows
+
+
+def _trimmed(text: str) -> str:
+    """A decimal text without the zeros that say nothing: "4529764.00" is "4529764"."""
+    return text.rstrip("0").rstrip(".") if "." in text else text

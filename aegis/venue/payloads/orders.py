@@ -1,21 +1,22 @@
 """Order replies and trade lists, as dicts that the gateway turns into JSON.
 
 One function per shape the exchange has: the reply to a placement, to a cancel or modification, a
-query row, a /userTrades row.
+query row, a modification's history, a forced order, a /userTrades row.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
-from aegis.venue.decimals import money_text, trimmed_text
-from aegis.venue.orders import STP_NAMES, Order, UserTrade
+from aegis.venue.decimals import format_scaled, money_text, trimmed_text
+from aegis.venue.orders import STP_NAMES, Amendment, Order, UserTrade
 from aegis.venue.symbols import SymbolSpec
 
 Json = dict[str, Any]
 
-SIDE_NAMES = {1: "BUY", -1: "SELL"}
-AVERAGE_DECIMALS = 5
+SIDE_NAMES: Final = {1: "BUY", -1: "SELL"}
+AVERAGE_DECIMALS: Final = 5
+CALLBACK_DECIMALS: Final = 4  # a callback rate is told in percent
 
 
 def average_price(spec: SymbolSpec, order: Order) -> str:
@@ -25,7 +26,27 @@ def average_price(spec: SymbolSpec, order: Order) -> str:
 
 def price_or_zero(spec: SymbolSpec, order: Order) -> str:
     """The limit price; a MARKET order has "0"."""
-    return spec.price_text(order.price_ticks) if order.price_ticks else "0"
+    return ticks_or_zero(spec, order.price_ticks)
+
+
+def ticks_or_zero(spec: SymbolSpec, ticks: int) -> str:
+    return spec.price_text(ticks) if ticks else "0"
+
+
+def trigger_price(spec: SymbolSpec, order: Order) -> str:
+    """What `stopPrice` and `sp` say; "please ignore" of a trailing stop."""
+    return "0" if order.condition is None else ticks_or_zero(spec, order.condition.trigger_ticks)
+
+
+def callback_text(callback_e6: int) -> str:
+    """A callback rate in percent with at least one decimal: "0.3", "5.0"."""
+    whole, _, part = format_scaled(callback_e6, CALLBACK_DECIMALS).partition(".")
+    return f"{whole}.{part.rstrip('0') or '0'}"
+
+
+def working_type(order: Order) -> str:
+    by_mark = order.condition is not None and order.condition.by_mark
+    return "MARK_PRICE" if by_mark else "CONTRACT_PRICE"
 
 
 def placed(spec: SymbolSpec, order: Order, modern: bool) -> Json:
@@ -39,13 +60,26 @@ def placed(spec: SymbolSpec, order: Order, modern: bool) -> Json:
 
 
 def amended(spec: SymbolSpec, order: Order, modern: bool) -> Json:
-    """Reply to PUT /order and order.modify."""
-    return {**placed(spec, order, modern), "pair": order.symbol, "modifyId": order.amendments}
+    """Reply to PUT /order; order.modify leaves out `pair`."""
+    row = placed(spec, order, modern)
+    row["pair"] = order.symbol
+    if modern:
+        row["modifyId"] = order.modify_id
+    else:
+        row["cumBase"] = row["executedQty"]
+    return row
 
 
 def canceled(spec: SymbolSpec, order: Order, modern: bool) -> Json:
-    """Reply to DELETE /order and order.cancel."""
-    return placed(spec, order, modern)
+    """Reply to DELETE /order and order.cancel; never with an average price."""
+    row = placed(spec, order, modern)
+    row.pop("avgPrice", None)
+    return row
+
+
+def tested(spec: SymbolSpec, order: Order) -> Json:
+    """Reply to POST /order/test: the order that was not placed, in both dialects with averages."""
+    return placed(spec, order, modern=False)
 
 
 def queried(spec: SymbolSpec, order: Order) -> Json:
@@ -57,32 +91,86 @@ def queried(spec: SymbolSpec, order: Order) -> Json:
     return row
 
 
-def user_trade(spec: SymbolSpec, trade: UserTrade) -> Json:
-    """A row of /userTrades; commission is positive when paid."""
-    notional = spec.notional_e8(trade.price_ticks, trade.qty_lots)
+def listed(spec: SymbolSpec, order: Order, modern: bool) -> Json:
+    """A row of allOrders, which has gained two fields on 2026-08-07."""
+    row = queried(spec, order)
+    if modern:
+        row["pair"] = order.symbol
+        row["cumBase"] = row["executedQty"]
+    return row
+
+
+FORCED_FIELDS: Final = (
+    "orderId", "symbol", "status", "clientOrderId", "price", "avgPrice", "origQty", "executedQty",
+    "cumQuote", "timeInForce", "type", "reduceOnly", "closePosition", "side", "positionSide",
+    "stopPrice", "workingType", "origType", "time", "updateTime",
+)  # fmt: skip
+
+
+def forced(spec: SymbolSpec, order: Order, modern: bool) -> Json:
+    """A row of /forceOrders."""
+    row = queried(spec, order)
+    chosen = {name: row[name] for name in FORCED_FIELDS}
+    if modern:
+        chosen["pair"] = order.symbol
+        chosen["cumBase"] = row["executedQty"]
+    return chosen
+
+
+def amendment(spec: SymbolSpec, change: Amendment, modern: bool) -> Json:
+    """A row of /orderAmendment."""
+    details: Json = {
+        "price": {
+            "before": spec.price_text(change.ticks_before),
+            "after": spec.price_text(change.ticks_after),
+        },
+        "origQty": {
+            "before": spec.qty_text(change.lots_before),
+            "after": spec.qty_text(change.lots_after),
+        },
+        "count": change.count,
+    }
+    if modern:
+        details["modifyId"] = change.modify_id
     return {
+        "amendmentId": change.amendment_id,
+        "symbol": change.symbol,
+        "pair": change.symbol,
+        "orderId": change.order_id,
+        "clientOrderId": change.client_id,
+        "time": change.time_ms,
+        "amendment": details,
+        "priceMatch": change.price_match,
+    }
+
+
+def user_trade(spec: SymbolSpec, trade: UserTrade, modern: bool) -> Json:
+    """A row of /userTrades; commission is positive when paid."""
+    row = {
         "buyer": trade.side > 0,
         "commission": money_text(trade.fee_e8),
-        "commissionAsset": spec.quote,
+        "commissionAsset": trade.fee_asset,
         "id": trade.trade_id,
         "maker": trade.maker,
         "orderId": trade.order_id,
         "price": spec.price_text(trade.price_ticks),
         "qty": spec.qty_text(trade.qty_lots),
-        "quoteQty": money_text(notional),
-        "baseQty": spec.qty_text(trade.qty_lots),
-        "marginAsset": spec.quote,
+        "quoteQty": money_text(spec.notional_e8(trade.price_ticks, trade.qty_lots)),
         "realizedPnl": money_text(trade.realized_e8),
         "side": SIDE_NAMES[trade.side],
-        "positionSide": "BOTH",
+        "positionSide": trade.position_side,
         "symbol": trade.symbol,
-        "pair": trade.symbol,
         "time": trade.time_ms,
     }
+    if modern:
+        # Since 2026-08-07.
+        row |= {"baseQty": row["qty"], "marginAsset": spec.quote, "pair": trade.symbol}
+    return row
 
 
 def _shared(spec: SymbolSpec, order: Order) -> Json:
-    return {
+    condition = order.condition
+    row: Json = {
         "clientOrderId": order.client_id,
         "executedQty": spec.qty_text(order.filled_lots),
         "orderId": order.order_id,
@@ -90,18 +178,22 @@ def _shared(spec: SymbolSpec, order: Order) -> Json:
         "price": price_or_zero(spec, order),
         "reduceOnly": order.reduce_only,
         "side": SIDE_NAMES[order.side],
-        "positionSide": "BOTH",
+        "positionSide": order.position_side,
         "status": order.status,
-        "stopPrice": "0",
-        "closePosition": False,
+        "stopPrice": trigger_price(spec, order),
+        "closePosition": condition is not None and condition.closes_position,
         "symbol": order.symbol,
         "timeInForce": order.tif,
         "type": order.kind,
-        "origType": order.kind,
+        "origType": order.origin_kind,
         "updateTime": order.updated_ms,
-        "workingType": "CONTRACT_PRICE",
-        "priceProtect": False,
-        "priceMatch": "NONE",
+        "workingType": working_type(order),
+        "priceProtect": condition is not None and condition.protected,
+        "priceMatch": order.price_match,
         "selfTradePreventionMode": STP_NAMES[order.stp],
-        "goodTillDate": 0,
+        "goodTillDate": order.good_till_ms,
     }
+    if condition is not None and condition.is_trailing:
+        row["activatePrice"] = spec.price_text(condition.activation_ticks)
+        row["priceRate"] = callback_text(condition.callback_e6)
+    return row
