@@ -1,21 +1,59 @@
-"""The rules an order must pass before it may touch the book: filters, reduce-only, margin.
+"""The rules an order must pass before it may touch the book: status, filters, sides, reduce-only.
 
-Each function is one rule: it returns nothing or raises the documented RejectError. ``exchange``
-calls them in the exchange's order, for new orders and for modifications.
+Each function is one rule: it returns nothing or raises the documented RejectError. ``acceptance``
+calls them in the exchange's order, for new orders and for modifications. Margin has a room of its
+own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from typing import Final
 
 from aegis.venue.codes import reject
 from aegis.venue.decimals import trimmed_text
-from aegis.venue.ledger import Account
+from aegis.venue.ledger import BOTH, Account
 from aegis.venue.market import Market
 from aegis.venue.matching.interface import BUY
 from aegis.venue.orders import Order
+from aegis.venue.reducing import by_priority, reducible_lots, room_lots
 
-E4 = 10_000
+E4: Final = 10_000
+# goodTillDate: "greater than the current time plus 600 seconds and smaller than 253402300799000".
+SOONEST_GOOD_TILL_MS: Final = 600_000
+LATEST_GOOD_TILL_MS: Final = 253_402_300_799_000
+TRADING: Final = "TRADING"
+CLOSED_STATUSES: Final = frozenset({"DELIVERED", "CLOSE"})
+REDUCE_ONLY_STATUSES: Final = frozenset({"PRE_SETTLE", "PRE_DELIVERING"})
+
+
+def check_status(market: Market, reduces: bool) -> None:
+    """-4141 where the symbol is closed, -4140 where positions may only be reduced, else -1122."""
+    status = market.status
+    if status == TRADING or (reduces and status in REDUCE_ONLY_STATUSES):
+        return
+    if status in CLOSED_STATUSES:
+        raise reject(-4141)
+    raise reject(-4140 if status in REDUCE_ONLY_STATUSES else -1122)
+
+
+def check_amendable(market: Market) -> None:
+    """-5024 unless the symbol trades."""
+    if market.status != TRADING:
+        raise reject(-5024)
+
+
+def check_position_side(account: Account, position_side: str, says_reduce: bool) -> None:
+    """-4061 if the side is not one of the account's mode, -4062 for reduceOnly in hedge mode."""
+    if position_side not in account.sides:
+        raise reject(-4061)
+    if account.hedged and says_reduce:
+        raise reject(-4062)
+
+
+def check_good_till(good_till_ms: int, now_ms: int) -> None:
+    """-5040 for an end that is too near or too far."""
+    if not now_ms + SOONEST_GOOD_TILL_MS < good_till_ms < LATEST_GOOD_TILL_MS:
+        raise reject(-5040)
 
 
 def check_percent_price(market: Market, side: int, price_ticks: int) -> None:
@@ -28,6 +66,19 @@ def check_percent_price(market: Market, side: int, price_ticks: int) -> None:
             raise reject(-4016)
     elif price_e8 * E4 < mark * spec.multiplier_down_e4:
         raise reject(-4024)
+
+
+def check_stop_limit(market: Market, side: int, price_ticks: int, trigger_ticks: int) -> None:
+    """PERCENT_PRICE of a limit price against its trigger: -4183 above it, -4184 below it."""
+    spec = market.spec
+    if side == BUY:
+        cap = trigger_ticks * spec.multiplier_up_e4 // E4
+        if price_ticks > cap:
+            raise reject(-4183, spec.price_text(cap), variant=1)
+        return
+    floor = -(-trigger_ticks * spec.multiplier_down_e4 // E4)
+    if price_ticks < floor:
+        raise reject(-4184, spec.price_text(floor), variant=1)
 
 
 def check_counterparty_price(market: Market, side: int) -> None:
@@ -53,55 +104,22 @@ def check_notional(market: Market, price_ticks: int, qty_lots: int, code: int = 
 
 
 def check_reduce_only(
-    account: Account, symbol: str, side: int, qty_lots: int, resting: Iterable[Order]
-) -> None:
-    """-2022 if the order could open or enlarge a position, counting what already reduces it."""
-    held = account.position(symbol).lots
-    reducing = sum(order.left_lots for order in resting if order.reduce_only and order.side == side)
-    if held * side >= 0 or qty_lots + reducing > abs(held):
-        raise reject(-2022)
-
-
-def check_margin(
     account: Account,
-    markets: Callable[[str], Market],
-    open_notional_e8: dict[tuple[int, str], list[int]],
     symbol: str,
+    position_side: str,
     side: int,
-    notional_e8: int,
+    price_ticks: int,
+    qty_lots: int,
+    resting: list[Order],
 ) -> None:
-    """-2019 if the order asks for more initial margin than there is, and for more than before.
+    """May an order that can only reduce still be placed behind what rests? `price_ticks` 0: MARKET.
 
-    Cross margin, one-way: a symbol needs max(|position + bids|, |position - asks|) / leverage, at
-    the mark price for the position and at their own prices for the orders.
+    -2022 if it could open or enlarge the position. -4118 if it could do so once the orders that
+    would fill before it have; in hedge mode that is -2022 as well, "closing more than held".
     """
-    equity = account.wallet_e8
-    before = after = 0
-    symbols = {*account.positions, symbol}
-    for name in symbols:
-        bids, asks = open_notional_e8.get((account.account_id, name), (0, 0))
-        market = markets(name)
-        position = account.position(name)
-        held = position_value_e8(market, position.lots)
-        equity += held - position.cost_e8
-        leverage = account.leverage(name)
-        needed = max(abs(held + bids), abs(held - asks)) // leverage
-        before += needed
-        if name == symbol:
-            bids += notional_e8 if side == BUY else 0
-            asks += notional_e8 if side != BUY else 0
-            needed = max(abs(held + bids), abs(held - asks)) // leverage
-        after += needed
-    if after > before and after > equity:
-        raise reject(-2019)
-
-
-def position_value_e8(market: Market, lots: int) -> int:
-    """Signed notional of a position at the mark price, in 1e-8, rounded towards zero."""
-    value = abs(lots) * market.mark_e8() * market.spec.unit_e8 // market.spec.tick_e8
-    return value if lots >= 0 else -value
-
-
-def unrealized_e8(market: Market, lots: int, cost_e8: int) -> int:
-    """Profit of an open position at the mark price, in 1e-8."""
-    return position_value_e8(market, lots) - cost_e8
+    reducible = reducible_lots(account, symbol, position_side, side)
+    if qty_lots > reducible:
+        raise reject(-2022)
+    queue = by_priority(resting, position_side, side)
+    if qty_lots > room_lots(reducible, queue, side, price_ticks):
+        raise reject(-4118 if position_side == BOTH else -2022)

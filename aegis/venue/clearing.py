@@ -1,19 +1,22 @@
 """What follows from a match: trades booked, orders closed, owners told.
 
 The lower half of the exchange: it owns the tables (markets, accounts, orders) and every change to
-them, while ``exchange`` decides what may happen. Runs on integers, with the time passed in; it
-knows no socket, no clock and no text, and never refuses anything: what comes here is accepted.
+them, while ``acceptance`` and ``exchange`` decide what may happen. Runs on integers, with the time
+passed in; it knows no socket, no clock and no text, and never refuses anything: what comes here is
+accepted.
 """
 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 from typing import Final
 
 from aegis.venue import checks
 from aegis.venue.codes import reject
 from aegis.venue.events import (
     REASON_IOC_REST,
+    REASON_IOC_SELF_TRADE,
     REASON_MARKET_REST,
     REASON_NONE,
     REASON_REDUCE_ONLY,
@@ -22,25 +25,33 @@ from aegis.venue.events import (
     OrderEvent,
     UserEvent,
 )
-from aegis.venue.ledger import Account, Booking, Ledger
-from aegis.venue.market import Market, PublicTrade
+from aegis.venue.income import INSURANCE_CLEAR, IncomeHistory
+from aegis.venue.ledger import BOTH, Account, Booking, Ledger
+from aegis.venue.market import Market
 from aegis.venue.matching.interface import BUY, FIRST_CLIENT, SELL, Fill, IdSource, Matched
+from aegis.venue.notes import balance_note, position_notes
+from aegis.venue.order_store import OrderStore
 from aegis.venue.orders import (
     CANCELED,
     EXPIRED,
     EXPIRED_IN_MATCH,
     FILLED,
     PARTIALLY_FILLED,
+    RESTING_TIFS,
+    Amendment,
     Order,
-    OrderStore,
     UserTrade,
 )
+from aegis.venue.reducing import by_priority, knocked_out, reducible_lots
 from aegis.venue.touched import Touched
 
-RESTING: Final = frozenset({"GTC", "GTX"})
 # /userTrades reaches back three months; that of a loopback exchange the newest so many fills, of
 # all accounts together: about two of every order with fills that it remembers.
-MAX_USER_TRADES: Final = 500
+MAX_USER_TRADES: Final = 1_000
+MAX_AMENDMENTS_KEPT: Final = 500
+
+NotionalKey = tuple[int, str, str]  # account, symbol, position side
+Held = dict[tuple[int, str], int]  # account, position side -> signed lots
 
 
 class Clearing:
@@ -53,10 +64,15 @@ class Clearing:
         self.orders = OrderStore()
         self.touched = Touched()
         self.user_trades: deque[UserTrade] = deque(maxlen=MAX_USER_TRADES)
-        # (account, symbol) -> notional of open buys and sells in 1e-8: for margin, `b` and `a`.
-        self.open_notional_e8: dict[tuple[int, str], list[int]] = {}
+        self.amendments: deque[Amendment] = deque(maxlen=MAX_AMENDMENTS_KEPT)
+        self.income = IncomeHistory()
+        self.arrivals = 0
+        self._open_notional_e8: dict[NotionalKey, list[int]] = {}
         self._outbox: list[UserEvent] = []
+        # (account, symbol) -> how many of its resting orders may only reduce.
         self._reducing: dict[tuple[int, str], int] = {}
+
+    # --- the tables ---
 
     def market(self, symbol: str) -> Market:
         """The market of `symbol`. Raises RejectError -1121."""
@@ -68,24 +84,44 @@ class Clearing:
     def account(self, account_id: int) -> Account:
         return self.ledger.accounts[account_id]
 
+    def open_notional(self, account_id: int, symbol: str, side: str = BOTH) -> tuple[int, int]:
+        """Notional of the account's resting buys and sells of a position side, in 1e-8."""
+        bids, asks = self._open_notional_e8.get((account_id, symbol, side), (0, 0))
+        return bids, asks
+
+    def has_open_orders(self, account_id: int, symbol: str | None = None) -> bool:
+        """Whether the account has any open order, resting or waiting for a trigger."""
+        return bool(self.orders.open_of(account_id, symbol))
+
+    def tell(self, event: UserEvent) -> None:
+        """Report something to its owner."""
+        self._outbox.append(event)
+
     def take_events(self) -> list[UserEvent]:
         """The user events since the last call, in the order in which they happened."""
         events, self._outbox = self._outbox, []
         return events
 
-    def restore(self, order: Order) -> None:
-        """Enter an accepted open order into the tables, without reporting or matching it."""
-        self.orders.add(order)
+    # --- into the book and out of it ---
+
+    def _enter(self, order: Order) -> None:
+        """Write an order that is to be matched into the tables."""
+        assert not order.waits, f"order {order.order_id} has not triggered"
+        self.arrivals += 1
+        order.arrival = self.arrivals
         self.touched.orders[order.order_id] = order
         self._count_open(order, order.left_lots)
-        if order.reduce_only:
+        if order.reduces:
             key = (order.account_id, order.symbol)
             self._reducing[key] = self._reducing.get(key, 0) + 1
 
-    def reenter(self, order: Order, now_ms: int) -> None:
-        """Put an open order back into its book after a restart; it may trade at once."""
-        self.restore(order)
-        self._match(self.market(order.symbol), self.account(order.account_id), order, now_ms)
+    def _leave(self, order: Order) -> None:
+        """Take an order that was entered out of the tables again; its status is final."""
+        self.orders.finish(order)
+        if order.reduces:
+            key = (order.account_id, order.symbol)
+            self._reducing[key] -= 1
+            assert self._reducing[key] >= 0, f"{key}: fewer than no reducing orders"
 
     def _match(self, market: Market, account: Account, order: Order, now_ms: int) -> None:
         """Send an accepted order (or its new version) into the book and settle what follows."""
@@ -97,23 +133,57 @@ class Clearing:
             order.side,
             limit,
             order.left_lots,
-            rest=not is_market and order.tif in RESTING,
+            now_ms=now_ms,
+            rest=not is_market and order.tif in RESTING_TIFS,
             stp=order.matching_stp,
         )
+        assert not matched.refused, f"order {order.order_id} was accepted and finds no room"
         self._settle(market, matched, order.side, account, order, now_ms)
-        if not order.is_open:
-            return
-        if matched.stopped:
-            self._close(order, EXPIRED_IN_MATCH, "EXPIRED", REASON_SELF_TRADE, now_ms)
-        elif not matched.rested:
+        if order.is_open and matched.stopped:
+            of_ioc = order.tif == "IOC" or is_market
+            reason = REASON_IOC_SELF_TRADE if of_ioc else REASON_SELF_TRADE
+            self._close(order, EXPIRED_IN_MATCH, "EXPIRED", reason, now_ms)
+        elif order.is_open and not matched.rested:
             reason = REASON_MARKET_REST if is_market else REASON_IOC_REST
             self._close(order, EXPIRED, "EXPIRED", reason, now_ms)
+        self._knock_out(market, account, now_ms)
 
     def _market_limit(self, market: Market, side: int) -> int:
         """How far a MARKET order may walk: mark price * (1 +/- marketTakeBound), in ticks."""
         spec = market.spec
         bound = market.mark_e8() * (checks.E4 + side * spec.market_take_bound_e4) // checks.E4
         return spec.ticks_of(bound) if side == BUY else -(-bound // spec.tick_e8)
+
+    def _withdraw(self, order: Order, now_ms: int) -> None:
+        """Take a resting order out of its book, whatever becomes of it then."""
+        lots = self.markets[order.symbol].book.cancel(order.order_id, now_ms)
+        assert lots == order.left_lots, f"order {order.order_id}: book {lots}, {order.left_lots}"
+
+    def _cancel(self, order: Order, now_ms: int) -> None:
+        self._withdraw(order, now_ms)
+        self._close(order, CANCELED, "CANCELED", REASON_NONE, now_ms)
+
+    def _expire(self, order: Order, reason: int, now_ms: int) -> None:
+        self._withdraw(order, now_ms)
+        self._close(order, EXPIRED, "EXPIRED", reason, now_ms)
+
+    def _close(self, order: Order, status: str, execution: str, reason: int, now_ms: int) -> None:
+        """Give an order that left the book (or never got in) its final status, and report it."""
+        self._count_open(order, -order.left_lots)
+        order.status = status
+        order.updated_ms = now_ms
+        self.touched.orders[order.order_id] = order
+        self._report(order, execution, now_ms, reason)
+        self._leave(order)
+        self._order_ended(order, now_ms)
+
+    def _order_ended(self, order: Order, now_ms: int) -> None:
+        """An order reached its final status and that was reported. For those built upon this."""
+
+    def _position_closed(self, account: Account, symbol: str, side: str, now_ms: int) -> None:
+        """A trade left an account without a position. For those built upon this."""
+
+    # --- trades ---
 
     def _settle(
         self,
@@ -124,18 +194,39 @@ class Clearing:
         taker_order: Order | None,
         now_ms: int,
     ) -> None:
+        """Book everything that a match did, and what follows from it."""
         for expired in matched.expired:
             order = self.orders.open[expired.order_id]
             self._close(order, EXPIRED_IN_MATCH, "EXPIRED", REASON_SELF_TRADE, now_ms)
-        clients: dict[int, Account] = {}
-        for fill in matched.fills:
+        before: Held = {}
+        self._book_fills(market, matched.fills, taker_side, taker, taker_order, before, now_ms)
+        self._after_trades(market, taker, before, now_ms)
+
+    def _book_fills(
+        self,
+        market: Market,
+        fills: Iterable[Fill],
+        taker_side: int,
+        taker: Account,
+        taker_order: Order | None,
+        before: Held,
+        now_ms: int,
+    ) -> None:
+        """Book trades; `before` is told what their parties held when the first one happened."""
+        for fill in fills:
             maker = self.account(fill.maker_owner)
-            self._trade(market, fill, taker_side, taker, maker, taker_order, now_ms)
-            for account in (taker, maker):
-                if account.account_id >= FIRST_CLIENT:
-                    clients[account.account_id] = account
-        for account in clients.values():
-            self._knock_out(market, account, now_ms)
+            self._trade(market, fill, taker_side, taker, maker, taker_order, before, now_ms)
+
+    def _after_trades(self, market: Market, taker: Account, before: Held, now_ms: int) -> None:
+        """Positions have changed: orders that no longer fit go. All trades have been booked."""
+        symbol = market.spec.symbol
+        for (account_id, side), lots in before.items():
+            account = self.account(account_id)
+            # The taker's own order is not where it will be yet: `_match` sees to that account.
+            if account is not taker:
+                self._knock_out(market, account, now_ms)
+            if lots and account.position(symbol, side).lots * lots <= 0:
+                self._position_closed(account, symbol, side, now_ms)
 
     def _trade(
         self,
@@ -145,34 +236,37 @@ class Clearing:
         taker: Account,
         maker: Account,
         taker_order: Order | None,
+        before: Held,
         now_ms: int,
     ) -> None:
-        trade_id = self.ids.next_trade()
-        lots, price, spec = fill.qty_lots, fill.price_ticks, market.spec
-        market.print_trade(PublicTrade(trade_id, price, lots, taker_side == SELL, now_ms))
-        book = self.ledger.book
-        taken = book(taker, spec, taker_side * lots, price, maker=False, now_ms=now_ms)
-        made = book(maker, spec, -taker_side * lots, price, maker=True, now_ms=now_ms)
+        # Of owners below FIRST_CLIENT the book itself keeps count.
+        signed_lots, price, spec = taker_side * fill.qty_lots, fill.price_ticks, market.spec
+        book, symbol = self.ledger.book, spec.symbol
         if maker.account_id >= FIRST_CLIENT:
             order = self.orders.open[fill.maker_id]
-            assert order.left_lots == lots + fill.maker_left_lots, f"order {order.order_id} drifts"
-            self._filled(market, maker, order, trade_id, fill, made, True, now_ms)
+            left = fill.qty_lots + fill.maker_left_lots
+            assert order.left_lots == left, f"order {order.order_id} drifts"
+            side = order.position_side
+            before.setdefault((maker.account_id, side), maker.position(symbol, side).lots)
+            made = book(maker, spec, -signed_lots, price, True, now_ms, side)
+            self._filled(market, maker, order, fill, made, True, now_ms)
         if taker_order is not None:
-            self._filled(market, taker, taker_order, trade_id, fill, taken, False, now_ms)
+            side = taker_order.position_side
+            before.setdefault((taker.account_id, side), taker.position(symbol, side).lots)
+            taken = book(taker, spec, signed_lots, price, False, now_ms, side)
+            self._filled(market, taker, taker_order, fill, taken, False, now_ms)
 
     def _filled(
         self,
         market: Market,
         account: Account,
         order: Order,
-        trade_id: int,
         fill: Fill,
         booking: Booking,
         maker: bool,
         now_ms: int,
     ) -> None:
-        """Book a fill into a client's order and report it."""
-        realized, fee = booking
+        """Book a fill into a client's order and report it: the order, then the account."""
         lots, price = fill.qty_lots, fill.price_ticks
         self._count_open(order, -lots)
         order.filled_lots += lots
@@ -182,62 +276,43 @@ class Clearing:
         self.touched.orders[order.order_id] = order
         self.touched.accounts[account.account_id] = account
         trade = UserTrade(
-            account.account_id, order.symbol, trade_id, order.order_id, order.side, price, lots,
-            realized, fee, maker, now_ms,
+            account.account_id, order.symbol, fill.trade_id, order.order_id, order.side, price,
+            lots, booking.realized_e8, booking.fee_e8, maker, now_ms, order.position_side,
+            booking.fee_asset,
         )  # fmt: skip
         self.user_trades.append(trade)
         self.touched.trades.append(trade)
-        bids, asks = self._open_notional(order)
-        self._outbox.append(
+        bids, asks = self.open_notional(order.account_id, order.symbol, order.position_side)
+        execution = "CALCULATED" if order.force else "TRADE"
+        self.tell(
             OrderEvent(
-                order.copy(), "TRADE", now_ms, lots, price, trade_id, fee, realized, maker,
-                REASON_NONE, bids, asks,
+                order.copy(), execution, now_ms, lots, price, fill.trade_id, booking.fee_e8,
+                booking.fee_asset, booking.realized_e8, maker, REASON_NONE, bids, asks,
             )
         )  # fmt: skip
-        self._report_account(market, account, "ORDER", now_ms)
+        self._tell_account(market, account, order.position_side, booking, now_ms)
         if order.status == FILLED:
-            self._forget_open(order)
+            self._leave(order)
+            self._order_ended(order, now_ms)
 
     def _knock_out(self, market: Market, account: Account, now_ms: int) -> None:
-        """Expire reduce-only orders that, oldest first, no longer fit into the position."""
+        """Expire the account's reducing orders that no longer fit into its positions."""
         symbol = market.spec.symbol
         if not self._reducing.get((account.account_id, symbol)):
             return
-        held = account.position(symbol).lots
-        room = {BUY: max(0, -held), SELL: max(0, held)}
-        for order in self.orders.open_of(account.account_id, symbol):
-            if not order.reduce_only:
-                continue
-            room[order.side] -= order.left_lots
-            if room[order.side] < 0:
-                room[order.side] += order.left_lots
-                market.book.cancel(order.order_id)
-                self._close(order, EXPIRED, "EXPIRED", REASON_REDUCE_ONLY, now_ms)
-
-    def _cancel(self, order: Order, now_ms: int) -> None:
-        lots = self.markets[order.symbol].book.cancel(order.order_id)
-        assert lots == order.left_lots, f"order {order.order_id}: book {lots}, {order.left_lots}"
-        self._close(order, CANCELED, "CANCELED", REASON_NONE, now_ms)
-
-    def _close(self, order: Order, status: str, execution: str, reason: int, now_ms: int) -> None:
-        """Give an order that left the book (or never got in) its final status, and report it."""
-        self._count_open(order, -order.left_lots)
-        order.status = status
-        order.updated_ms = now_ms
-        self.touched.orders[order.order_id] = order
-        self._report(order, execution, now_ms, reason)
-        self._forget_open(order)
-
-    def _forget_open(self, order: Order) -> None:
-        self.orders.finish(order)
-        if order.reduce_only:
-            self._reducing[order.account_id, order.symbol] -= 1
+        resting = self.orders.resting_of(account.account_id, symbol)
+        for position_side in account.sides:
+            for side in (BUY, SELL):
+                queue = by_priority(resting, position_side, side)
+                room = reducible_lots(account, symbol, position_side, side)
+                for order in knocked_out(room, queue):
+                    self._expire(order, REASON_REDUCE_ONLY, now_ms)
 
     # --- reports ---
 
     def _report(self, order: Order, execution: str, now_ms: int, reason: int = REASON_NONE) -> None:
-        bids, asks = self._open_notional(order)
-        self._outbox.append(
+        bids, asks = self.open_notional(order.account_id, order.symbol, order.position_side)
+        self.tell(
             OrderEvent(
                 order.copy(),
                 execution,
@@ -248,30 +323,24 @@ class Clearing:
             )
         )
 
-    def _report_account(self, market: Market, account: Account, cause: str, now_ms: int) -> None:
-        symbol = market.spec.symbol
-        position = account.position(symbol)
-        self._outbox.append(
-            AccountEvent(
-                account.account_id,
-                now_ms,
-                cause,
-                account.wallet_e8,
-                symbol,
-                position.lots,
-                position.cost_e8,
-                position.realized_e8,
-                checks.unrealized_e8(market, position.lots, position.cost_e8),
-                account.isolated.get(symbol, False),
-            )
-        )
-
-    def _open_notional(self, order: Order) -> tuple[int, int]:
-        bids, asks = self.open_notional_e8.get((order.account_id, order.symbol), (0, 0))
-        return bids, asks
+    def _tell_account(
+        self, market: Market, account: Account, side: str, booking: Booking, now_ms: int
+    ) -> None:
+        """What a trade did to its owner's balances and position."""
+        owner, quote = account.account_id, market.spec.quote
+        assets = dict.fromkeys((quote, booking.fee_asset))
+        balances = tuple(balance_note(account, asset) for asset in assets)
+        notes = position_notes(market, account, side)
+        self.tell(AccountEvent(owner, now_ms, "ORDER", balances, notes))
+        if booking.covered_e8:
+            covered = booking.covered_e8
+            self.income.add(owner, market.spec.symbol, INSURANCE_CLEAR, covered, quote, now_ms)
+            balances = (balance_note(account, quote, covered),)
+            self.tell(AccountEvent(owner, now_ms, INSURANCE_CLEAR, balances, notes))
 
     def _count_open(self, order: Order, lots: int) -> None:
-        """Add lots (or take them off) to the notional that the account's open orders hold."""
-        sums = self.open_notional_e8.setdefault((order.account_id, order.symbol), [0, 0])
+        """Add lots (or take them off) to the notional that the account's resting orders hold."""
+        key = (order.account_id, order.symbol, order.position_side)
+        sums = self._open_notional_e8.setdefault(key, [0, 0])
         spec = self.markets[order.symbol].spec
         sums[0 if order.side == BUY else 1] += spec.notional_e8(order.price_ticks, lots)

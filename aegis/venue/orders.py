@@ -1,19 +1,20 @@
-"""The clients' orders as the exchange remembers them, and the store that finds them again.
+"""What an order is: its fields, its statuses, what it may wait for, and the trades it makes.
 
-``exchange`` changes them, the payload encoders read them, ``journal`` keeps them. The matching
-book knows only ids and lots; everything a client can ask about an order is here. The store is
-bounded: of finished orders it keeps the newest ones, those that traded apart from those that did
-not, so that a quoter's many cancellations do not push out its few fills.
+``clearing`` changes orders, ``order_store`` keeps them, ``payloads`` write them down, the journal
+stores them as they are. Integers throughout: ticks, lots, 1e-8 quote, milliseconds.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from copy import copy
 from typing import Final
 
+import msgspec
+
+from aegis.venue.ledger import BOTH, LONG, SHORT, USDT
 from aegis.venue.matching.interface import (
+    BUY,
+    SELL,
     STP_EXPIRE_BOTH,
     STP_EXPIRE_MAKER,
     STP_EXPIRE_TAKER,
@@ -28,6 +29,19 @@ EXPIRED: Final = "EXPIRED"
 EXPIRED_IN_MATCH: Final = "EXPIRED_IN_MATCH"
 OPEN_STATUSES: Final = frozenset({NEW, PARTIALLY_FILLED})
 
+STOP: Final = "STOP"
+STOP_MARKET: Final = "STOP_MARKET"
+TAKE_PROFIT: Final = "TAKE_PROFIT"
+TAKE_PROFIT_MARKET: Final = "TAKE_PROFIT_MARKET"
+TRAILING: Final = "TRAILING_STOP_MARKET"
+CONDITIONAL_KINDS: Final = frozenset({STOP, STOP_MARKET, TAKE_PROFIT, TAKE_PROFIT_MARKET, TRAILING})
+# What a conditional order becomes once it has triggered, if not a MARKET order.
+LIMIT_STOPS: Final = frozenset({STOP, TAKE_PROFIT})
+
+RESTING_TIFS: Final = frozenset({"GTC", "GTX", "GTD"})
+# Self-trade prevention "is only effective when timeInForce set to IOC or GTC or GTD".
+PREVENTING_TIFS: Final = frozenset({"GTC", "IOC", "GTD"})
+
 STP_NAMES: Final = {
     STP_NONE: "NONE",
     STP_EXPIRE_TAKER: "EXPIRE_TAKER",
@@ -36,17 +50,43 @@ STP_NAMES: Final = {
 }
 STP_CODES: Final = {name: code for code, name in STP_NAMES.items()}
 
-# The exchange forgets finished orders after 90 days, and after 3 days those that never traded; a
-# loopback exchange keeps the newest so many of each, of all accounts together. A quoter fills both
-# within about a minute, so that memory is level early on. Nobody asks for older ones: a trader
-# looks after an order whose answer is missing for seconds.
-MAX_TRADED: Final = 250
-MAX_UNTRADED: Final = 250
+# Why the exchange itself placed an order for an account (`Order.force`), as /forceOrders asks.
+LIQUIDATION: Final = "LIQUIDATION"
+ADL: Final = "ADL"
+LIQUIDATION_PREFIX: Final = "autoclose-"
+ADL_CLIENT_ID: Final = "adl_autoclose"
 
 
-@dataclass(slots=True)
-class Order:
-    """One client order. Side is +1 or -1; `cost_e8` is the notional filled so far in 1e-8."""
+class Condition(msgspec.Struct, array_like=True):
+    """What a conditional order waits for, and how far a trailing one has come.
+
+    `trigger_ticks` is 0 for a trailing stop, which has the last four instead; `callback_e6` is the
+    fraction it may fall back, `extreme_e8` the best price since it was placed.
+    """
+
+    kind: str
+    trigger_ticks: int = 0
+    by_mark: bool = False
+    protected: bool = False
+    closes_position: bool = False
+    activation_ticks: int = 0
+    callback_e6: int = 0
+    activated: bool = False
+    extreme_e8: int = 0
+
+    @property
+    def is_trailing(self) -> bool:
+        return self.kind == TRAILING
+
+
+class Order(msgspec.Struct, array_like=True, eq=False):
+    """One client order. Side is +1 or -1; `cost_e8` is the notional filled so far in 1e-8.
+
+    `kind` is what it is in the book; of an order that has triggered, `condition` says what it was
+    before. An order of 2024 that waits for its trigger has a conditional `kind` and is in no book.
+    `arrival` orders the queue: it grows with each entry into a book. `force` is LIQUIDATION or ADL
+    of an order that the exchange placed against the owner's will.
+    """
 
     order_id: int
     client_id: str
@@ -65,6 +105,13 @@ class Order:
     filled_lots: int = 0
     cost_e8: int = 0
     amendments: int = 0
+    position_side: str = BOTH
+    price_match: str = "NONE"
+    good_till_ms: int = 0
+    modify_id: int = 0
+    condition: Condition | None = None
+    arrival: int = 0
+    force: str = ""
 
     @property
     def left_lots(self) -> int:
@@ -75,17 +122,31 @@ class Order:
         return self.status in OPEN_STATUSES
 
     @property
+    def waits(self) -> bool:
+        """It has not triggered yet."""
+        return self.kind in CONDITIONAL_KINDS
+
+    @property
+    def origin_kind(self) -> str:
+        """The type that it was placed with."""
+        return self.kind if self.condition is None else self.condition.kind
+
+    @property
+    def reduces(self) -> bool:
+        """It may only make a position smaller: it says so, or in hedge mode its sides do."""
+        return self.reduce_only or closes(self.side, self.position_side)
+
+    @property
     def matching_stp(self) -> int:
-        """Self-trade prevention is effective for GTC and IOC (and MARKET, which is IOC) only."""
-        return self.stp if self.tif in ("GTC", "IOC") else STP_NONE
+        """The self-trade prevention that is effective; a MARKET order's tif is GTC."""
+        return self.stp if self.tif in PREVENTING_TIFS else STP_NONE
 
     def copy(self) -> Order:
         """The order as it is now, for an event that is encoded later."""
-        return replace(self)
+        return copy(self)
 
 
-@dataclass(frozen=True, slots=True)
-class UserTrade:
+class UserTrade(msgspec.Struct, array_like=True, frozen=True):
     """One side of a trade, as /userTrades reports it."""
 
     account_id: int
@@ -99,100 +160,28 @@ class UserTrade:
     fee_e8: int
     maker: bool
     time_ms: int
+    position_side: str = BOTH
+    fee_asset: str = USDT
 
 
-class OrderStore:
-    """Open orders, and the newest finished ones, by id and by client id.
+class Amendment(msgspec.Struct, array_like=True, frozen=True):
+    """One modification of an order; `count` is its number among those of the order."""
 
-    `max_traded` finished orders with fills are kept, and `max_untraded` without; the oldest go
-    first. Open orders are bounded by what the exchange accepts per account and symbol. Adding and
-    forgetting take constant time.
-    """
-
-    def __init__(self, max_traded: int = MAX_TRADED, max_untraded: int = MAX_UNTRADED) -> None:
-        self.open: dict[int, Order] = {}
-        self._open_by_client: dict[tuple[int, str], Order] = {}
-        self._traded: OrderedDict[int, Order] = OrderedDict()
-        self._untraded: OrderedDict[int, Order] = OrderedDict()
-        self._finished_by_client: dict[tuple[int, str], Order] = {}
-        self._max_traded = max_traded
-        self._max_untraded = max_untraded
-
-    def sizes(self) -> dict[str, int]:
-        """How many entries each table holds, by name: every one of them is bounded."""
-        return {
-            "open": len(self.open),
-            "open_by_client": len(self._open_by_client),
-            "traded": len(self._traded),
-            "untraded": len(self._untraded),
-            "finished_by_client": len(self._finished_by_client),
-        }
-
-    def add(self, order: Order) -> None:
-        """Remember an order, open or finished."""
-        key = (order.account_id, order.client_id)
-        if order.is_open:
-            self.open[order.order_id] = order
-            self._open_by_client[key] = order
-            return
-        traded = order.filled_lots > 0
-        group, most = (
-            (self._traded, self._max_traded) if traded else (self._untraded, self._max_untraded)
-        )
-        group[order.order_id] = order
-        self._finished_by_client[key] = order
-        if len(group) > most:
-            _, oldest = group.popitem(last=False)
-            old_key = (oldest.account_id, oldest.client_id)
-            # A client id may have been used again since: then it names the newer order.
-            if self._finished_by_client.get(old_key) is oldest:
-                del self._finished_by_client[old_key]
-
-    def finish(self, order: Order) -> None:
-        """Move an order that reached a final status out of the open ones."""
-        assert not order.is_open, f"order {order.order_id} finishes while {order.status}"
-        del self.open[order.order_id]
-        del self._open_by_client[(order.account_id, order.client_id)]
-        self.add(order)
-
-    def is_open_client_id(self, account_id: int, client_id: str) -> bool:
-        return (account_id, client_id) in self._open_by_client
-
-    def find(
-        self, account_id: int, symbol: str, order_id: int | None, client_id: str | None
-    ) -> Order | None:
-        """The account's order of that symbol; the order id wins over the client id."""
-        found: Order | None = None
-        if order_id is not None:
-            found = (
-                self.open.get(order_id)
-                or self._traded.get(order_id)
-                or self._untraded.get(order_id)
-            )
-        elif client_id is not None:
-            key = (account_id, client_id)
-            found = self._open_by_client.get(key) or self._finished_by_client.get(key)
-        if found is None or found.account_id != account_id or found.symbol != symbol:
-            return None
-        return found
-
-    def open_of(self, account_id: int, symbol: str | None = None) -> list[Order]:
-        """The account's open orders, oldest first."""
-        return list(_select(self.open.values(), account_id, symbol))
-
-    def all_of(self, account_id: int, symbol: str | None = None) -> list[Order]:
-        """Open and finished orders of the account, by order id."""
-        chosen = _select(self.everything(), account_id, symbol)
-        return sorted(chosen, key=lambda order: order.order_id)
-
-    def everything(self) -> Iterator[Order]:
-        """All remembered orders of all accounts, finished ones first, each group by age."""
-        yield from self._traded.values()
-        yield from self._untraded.values()
-        yield from self.open.values()
+    amendment_id: int
+    account_id: int
+    symbol: str
+    order_id: int
+    client_id: str
+    time_ms: int
+    ticks_before: int
+    ticks_after: int
+    lots_before: int
+    lots_after: int
+    count: int
+    modify_id: int
+    price_match: str
 
 
-def _select(orders: Iterable[Order], account_id: int, symbol: str | None) -> Iterator[Order]:
-    for order in orders:
-        if order.account_id == account_id and symbol in (None, order.symbol):
-            yield order
+def closes(side: int, position_side: str) -> bool:
+    """In hedge mode: SELL with LONG and BUY with SHORT make the position smaller."""
+    return (side == SELL and position_side == LONG) or (side == BUY and position_side == SHORT)

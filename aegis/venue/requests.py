@@ -1,8 +1,9 @@
-"""From the parameters of a request (texts, wherever they came from) to a typed order request.
+"""What may be asked of an order, as typed requests, and how parameters (texts) are read.
 
-REST and the WebSocket API hand their parameters over as one mapping of texts; here they become
-ticks, lots and flags, or the documented refusal. No rule that needs to know a market or an
-account stands here: those are in ``checks``.
+REST and the WebSocket API hand their parameters over as one mapping of texts. The readers here turn
+one parameter into a value or the documented refusal; ``placement`` and ``algo.requests`` put whole
+orders together. No rule that needs to know a market or an account stands here: those are in
+``checks``.
 """
 
 from __future__ import annotations
@@ -15,24 +16,28 @@ from typing import Final
 from aegis.venue.codes import reject
 from aegis.venue.decimals import parse_scaled
 from aegis.venue.errors import BadDecimalError, TooPreciseError
-from aegis.venue.matching.interface import BUY, SELL, STP_EXPIRE_MAKER
-from aegis.venue.orders import STP_CODES
+from aegis.venue.ledger import BOTH, LONG, SHORT
+from aegis.venue.matching.interface import BUY, SELL
+from aegis.venue.orders import LIMIT_STOPS, STP_CODES, Condition
 from aegis.venue.symbols import SymbolSpec
 
 Parameters = Mapping[str, str]
 
 CLIENT_ID: Final = re.compile(r"[.A-Z:/a-z0-9_-]{1,36}")
 SIDES: Final = {"BUY": BUY, "SELL": SELL}
-TIMES_IN_FORCE: Final = frozenset({"GTC", "IOC", "FOK", "GTX"})
-CONDITIONAL_KINDS: Final = frozenset(
-    {"STOP", "STOP_MARKET", "TAKE_PROFIT", "TAKE_PROFIT_MARKET", "TRAILING_STOP_MARKET"}
-)
+POSITION_SIDES: Final = frozenset({BOTH, LONG, SHORT})
+LIMITED_KINDS: Final = frozenset({"LIMIT", *LIMIT_STOPS})
 _INTEGER: Final = re.compile(r"-?\d{1,19}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
 class PlaceRequest:
-    """A new order. `price_ticks` is 0 for MARKET; `full_reply` is newOrderRespType=RESULT."""
+    """A new order. `price_ticks` is 0 for MARKET and where `price_match` finds the price.
+
+    `condition` makes it a conditional order: then `kind` is what it is placed as, and `qty_lots` 0
+    closes the position. `full_reply` is newOrderRespType=RESULT, `says_reduce` that reduceOnly was
+    sent, with whatever value.
+    """
 
     symbol: str
     side: int
@@ -44,11 +49,16 @@ class PlaceRequest:
     client_id: str | None
     stp: int
     full_reply: bool
+    position_side: str = BOTH
+    says_reduce: bool = False
+    price_match: str = "NONE"
+    good_till_ms: int = 0
+    condition: Condition | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class AmendRequest:
-    """New price and new total quantity of an order."""
+    """New price and new total quantity of an order; `price_ticks` 0 where a match finds it."""
 
     symbol: str
     side: int
@@ -57,6 +67,8 @@ class AmendRequest:
     order_id: int | None
     client_id: str | None
     reduce_only: bool
+    price_match: str = "NONE"
+    modify_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,56 +130,127 @@ def flag(parameters: Parameters, name: str) -> bool:
     return lowered == "true"
 
 
-def parse_place(parameters: Parameters, spec: SymbolSpec) -> PlaceRequest:
-    """POST /fapi/v1/order and order.place. Raises RejectError."""
-    side = _side(parameters)
-    kind = required(parameters, "type")
-    if kind in CONDITIONAL_KINDS:
-        raise reject(-4120)
-    if kind not in ("LIMIT", "MARKET"):
-        raise reject(-1116)
-    _check_one_way(parameters)
-    price = 0
-    if kind == "LIMIT":
-        tif = required(parameters, "timeInForce")
-        if tif not in TIMES_IN_FORCE:
-            raise reject(-1115)
-        price = _price(parameters, spec)
-    else:
-        for name in ("timeInForce", "price"):
-            if name in parameters:
-                raise reject(-1106, name)
-        # A market order never rests: it is matched as immediate-or-cancel and reported as GTC.
-        tif = "GTC"
+def decimal_points(parameters: Parameters, name: str, decimals: int) -> int:
+    """A mandatory decimal times 10**decimals. Raises RejectError -1102, -1105 or -1111."""
+    try:
+        return parse_scaled(required(parameters, name), decimals)
+    except TooPreciseError as error:
+        raise reject(-1111) from error
+    except BadDecimalError as error:
+        raise reject(-1102, name) from error
+
+
+def order_side(parameters: Parameters) -> int:
+    """Raises RejectError -1102 or -1117."""
+    side = SIDES.get(required(parameters, "side"))
+    if side is None:
+        raise reject(-1117)
+    return side
+
+
+def position_side(parameters: Parameters) -> str:
+    """BOTH where nothing is said. Raises RejectError -4060."""
+    name = optional(parameters, "positionSide") or BOTH
+    if name not in POSITION_SIDES:
+        raise reject(-4060)
+    return name
+
+
+def limit_price(parameters: Parameters, spec: SymbolSpec) -> int:
+    """PRICE_FILTER, in ticks. Raises RejectError -1102, -1111, -4001, -4002, -4013 or -4014."""
+    points = decimal_points(parameters, "price", spec.price_precision)
+    if points <= 0:
+        raise reject(-4001)
+    if points < spec.min_price_ticks * spec.tick_points:
+        raise reject(-4013)
+    if points > spec.max_price_ticks * spec.tick_points:
+        raise reject(-4002)
+    if points % (spec.tick_points * spec.price_filter_ticks):
+        raise reject(-4014)
+    return points // spec.tick_points
+
+
+def order_quantity(parameters: Parameters, spec: SymbolSpec, most_lots: int) -> int:
+    """LOT_SIZE or MARKET_LOT_SIZE, in lots. Raises RejectError -1102, -1111, -4003..-4005, -4023.
+
+    `most_lots` is the filter's maxQty.
+    """
+    points = decimal_points(parameters, "quantity", spec.quantity_precision)
+    if points <= 0:
+        raise reject(-4003)
+    if points < spec.min_qty_lots * spec.step_points:
+        raise reject(-4004)
+    if points > most_lots * spec.step_points:
+        raise reject(-4005)
+    if points % (spec.step_points * spec.lot_filter_lots):
+        raise reject(-4023)
+    return points // spec.step_points
+
+
+def client_order_id(parameters: Parameters, name: str) -> str | None:
+    """None where none was sent. Raises RejectError -1105 or -4015."""
+    client_id = optional(parameters, name)
+    if client_id is not None and CLIENT_ID.fullmatch(client_id) is None:
+        raise reject(-4015)
+    return client_id
+
+
+def self_trade_prevention(parameters: Parameters, default: int) -> int:
+    """Raises RejectError -5039."""
+    name = optional(parameters, "selfTradePreventionMode")
+    if name is None:
+        return default
+    code = STP_CODES.get(name)
+    if code is None:
+        raise reject(-5039)
+    return code
+
+
+def price_match(parameters: Parameters, known: frozenset[str], limited: bool) -> str:
+    """NONE where nothing is said. Raises RejectError -5037, -5038, or -1106 beside a price.
+
+    `limited` says whether the order has a limit price.
+    """
+    name = optional(parameters, "priceMatch") or "NONE"
+    if name == "NONE":
+        return name
+    if name not in known:
+        raise reject(-5037)
+    if not limited:
+        raise reject(-5038)
+    if "price" in parameters:
+        raise reject(-1106, "price")
+    return name
+
+
+def most_lots(spec: SymbolSpec, kind: str) -> int:
+    """The largest quantity of an order of that kind: LOT_SIZE, or MARKET_LOT_SIZE."""
+    if kind in LIMITED_KINDS:
+        return spec.max_qty_lots
+    return spec.market_max_lots or spec.max_qty_lots
+
+
+def good_till_ms(parameters: Parameters, tif: str) -> int:
+    """goodTillDate, whose milliseconds are ignored; 0 unless timeInForce is GTD.
+
+    Raises RejectError -1102 or -1106.
+    """
+    value = integer(parameters, "goodTillDate")
+    if tif == "GTD":
+        if value is None:
+            raise reject(-1102, "goodTillDate")
+        return value - value % 1_000
+    if value:
+        raise reject(-1106, "goodTillDate")
+    return 0
+
+
+def wants_result(parameters: Parameters) -> bool:
+    """newOrderRespType=RESULT. Raises RejectError -1136."""
     response = optional(parameters, "newOrderRespType") or "ACK"
     if response not in ("ACK", "RESULT"):
         raise reject(-1136)
-    return PlaceRequest(
-        symbol=spec.symbol,
-        side=side,
-        kind=kind,
-        tif=tif,
-        qty_lots=_quantity(parameters, spec),
-        price_ticks=price,
-        reduce_only=flag(parameters, "reduceOnly"),
-        client_id=_client_id(parameters, "newClientOrderId"),
-        stp=_self_trade_prevention(parameters),
-        full_reply=response == "RESULT",
-    )
-
-
-def parse_amend(parameters: Parameters, spec: SymbolSpec) -> AmendRequest:
-    """PUT /fapi/v1/order and order.modify. Raises RejectError."""
-    key = parse_key(parameters, spec)
-    return AmendRequest(
-        symbol=spec.symbol,
-        side=_side(parameters),
-        qty_lots=_quantity(parameters, spec),
-        price_ticks=_price(parameters, spec),
-        order_id=key.order_id,
-        client_id=key.client_id,
-        reduce_only=flag(parameters, "reduceOnly"),
-    )
+    return response == "RESULT"
 
 
 def parse_key(parameters: Parameters, spec: SymbolSpec) -> OrderKey:
@@ -177,72 +260,3 @@ def parse_key(parameters: Parameters, spec: SymbolSpec) -> OrderKey:
     if order_id is None and client_id is None:
         raise reject(-1102, "orderId", "origClientOrderId", variant=1)
     return OrderKey(spec.symbol, order_id, client_id)
-
-
-def _side(parameters: Parameters) -> int:
-    side = SIDES.get(required(parameters, "side"))
-    if side is None:
-        raise reject(-1117)
-    return side
-
-
-def _check_one_way(parameters: Parameters) -> None:
-    if (optional(parameters, "positionSide") or "BOTH") != "BOTH":
-        raise reject(-4061)
-    if (optional(parameters, "priceMatch") or "NONE") != "NONE":
-        raise reject(-1130, "priceMatch")
-    if flag(parameters, "closePosition"):
-        raise reject(-1106, "closePosition")
-
-
-def _price(parameters: Parameters, spec: SymbolSpec) -> int:
-    points = _decimal(parameters, "price", spec.price_precision)
-    if points <= 0:
-        raise reject(-4001)
-    if points < spec.min_price_ticks * spec.tick_points:
-        raise reject(-4013)
-    if points > spec.max_price_ticks * spec.tick_points:
-        raise reject(-4002)
-    if points % spec.tick_points:
-        raise reject(-4014)
-    return points // spec.tick_points
-
-
-def _quantity(parameters: Parameters, spec: SymbolSpec) -> int:
-    points = _decimal(parameters, "quantity", spec.quantity_precision)
-    if points <= 0:
-        raise reject(-4003)
-    if points < spec.min_qty_lots * spec.step_points:
-        raise reject(-4004)
-    if points > spec.max_qty_lots * spec.step_points:
-        raise reject(-4005)
-    if points % spec.step_points:
-        raise reject(-4023)
-    return points // spec.step_points
-
-
-def _decimal(parameters: Parameters, name: str, decimals: int) -> int:
-    try:
-        return parse_scaled(required(parameters, name), decimals)
-    except TooPreciseError as error:
-        raise reject(-1111) from error
-    except BadDecimalError as error:
-        raise reject(-1102, name) from error
-
-
-def _client_id(parameters: Parameters, name: str) -> str | None:
-    client_id = optional(parameters, name)
-    if client_id is not None and CLIENT_ID.fullmatch(client_id) is None:
-        raise reject(-4015)
-    return client_id
-
-
-def _self_trade_prevention(parameters: Parameters) -> int:
-    """EXPIRE_MAKER where nothing is said, as on single orders since 2026."""
-    name = optional(parameters, "selfTradePreventionMode")
-    if name is None:
-        return STP_EXPIRE_MAKER
-    code = STP_CODES.get(name)
-    if code is None:
-        raise reject(-5039)
-    return code
