@@ -1,54 +1,50 @@
-"""Where an account stands: equity, margins and positions, derived from the tables on request.
+"""Where an account stands: balances, margins and positions, derived from the tables on request.
 
-Nothing of this is stored. ``payloads.account`` writes it down in the shapes of v2 and v3. Cross
-margin, one-way; integers in 1e-8 quote throughout.
+Nothing of this is stored. ``payloads.account`` writes it down in the shapes of v2 and v3; integers
+in 1e-8 throughout, of the asset or, for the totals of multi-assets mode, of USD.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from aegis.venue import checks
+from aegis.venue.adl import Ranking
 from aegis.venue.clearing import Clearing
-from aegis.venue.market import Market
+from aegis.venue.decimals import E8
+from aegis.venue.ledger import BOTH, USDT, Account, margin_asset
+from aegis.venue.liquidation_price import liquidation_price_e8
+from aegis.venue.margin import (
+    ALL_ASSETS,
+    Leg,
+    Pool,
+    collateral_e8,
+    leg_of,
+    legs_of,
+    pool_name,
+    pools_of,
+)
 
-# One flat bracket: 0.5 % maintenance margin, up to this notional at any leverage.
-MAINTENANCE_E4: Final = 50
-MAX_NOTIONAL: Final = 100_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class SymbolStanding:
-    """One symbol of an account, with a position or an open order in it."""
-
-    market: Market
-    lots: int
-    cost_e8: int
-    value_e8: int
-    unrealized_e8: int
-    leverage: int
-    isolated: bool
-    bids_e8: int
-    asks_e8: int
-    position_margin_e8: int
-    order_margin_e8: int
-    maintenance_e8: int
-    mark_e8: int
-    updated_ms: int
+# What an account is shown even without a balance of it, next to USDT.
+BNB: Final = "BNB"
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """An account as a whole."""
+@dataclass(slots=True)
+class AssetStanding:
+    """One asset of an account: sums over its positions, cross and isolated ones."""
 
-    wallet_e8: int
-    unrealized_e8: int
-    position_margin_e8: int
-    order_margin_e8: int
-    maintenance_e8: int
-    symbols: list[SymbolStanding]
-    updated_ms: int
+    asset: str
+    wallet_e8: int = 0
+    cross_wallet_e8: int = 0
+    unrealized_e8: int = 0
+    cross_unrealized_e8: int = 0
+    position_margin_e8: int = 0
+    order_margin_e8: int = 0
+    maintenance_e8: int = 0
+    available_e8: int = 0
+    withdrawable_e8: int = 0
+    updated_ms: int = 0
 
     @property
     def equity_e8(self) -> int:
@@ -58,70 +54,140 @@ class Standing:
     def initial_margin_e8(self) -> int:
         return self.position_margin_e8 + self.order_margin_e8
 
-    @property
-    def available_e8(self) -> int:
-        return max(0, self.equity_e8 - self.initial_margin_e8)
+    def count(self, leg: Leg) -> None:
+        """Add a position to the sums."""
+        self.unrealized_e8 += leg.unrealized_e8
+        self.cross_unrealized_e8 += 0 if leg.isolated else leg.unrealized_e8
+        self.position_margin_e8 += leg.own_e8
+        self.order_margin_e8 += leg.orders_e8
+        self.maintenance_e8 += leg.maintenance_e8
+
+
+@dataclass(frozen=True, slots=True)
+class Risk:
+    """A position with what takes the whole account to know."""
+
+    leg: Leg
+    liquidation_e8: int
+    adl_quantile: int
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """An account as a whole: `total` is USDT's in single-asset mode, else all assets' in USD."""
+
+    account: Account
+    total: AssetStanding
+    assets: list[AssetStanding]
+    legs: list[Leg]
 
 
 def standing_of(clearing: Clearing, account_id: int, flat_too: bool = False) -> Standing:
-    """Sum up an account; `flat_too` lists every symbol of the venue, as v2 does."""
+    """Sum up an account; `flat_too` lists every asset and symbol of the venue, as v2 does."""
     account = clearing.account(account_id)
-    rows = []
-    for symbol in clearing.markets:
-        row = symbol_standing(clearing, account_id, symbol)
-        if flat_too or row.lots or row.bids_e8 or row.asks_e8:
-            rows.append(row)
+    open_legs = legs_of(clearing, account)
+    pools = pools_of(clearing, account, open_legs)
+    names = _assets(clearing, account) if flat_too else [USDT, *_held_assets(account, open_legs)]
+    assets = [_asset(clearing, account, name, open_legs, pools) for name in names]
     return Standing(
-        wallet_e8=account.wallet_e8,
-        unrealized_e8=sum(row.unrealized_e8 for row in rows),
-        position_margin_e8=sum(row.position_margin_e8 for row in rows),
-        order_margin_e8=sum(row.order_margin_e8 for row in rows),
-        maintenance_e8=sum(row.maintenance_e8 for row in rows),
-        symbols=rows,
-        updated_ms=account.updated_ms,
+        account=account,
+        total=_total(clearing, assets, pools) if account.multi_assets else assets[0],
+        assets=assets,
+        legs=legs_for(clearing, account, clearing.markets) if flat_too else open_legs,
     )
 
 
-def symbol_standing(clearing: Clearing, account_id: int, symbol: str) -> SymbolStanding:
-    """One symbol of an account. Raises RejectError -1121."""
-    market = clearing.market(symbol)
-    account = clearing.account(account_id)
-    position = account.position(symbol)
-    bids, asks = clearing.open_notional_e8.get((account_id, symbol), (0, 0))
-    leverage = account.leverage(symbol)
-    value = checks.position_value_e8(market, position.lots)
-    own_margin = abs(value) // leverage
-    whole_margin = max(abs(value + bids), abs(value - asks)) // leverage
-    return SymbolStanding(
-        market=market,
-        lots=position.lots,
-        cost_e8=position.cost_e8,
-        value_e8=value,
-        unrealized_e8=value - position.cost_e8,
-        leverage=leverage,
-        isolated=account.isolated.get(symbol, False),
-        bids_e8=bids,
-        asks_e8=asks,
-        position_margin_e8=own_margin,
-        order_margin_e8=max(0, whole_margin - own_margin),
-        maintenance_e8=abs(value) * MAINTENANCE_E4 // checks.E4,
-        mark_e8=market.mark_e8(),
-        updated_ms=position.updated_ms,
-    )
+def legs_for(clearing: Clearing, account: Account, symbols: Iterable[str]) -> list[Leg]:
+    """Every position side of these symbols, flat ones included; in hedge mode BOTH as well."""
+    sides = (BOTH, *account.sides) if account.hedged else account.sides
+    return [leg_of(clearing, account, symbol, side) for symbol in symbols for side in sides]
 
 
-def liquidation_e8(wallet_e8: int, row: SymbolStanding) -> int:
-    """The mark price in 1e-8 at which the account is liquidated if it holds nothing else.
+def risks_of(clearing: Clearing, account_id: int, symbol: str | None, flat_too: bool) -> list[Risk]:
+    """The positions with their liquidation prices, of one symbol or all. Raises RejectError -1121.
 
-    (wallet - signed cost) / (quantity * (mmr - s)), s = +1 long, -1 short; 0 when there is none.
+    Without `flat_too` only those with a position or an open order.
     """
-    if row.lots == 0:
-        return 0
-    spec = row.market.spec
-    sign = 1 if row.lots > 0 else -1
-    scale: int = checks.E4 * 10**spec.quantity_precision
-    quantity_points = abs(row.lots) * spec.step_points
-    price = (
-        (wallet_e8 - row.cost_e8) * scale // (quantity_points * (MAINTENANCE_E4 - sign * checks.E4))
-    )
-    return max(0, price)
+    account = clearing.account(account_id)
+    open_legs = legs_of(clearing, account)
+    pools = pools_of(clearing, account, open_legs)
+    if symbol is not None:
+        clearing.market(symbol)
+    if flat_too:
+        chosen = [
+            leg_of(clearing, account, name, side)
+            for name in (clearing.markets if symbol is None else (symbol,))
+            for side in account.sides
+        ]
+    else:
+        chosen = [leg for leg in open_legs if symbol in (None, leg.symbol)]
+    ranking = Ranking(clearing, clearing.ledger.accounts)
+    return [
+        Risk(
+            leg,
+            liquidation_price_e8(
+                clearing, account, leg, open_legs, pools.get(pool_name(account, leg.symbol))
+            ),
+            ranking.quantile(account, leg),
+        )
+        for leg in chosen
+    ]
+
+
+def _held_assets(account: Account, legs: list[Leg]) -> list[str]:
+    """Other assets than USDT that the account has or owes."""
+    found = {margin_asset(leg.symbol) for leg in legs}
+    found |= {asset for asset, amount in account.other_wallets_e8.items() if amount}
+    return sorted(found - {USDT})
+
+
+def _assets(clearing: Clearing, account: Account) -> list[str]:
+    """Every asset that may be held here, USDT first."""
+    listed = {market.spec.quote for market in clearing.markets.values()}
+    return [USDT, *sorted((listed | {BNB} | set(account.other_wallets_e8)) - {USDT})]
+
+
+def _asset(
+    clearing: Clearing, account: Account, asset: str, legs: list[Leg], pools: dict[str, Pool]
+) -> AssetStanding:
+    standing = AssetStanding(asset, account.balance_e8(asset), account.cross_balance_e8(asset))
+    for leg in legs:
+        if margin_asset(leg.symbol) == asset:
+            standing.count(leg)
+    if account.multi_assets:
+        # The whole pool is available, in the asset it is asked for.
+        pool = pools.get(ALL_ASSETS) or Pool()
+        unit = collateral_e8(clearing, asset, E8)
+        standing.available_e8 = pool.available_e8 * E8 // unit if unit else 0
+        standing.withdrawable_e8 = max(
+            0,
+            min(
+                standing.cross_wallet_e8,
+                pool.withdrawable_e8 * E8 // unit if unit else standing.cross_wallet_e8,
+            ),
+        )
+    else:
+        pool = pools.get(asset) or Pool()
+        standing.available_e8 = pool.available_e8
+        standing.withdrawable_e8 = pool.withdrawable_e8
+    standing.updated_ms = account.updated_ms if standing.wallet_e8 or asset == USDT else 0
+    return standing
+
+
+def _total(
+    clearing: Clearing, assets: list[AssetStanding], pools: dict[str, Pool]
+) -> AssetStanding:
+    """The sums of all assets in 1e-8 USD; balances as what they are worth as collateral."""
+    total = AssetStanding(ALL_ASSETS)
+    for each in assets:
+        total.wallet_e8 += collateral_e8(clearing, each.asset, each.wallet_e8)
+        total.cross_wallet_e8 += collateral_e8(clearing, each.asset, each.cross_wallet_e8)
+        total.unrealized_e8 += each.unrealized_e8
+        total.cross_unrealized_e8 += each.cross_unrealized_e8
+        total.position_margin_e8 += each.position_margin_e8
+        total.order_margin_e8 += each.order_margin_e8
+        total.maintenance_e8 += each.maintenance_e8
+        total.updated_ms = max(total.updated_ms, each.updated_ms)
+    pool = pools.get(ALL_ASSETS) or Pool()
+    total.available_e8, total.withdrawable_e8 = pool.available_e8, pool.withdrawable_e8
+    return total
