@@ -6,7 +6,7 @@ are encoded once per account and written at once: they are few and nothing shoul
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from aegis.venue.events import OrderEvent, UserEvent
@@ -15,6 +15,8 @@ from aegis.venue.market import Market
 from aegis.venue.payloads import user as payload
 from aegis.venue.wire.frames import text_frame
 from aegis.venue.wire.hub import Subscriber
+
+Diversion = Callable[[str, bytes, int], None]
 
 
 @dataclass(eq=False, slots=True)
@@ -31,10 +33,14 @@ class Listener:
 class UserFeed:
     """All private subscriptions, and what has been sent to them."""
 
-    def __init__(self, markets: Mapping[str, Market], keys: ListenKeys) -> None:
+    def __init__(
+        self, markets: Mapping[str, Market], keys: ListenKeys, modern: bool = True
+    ) -> None:
         self._markets = markets
+        self._modern = modern
         self._keys = keys
         self._listeners: dict[int, list[Listener]] = {}
+        self._diversions: dict[Subscriber, Diversion] = {}
         self.sent = 0
 
     def listen(self, listener: Listener) -> None:
@@ -58,6 +64,27 @@ class UserFeed:
             else:
                 del self._listeners[account_id]
 
+    def divert(self, subscriber: Subscriber, diversion: Diversion | None) -> None:
+        """From now on hand a subscriber's events, one by one, to `diversion(name, frame, account)`.
+
+        `frame` is what would have been written. None ends the diversion.
+        """
+        self._diversions.pop(subscriber, None)
+        if diversion is not None:
+            self._diversions[subscriber] = diversion
+
+    def note_sent(self, subscriber: Subscriber, messages: int) -> None:
+        """So many more events went to the subscriber than were published for it (or fewer)."""
+        self.sent += messages
+
+    def accounts_of(self, subscriber: Subscriber) -> list[int]:
+        """Whose events the subscriber gets."""
+        return [
+            account_id
+            for account_id, listeners in self._listeners.items()
+            if any(listener.subscriber is subscriber for listener in listeners)
+        ]
+
     def publish(self, events: Iterable[UserEvent]) -> int:
         """Send events in their order; returns how many fills of client orders were among them."""
         fills = 0
@@ -71,7 +98,7 @@ class UserFeed:
             ]
             if not listeners:
                 continue
-            for name, message in payload.encode(event, self._markets):
+            for name, message in payload.encode(event, self._markets, self._modern):
                 self._send(listeners, name, message, touched)
         for subscriber in touched:
             subscriber.flush()
@@ -86,7 +113,8 @@ class UserFeed:
         self._send(own, "listenKeyExpired", message, touched)
         for subscriber in touched:
             subscriber.flush()
-            self.leave(subscriber, key.key)
+        for listener in own:
+            self.leave(listener.subscriber, key.key)
 
     def _send(
         self,
@@ -104,6 +132,10 @@ class UserFeed:
                 frame = text_frame(opening + message + b"}")
             else:
                 bare = frame = bare or text_frame(message)
+            self.sent += 1
+            diversion = self._diversions.get(listener.subscriber)
+            if diversion is not None:
+                diversion(name, frame, listener.account_id)
+                continue
             listener.subscriber.enqueue(frame)
             touched[listener.subscriber] = None
-            self.sent += 1
