@@ -1,4 +1,6 @@
-"""Plays a recording at its pace, in lockstep with the trader where there is one to wait for.
+"""Plays recordings at their pace, in lockstep with the trader where there is one to wait for.
+
+Several recordings, one per symbol, play side by side in the order of their times.
 
 Theory of operation. Recorded time is cut into slices. For each slice: (1) every recorded message is
 sent to the subscribers; (2) the conductor waits until the trader has digested all of it and every
@@ -20,14 +22,17 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from heapq import merge
+from itertools import islice
 from typing import Final, Protocol
 
 from aegis.venue.core import Core
-from aegis.venue.mirror.player import Player
-from aegis.venue.mirror.recording import Line, Recording
-from aegis.venue.publisher import Publisher
+from aegis.venue.mirror.recording import Line
+from aegis.venue.mirror.reel import Cue, Reel, slices
 from aegis.venue.pump import Pump
+from aegis.venue.reaction import Reaction
+from aegis.venue.tape import HEADROOM, TAPE_RECORDS
 from aegis.venue.wire.dispatch import Dispatcher
 from aegis.venue.wire.hub import Hub
 
@@ -44,6 +49,8 @@ FREE_SLICES: Final = 20
 LINES_PER_TURN: Final = 64  # how many lines may go out before the sockets have their turn
 IDLE_S: Final = 0.01
 AHEAD_S: Final = 0.001
+MS_NS: Final = 1_000_000
+SECOND_MS: Final = 1_000
 
 
 class Pace(Protocol):
@@ -58,8 +65,8 @@ class Pace(Protocol):
     def private_digested(self) -> bool:
         """The same, and all answers and user events were processed as well."""
 
-    def books_joined(self) -> bool:
-        """Every book is in force."""
+    def books_joined(self, count: int) -> bool:
+        """So many books are in force."""
 
     def released(self) -> bool:
         """Nobody is to be waited for any more: the trader is leaving."""
@@ -69,16 +76,14 @@ class Pace(Protocol):
 
 
 class Conductor:
-    """One recording, one market."""
+    """All recordings of a venue, each with the market that it drives."""
 
     def __init__(
         self,
         core: Core,
-        recording: Recording,
-        player: Player,
+        reels: Sequence[Reel],
         hub: Hub,
         pump: Pump,
-        publisher: Publisher,
         dispatcher: Dispatcher,
         *,
         speed: float,
@@ -86,51 +91,56 @@ class Conductor:
         skip_lines: int = 0,
         pace: Pace | None = None,
     ) -> None:
+        assert reels, "a conductor needs a recording"
         self._core = core
-        self._recording = recording
-        self._player = player
+        self._reels = {reel.symbol: reel for reel in reels}
         self._hub = hub
         self._pump = pump
-        self._publisher = publisher
         self._dispatcher = dispatcher
+        self._reaction = Reaction(core.exchange, core.books)
         self._speed = speed
-        self._slice_ns = slice_ms * 1_000_000
+        self._slice_ns = slice_ms * MS_NS
         self._pace = pace
         self._failures: dict[str, int] = {}
-        self._awaits_bridge = False
+        self._awaits_bridge: dict[str, Reel] = {}
+        self._bridged = 0
         self._next_turn_line = 0
         self._began_s = 0.0
         self._began_ns = 0
+        self._second = 0
         self.skip_lines = skip_lines
         self.lines_done = skip_lines
-        self.now_ns = recording.summary.first_ns
+        self.first_ns = min(reel.recording.summary.first_ns for reel in reels)
+        self.now_ns = self.first_ns
         self.timeouts = 0
         self.slices = 0
         self.done = False
         self.on_slice: Callable[[int], None] | None = None  # told how many lines are played
+        self.on_time: Callable[[int], None] | None = None  # told the recording's time, in ms
+        first_pass, self._skip = 0, skip_lines
+        if len(reels) == 1:
+            first_pass, self._skip = reels[0].locate(skip_lines)
+        self._cues: Iterator[Cue] = merge(
+            *(reel.cues(first_pass) for reel in reels), key=lambda cue: cue.line.time_ns
+        )
 
     @property
     def event_ms(self) -> int:
         """The recording's time: the market's own clock."""
-        return self.now_ns // 1_000_000
+        return self.now_ns // MS_NS
 
     def holds_depth(self, symbol: str) -> bool:
         """Depth requests wait until the recorded snapshot has had its turn."""
-        return (
-            not self.done
-            and self._recording.summary.has_snapshot
-            and symbol in self._recording.summary.symbols
-            and self._player.snapshot_id == 0
-        )
+        reel = self._reels.get(symbol)
+        return not self.done and reel is not None and reel.awaits_snapshot
 
     def fast_forward(self) -> None:
         """Rebuild the market up to `skip_lines` without sending anything, after a restart."""
-        if self.skip_lines == 0:
-            return
-        for line in self._recording.lines():
-            self._play(line)
-            if line.number >= self.skip_lines:
-                break
+        for cue in islice(self._cues, self._skip):
+            for line in self._lines_of(cue):
+                self._play(cue.reel, line)
+        if self._skip:
+            self._pump.public(self.event_ms)
 
     async def run(self) -> None:
         """Play to the end. Raises RecordingError where the file is broken."""
@@ -147,7 +157,7 @@ class Conductor:
         try:
             # Where nothing is waited for, a slice is only what is written in one go.
             width_ns = self._slice_ns * (1 if pace is not None or self._speed > 0 else FREE_SLICES)
-            for group in self._recording.slices(width_ns, self.skip_lines):
+            for group in slices(self._cues, width_ns, self.first_ns):
                 if pace is not None and pace.released():
                     log.warning("the trader left at line %d; the mirror stops", self.lines_done)
                     break
@@ -166,7 +176,8 @@ class Conductor:
             self._hub.flush()
 
     async def _wait_for_trader(self) -> None:
-        streams = self._recording.summary.streams
+        summaries = [reel.recording.summary for reel in self._reels.values()]
+        streams = frozenset[str]().union(*(summary.streams for summary in summaries))
         pace = self._pace
         while not (
             all(self._hub.wants(stream) for stream in streams)
@@ -175,40 +186,67 @@ class Conductor:
         ) or not (pace is None or pace.trader_ready()):
             await asyncio.sleep(IDLE_S)
 
-    async def _slice(self, group: list[Line]) -> None:
-        await self._keep_time(group[0].time_ns)
+    async def _slice(self, group: list[Cue]) -> None:
+        first = group[0]
+        await self._keep_time(first.line.time_ns)
         self.slices += 1
-        if not group[0].stream:
-            await self._snapshot(group[0])
+        if self.on_time is not None:
+            self.on_time(first.line.time_ns // MS_NS)
+        if not first.line.stream and first.chains is None:
+            await self._snapshot(first)
             return
-        for line in group:
-            self._hub.publish_recorded(line.stream, line.enveloped, line.message)
-            self._play(line)
-            if self._awaits_bridge and self._player.bridged:
+        for cue in group:
+            for line in self._lines_of(cue):
+                self._hub.publish_recorded(line.stream, line.enveloped, line.message)
+                self._play(cue.reel, line)
+            self.lines_done += 1
+            if cue.reel.symbol in self._awaits_bridge and cue.reel.player.bridged:
                 # The first event past the snapshot: the client's book becomes valid here, and
                 # must be before the next message, whichever of the two reached the client first.
-                self._awaits_bridge = False
-                self._hub.flush()
-                assert self._pace is not None, "a bridge is awaited only for somebody"
-                await self._barrier("books", self._pace.books_joined)
-        self._publisher.tick(self.event_ms)
+                del self._awaits_bridge[cue.reel.symbol]
+                self._bridged += 1
+                await self._barrier_of_books()
+        self._pump.public(self.event_ms)
+        self._pump.tick(self.event_ms)
         self._hub.flush()
         await self._settle()
 
-    async def _snapshot(self, line: Line) -> None:
-        pace, held = self._pace, self._dispatcher
+    async def _barrier_of_books(self) -> None:
+        pace, count = self._pace, self._bridged
+        assert pace is not None, "a bridge is awaited only for somebody"
+        self._hub.flush()
+        await self._barrier("books", lambda: pace.books_joined(count))
+
+    async def _snapshot(self, cue: Cue) -> None:
+        pace, held, symbol = self._pace, self._dispatcher, cue.reel.symbol
         if pace is not None:
             await self._barrier("market", pace.market_digested)
-            await self._barrier("snapshot request", lambda: held.held_count > 0)
-        self._play(line)
-        held.release_held()
-        self._awaits_bridge = pace is not None
+            await self._barrier("snapshot request", lambda: held.held_count(symbol) > 0)
+        self._play(cue.reel, cue.line)
+        self.lines_done += 1
+        held.release_held(symbol)
+        if pace is not None:
+            self._awaits_bridge[symbol] = cue.reel
         await asyncio.sleep(0)
 
-    def _play(self, line: Line) -> None:
-        self.now_ns = line.time_ns
-        self._player.play(line, self.event_ms)
-        self.lines_done = line.number
+    @staticmethod
+    def _lines_of(cue: Cue) -> list[Line]:
+        """What a cue sends: its line; the events of a jump; nothing, where a pass leaves it out."""
+        if cue.chains is not None:
+            return cue.reel.rejoin(cue)
+        return [cue.line] if cue.line.message else []
+
+    def _play(self, reel: Reel, line: Line) -> None:
+        """Apply a line to its market, and let the exchange do what follows from it."""
+        if len(self._core.tape) > TAPE_RECORDS - HEADROOM or not line.stream:
+            self._pump.public(self.event_ms)
+        self.now_ns = max(self.now_ns, line.time_ns)
+        second = self.event_ms // SECOND_MS
+        if second > self._second > 0:
+            self._core.exchange.on_second(second * SECOND_MS)
+        self._second = second
+        reel.player.play(line, self.event_ms)
+        self._reaction.look_at_prints(self.event_ms)
 
     async def _settle(self) -> None:
         """Steps (2) to (4) of a slice."""

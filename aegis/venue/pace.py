@@ -60,9 +60,8 @@ class CounterPace:
     def private_digested(self) -> bool:
         return self._steady(self._market_seen() and self._private_seen())
 
-    def books_joined(self) -> bool:
-        feed = self._memory.counters["feed"]
-        return 0 < feed["books_total"] <= feed["books_valid"]
+    def books_joined(self, count: int) -> bool:
+        return self._memory.counters["feed"]["books_valid"] >= count
 
     def released(self) -> bool:
         control = self._memory.control

@@ -17,6 +17,7 @@ from websockets.asyncio.client import ClientConnection
 
 from aegis.venue import conductor as conductor_module
 from aegis.venue.build import VenueOptions
+from aegis.venue.errors import OptionsError
 from aegis.venue.serve import Venue, running
 from tests.venue.client import Book, api_request, client, receive, stream
 from tests.venue.desk import KEYS
@@ -126,7 +127,7 @@ class ToyPace:
             and len(self.trader.events) == self.venue.feed.sent
         )
 
-    def books_joined(self) -> bool:
+    def books_joined(self, count: int) -> bool:
         return self.trader.joined
 
     def released(self) -> bool:
@@ -138,7 +139,7 @@ class ToyPace:
 
 async def perform(tape: Path, seed: int, speed: float) -> tuple[Trader, Venue]:
     trader = Trader(random.Random(seed))
-    options = VenueOptions(keys=KEYS, mirror=tape, speed=speed)
+    options = VenueOptions(keys=KEYS, mirrors=(tape,), speed=speed)
     async with contextlib.AsyncExitStack() as stack:
         venue = await stack.enter_async_context(running(options, lambda one: ToyPace(one, trader)))
         rest = await stack.enter_async_context(client(venue.url, KEYS[0]))
@@ -208,7 +209,7 @@ def test_a_barrier_that_never_opens_is_bounded_and_given_up(
             paces.append(Deaf(venue, Trader(random.Random(1))))
             return paces[-1]
 
-        options = VenueOptions(keys=KEYS, mirror=tape, speed=0.0)
+        options = VenueOptions(keys=KEYS, mirrors=(tape,), speed=0.0)
         async with running(options, make_pace) as venue:
             path = f"/public/stream?streams={STREAMS}"
             async with stream(venue.url, path) as market, client(venue.url, KEYS[0]) as rest:
@@ -235,7 +236,7 @@ def test_alone_it_keeps_the_time_it_is_told(tape: Path) -> None:
     """Without anybody to wait for, recorded time over speed is all that counts."""
 
     async def run() -> float:
-        options = VenueOptions(keys=KEYS, mirror=tape, speed=20.0)
+        options = VenueOptions(keys=KEYS, mirrors=(tape,), speed=20.0)
         path = f"/public/stream?streams={STREAMS}"
         async with running(options) as venue, stream(venue.url, path) as market:
             loop = asyncio.get_running_loop()
@@ -257,7 +258,7 @@ def test_a_restarted_mirror_goes_on_where_it_was(tape: Path, tmp_path: Path) -> 
 
     async def run(skip: int, place: bool) -> tuple[list[Any], list[Any]]:
         options = VenueOptions(
-            keys=KEYS, mirror=tape, speed=1.0, skip_lines=skip, state_dir=tmp_path
+            keys=KEYS, mirrors=(tape,), speed=1.0, skip_lines=skip, state_dir=tmp_path
         )
         venue = Venue(options)
         try:
@@ -288,3 +289,156 @@ def test_a_restarted_mirror_goes_on_where_it_was(tape: Path, tmp_path: Path) -> 
     went_on, kept = go(1_000, False)
     assert orders == kept == ["kept"]
     assert went_on > began
+
+
+@pytest.fixture(scope="module")
+def other_tape(tape: Path) -> Path:
+    """The same market under another symbol's name, recorded a little later."""
+    path = tape.with_name("other.gz")
+    with gzip.open(tape, "rb") as stream_:
+        lines = []
+        for line in stream_:
+            time_ns, _, text = line.partition(b" ")
+            text = text.replace(b"btcusdt", b"ethusdt").replace(b"BTCUSDT", b"ETHUSDT")
+            lines.append(b"%d %b" % (int(time_ns) + 40_000_000, text))
+    path.write_bytes(gzip.compress(b"".join(lines)))
+    return path
+
+
+def test_two_recordings_play_side_by_side(tape: Path, other_tape: Path) -> None:
+    """Each stream is its file's, all in the order of their times; each symbol has its own book."""
+
+    async def run() -> list[bytes]:
+        options = VenueOptions(keys=KEYS, mirrors=(tape, other_tape), speed=0.0)
+        async with running(options) as venue, client(venue.url, KEYS[0]) as rest:
+            both = f"{STREAMS}/{STREAMS.replace('btc', 'eth')}"
+            held = [
+                asyncio.create_task(rest.good("GET", "/fapi/v1/depth", False, symbol=symbol))
+                for symbol in ("BTCUSDT", "ETHUSDT")
+            ]
+            while not all(venue.dispatcher.held_count(one) for one in ("BTCUSDT", "ETHUSDT")):
+                await asyncio.sleep(0.01)
+            seen = []
+            async with stream(venue.url, f"/public/stream?streams={both}") as market:
+                for _ in range(2 * (LINES - 1)):
+                    seen.append(await market.recv(decode=False))
+            first, second = [await one for one in held]
+            assert first["lastUpdateId"] == second["lastUpdateId"] > 0
+            assert first["bids"] == second["bids"]
+            tickers = await rest.good("GET", "/fapi/v1/ticker/bookTicker", False)
+            assert {row["symbol"] for row in tickers} == {"BTCUSDT", "ETHUSDT"}
+            assert tickers[0]["bidPrice"] == tickers[1]["bidPrice"]
+            return seen
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        seen = runner.run(asyncio.wait_for(run(), 60))
+    recorded = []
+    for path in (tape, other_tape):
+        with gzip.open(path) as stream_:
+            lines = [line.rstrip(b"\n").partition(b" ") for line in stream_]
+        recorded.append([(int(time), text) for time, _, text in lines if b"stream" in text[:10]])
+    merged = sorted([*recorded[0], *recorded[1]], key=lambda one: one[0])
+    assert seen == [text for _, text in merged]
+
+
+def test_recordings_that_cannot_play_together_are_refused(tape: Path, tmp_path: Path) -> None:
+    later = tmp_path / "later"
+    later.write_bytes(b'1800000000000000000 {"stream":"ethusdt@trade","data":{}}\n')
+    unknown = tmp_path / "unknown"
+    unknown.write_bytes(b'1723161256000000000 {"stream":"nonesuchusdt@trade","data":{}}\n')
+    for paths, text in (
+        ((tape, tape), "as another recording does"),
+        ((tape, later), "must have been made at the same time"),
+        ((tape, unknown), "does not list"),
+    ):
+        with pytest.raises(OptionsError, match=text):
+            Venue(VenueOptions(keys=KEYS, mirrors=paths))
+
+
+def test_streams_that_were_not_recorded_are_made_from_those_that_were(tape: Path) -> None:
+    """Depth every 100 ms builds the same book, aggregates add up to the trades."""
+
+    async def listen(market: ClientConnection, venue: Venue, events: list[dict[str, Any]]) -> None:
+        while True:
+            try:
+                events.append((await asyncio.wait_for(receive(market), 0.5))["data"])
+            except TimeoutError:
+                if venue.conductor is None or venue.conductor.done:
+                    return
+
+    async def run() -> None:
+        options = VenueOptions(keys=KEYS, mirrors=(tape,), speed=200.0)
+        public, others = "btcusdt@depth@100ms/btcusdt@trade", "btcusdt@aggTrade"
+        seen: list[dict[str, Any]] = []
+        book = Book()
+        async with (
+            running(options) as venue,
+            client(venue.url, KEYS[0]) as rest,
+            stream(venue.url, f"/market/stream?streams={others}") as second,
+            stream(venue.url, f"/public/stream?streams={public}") as first,
+        ):
+            tasks = [asyncio.create_task(listen(one, venue, seen)) for one in (first, second)]
+            wanted = {"symbol": "BTCUSDT", "limit": 1000}
+            snapshot = await rest.good("GET", "/fapi/v1/depth", False, **wanted)
+            book.load(snapshot)
+            await asyncio.gather(*tasks)
+            depth = await rest.good("GET", "/fapi/v1/depth", False, **wanted)
+        events = [one for one in seen if one["e"] == "depthUpdate"]
+        for earlier, event in itertools.pairwise(events):
+            assert event["pu"] == earlier["u"] and event["U"] <= event["u"]
+        assert all(book.apply(event) for event in events)
+        assert book.last_id == depth["lastUpdateId"]
+        bids = sorted(book.levels["b"].items(), key=lambda level: -float(level[0]))
+        assert [list(level) for level in bids[:20]] == depth["bids"][:20]
+        # The newest trades may still be waiting for others to join them.
+        aggregates = [one for one in seen if one["e"] == "aggTrade"]
+        trades = [one for one in seen if one.get("X") == "MARKET"]
+        closed = [one for one in trades if one["t"] <= aggregates[-1]["l"]]
+        assert len(closed) > 0.9 * len(trades) > 100
+        assert sum(float(one["q"]) for one in aggregates) == pytest.approx(
+            sum(float(one["q"]) for one in closed)
+        )
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(asyncio.wait_for(run(), 60))
+
+
+def test_a_looped_recording_goes_on_for_ever(tape: Path) -> None:
+    """A client that stays connected follows one chain, and rising clocks, over several passes."""
+
+    async def run() -> None:
+        options = VenueOptions(keys=KEYS, mirrors=(tape,), loop=True, speed=20.0)
+        book, newest_ms, trade_id, count = Book(), dict[str, int](), 0, 0
+        path = f"/public/stream?streams={STREAMS}"
+        async with running(options) as venue, client(venue.url, KEYS[0]) as rest:
+            held = asyncio.create_task(
+                rest.good("GET", "/fapi/v1/depth", False, symbol="BTCUSDT", limit=1000)
+            )
+            while not venue.dispatcher.held_count("BTCUSDT"):
+                await asyncio.sleep(0.01)
+            async with stream(venue.url, path) as market:
+                waiting: list[dict[str, Any]] = []
+                while count < 2.5 * LINES:
+                    data = (await receive(market))["data"]
+                    count += 1
+                    assert data["E"] >= newest_ms.get(data["e"], 0)
+                    newest_ms[data["e"]] = data["E"]
+                    if data["e"] == "trade":
+                        assert data["t"] > trade_id
+                        trade_id = data["t"]
+                    elif data["e"] == "depthUpdate":
+                        waiting.append(data)
+                    if held.done():
+                        if book.last_id == 0:
+                            book.load(held.result())
+                        assert all(book.apply(event) for event in waiting)
+                        waiting.clear()
+            assert book.joined
+            conductor = venue.conductor
+            assert conductor is not None and not conductor.done
+            assert conductor.lines_done > 2 * LINES
+            server = await rest.good("GET", "/fapi/v1/ticker/bookTicker", False, symbol="BTCUSDT")
+            assert float(server["bidPrice"]) < float(server["askPrice"])
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(asyncio.wait_for(run(), 60))

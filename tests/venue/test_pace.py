@@ -104,11 +104,11 @@ def test_readiness_books_and_leaving(box: Box) -> None:
     box.counters["execution"].update(ready=1, private_connected=1)
     box.counters["brain"]["synced"] = 1
     assert pace.trader_ready()
-    assert not pace.books_joined()
+    assert not pace.books_joined(1)
     box.counters["feed"].update(books_total=2, books_valid=1)
-    assert not pace.books_joined()
+    assert not pace.books_joined(2)
     box.counters["feed"]["books_valid"] = 2
-    assert pace.books_joined()
+    assert pace.books_joined(1)
     assert not pace.released()
     box.leaving.add("execution")
     assert pace.released()

@@ -5,6 +5,9 @@ and book tickers; an order that takes trades against what is displayed (once: wh
 until the level is quoted anew), an order that rests joins the recorded queue (``mirror.queue``).
 The recording is never changed by us: our orders are not in the streams, nor in the depth.
 
+What is recorded goes onto the venue's tape with its recorded ids, so that streams can be made that
+were not recorded; the best prices of a step are those of the depth events. Our own trades do not.
+
 A bookTicker is newer than the book between two depth events. It is kept as bytes and read only when
 somebody asks for the top or when one of our orders rests.
 """
@@ -12,25 +15,30 @@ somebody asks for the top or when one of our orders rests.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Final
 
 import msgspec
+import numpy as np
 
 from aegis.venue.errors import RecordingError
 from aegis.venue.market import Top
 from aegis.venue.matching.interface import (
     BUY,
     OWNER_MAKERS,
+    OWNER_TAKERS,
     SELL,
     STP_EXPIRE_BOTH,
     STP_EXPIRE_MAKER,
     STP_EXPIRE_TAKER,
     STP_NONE,
-    BookChanges,
     Expired,
     Fill,
+    IdSource,
     Matched,
 )
+from aegis.venue.matching.layout import STEP_OPEN, Books
+from aegis.venue.matching.records import add_sum, close_step, record_levels, record_trade
 from aegis.venue.mirror.levels import Levels
 from aegis.venue.mirror.queue import OwnQueue, Queued
 from aegis.venue.symbols import SymbolSpec
@@ -65,8 +73,11 @@ class _Ticker(msgspec.Struct):
 class MirrorBook:
     """See matching.interface.MatchingBook for the contract of the methods in common."""
 
-    def __init__(self, spec: SymbolSpec) -> None:
+    def __init__(self, spec: SymbolSpec, books: Books, ids: IdSource) -> None:
         self._spec = spec
+        self._books = books
+        self._ids = ids
+        self._taped_id = 0
         self._levels = {BUY: Levels(BUY), SELL: Levels(SELL)}
         self._last_id = 0
         self._top: Top | None = None  # newer than the levels, from a book ticker
@@ -74,25 +85,49 @@ class MirrorBook:
         self._taken: dict[tuple[int, int], int] = {}
         self._ticks: dict[str, int] = {}
         self._lots: dict[str, int] = {}
-        self.own = OwnQueue()
+        self.own = OwnQueue(partial(ids.next_trade, spec.number))
         self._depth_decoder = msgspec.json.Decoder(_Depth)
         self._ticker_decoder = msgspec.json.Decoder(_Ticker)
 
     # --- the recording ---
 
-    def apply_snapshot(self, message: bytes) -> int:
+    def apply_snapshot(self, message: bytes, now_ms: int) -> int:
         """Become the recorded snapshot; returns its id. Raises RecordingError."""
-        try:
-            snapshot = msgspec.json.decode(message, type=_Snapshot)
-        except msgspec.DecodeError as error:
-            raise RecordingError(f"{self._spec.symbol}: unusable snapshot: {error}") from error
+        snapshot = self._read_snapshot(message)
+        changed: list[tuple[int, int, int]] = []
         for side, pairs in ((BUY, snapshot.bids), (SELL, snapshot.asks)):
-            self._levels[side].replace(self._read_all(pairs))
+            levels = self._read_all(pairs)
+            after = dict(levels)
+            changed += [
+                (side, ticks, 0) for ticks, _ in self._levels[side].walk() if ticks not in after
+            ]
+            changed += [(side, ticks, lots) for ticks, lots in levels]
+            self._levels[side].replace(levels)
         self._last_id = snapshot.last_id
+        self._tell(snapshot.last_id, snapshot.last_id, changed, now_ms)
         self._freshen()
         return snapshot.last_id
 
-    def apply_depth(self, message: bytes) -> tuple[int, list[Fill]]:
+    def changes_to(self, message: bytes) -> tuple[Pairs, Pairs]:
+        """Bids and asks, as texts, that turn the book as it is into a snapshot."""
+        snapshot, spec = self._read_snapshot(message), self._spec
+        gone = spec.qty_text(0)
+        sides = []
+        for side, pairs in ((BUY, snapshot.bids), (SELL, snapshot.asks)):
+            levels, after = self._levels[side], self._read_all(pairs)
+            kept = {ticks for ticks, _ in after}
+            changes = [
+                (spec.price_text(ticks), gone) for ticks, _ in levels.walk() if ticks not in kept
+            ]
+            changes += [
+                pair
+                for pair, (ticks, lots) in zip(pairs, after, strict=True)
+                if levels.get(ticks) != lots
+            ]
+            sides.append(changes)
+        return sides[0], sides[1]
+
+    def apply_depth(self, message: bytes, now_ms: int) -> tuple[int, list[Fill]]:
         """Apply a diff event; returns its last id, and fills of our orders it went through."""
         try:
             depth = self._depth_decoder.decode(message)
@@ -101,13 +136,16 @@ class MirrorBook:
         if depth.last_id < self._last_id:
             return depth.last_id, []
         waiting = len(self.own) > 0
+        changed: list[tuple[int, int, int]] = []
         for side, pairs in ((BUY, depth.bids), (SELL, depth.asks)):
             changes = self._read_all(pairs)
             self._levels[side].apply(changes)
+            changed += [(side, ticks, lots) for ticks, lots in changes]
             if waiting:
                 for ticks, lots in changes:
                     self.own.observe(side, ticks, lots)
         self._last_id = depth.last_id
+        self._tell(depth.first_id, depth.last_id, changed, now_ms)
         self._freshen()
         return depth.last_id, self._crossed() if waiting else []
 
@@ -133,9 +171,24 @@ class MirrorBook:
                 self.own.observe(side, price, 0)
         return self._crossed()
 
-    def trade(self, price_ticks: int, lots: int, buyer_is_maker: bool) -> list[Fill]:
+    def trade(
+        self, trade_id: int, price_ticks: int, lots: int, buyer_is_maker: bool, time_ms: int
+    ) -> list[Fill]:
         """A recorded print; returns the fills of our orders that it reached."""
-        return self.own.trade(BUY if buyer_is_maker else SELL, price_ticks, lots)
+        books = self._books
+        assert len(books.tape) > int(books.cursor[0]) + 1, "the tape is full: nobody has read it"
+        resting = BUY if buyer_is_maker else SELL
+        number = self._spec.number
+        record_trade(books, number, trade_id, price_ticks, lots, -resting, time_ms)
+        return self._count_takers(resting, self.own.trade(resting, price_ticks, lots))
+
+    def end_step(self, now_ms: int) -> None:
+        """Close the step of what was recorded since the last call, if anything was."""
+        number = self._spec.number
+        if self._books.symbols[number, STEP_OPEN]:
+            bids, asks = self._levels[BUY], self._levels[SELL]
+            bid, ask = bids.best(), asks.best()
+            close_step(self._books, number, bid, bids.get(bid), ask, asks.get(ask), now_ms)
 
     # --- the contract ---
 
@@ -147,6 +200,7 @@ class MirrorBook:
         price_ticks: int,
         qty_lots: int,
         *,
+        now_ms: int,
         rest: bool,
         stp: int = STP_NONE,
     ) -> Matched:
@@ -159,7 +213,9 @@ class MirrorBook:
                 key = (-side, ticks)
                 self._taken[key] = self._taken.get(key, 0) + taken
                 matched.left_lots -= taken
-                matched.fills.append(Fill(0, OWNER_MAKERS, ticks, taken, lots - taken))
+                trade_id = self._ids.next_trade(self._spec.number)
+                matched.fills.append(Fill(0, OWNER_MAKERS, ticks, taken, lots - taken, trade_id))
+                self._count(OWNER_MAKERS, -side * taken, ticks)
             elif not self._meet_own(own, owner, stp, matched):
                 return matched
         if rest and matched.left_lots > 0:
@@ -168,8 +224,11 @@ class MirrorBook:
             matched.rested = True
         return matched
 
-    def cancel(self, order_id: int) -> int:
+    def cancel(self, order_id: int, now_ms: int) -> int:
         return self.own.leave(order_id)
+
+    def has_room(self, side: int, price_ticks: int) -> bool:
+        return True
 
     def available(self, owner: int, side: int, price_ticks: int, stp: int, enough: int) -> int:
         found = 0
@@ -195,10 +254,6 @@ class MirrorBook:
 
     def last_update_id(self) -> int:
         return self._last_id
-
-    def take_changes(self) -> BookChanges | None:
-        """Nothing to publish: the depth streams come from the recording."""
-        return None
 
     # --- inside ---
 
@@ -256,9 +311,29 @@ class MirrorBook:
 
     def _crossed(self) -> list[Fill]:
         bid, bid_lots, ask, ask_lots = self._current_top()
-        fills = self.own.cross(BUY, ask, ask_lots)
-        fills += self.own.cross(SELL, bid, bid_lots)
+        fills = self._count_takers(BUY, self.own.cross(BUY, ask, ask_lots))
+        fills += self._count_takers(SELL, self.own.cross(SELL, bid, bid_lots))
         return fills
+
+    def _count_takers(self, resting: int, fills: list[Fill]) -> list[Fill]:
+        """Book the other side of fills of our orders on side `resting`."""
+        for fill in fills:
+            self._count(OWNER_TAKERS, -resting * fill.qty_lots, fill.price_ticks)
+        return fills
+
+    def _count(self, owner: int, signed_lots: int, ticks: int) -> None:
+        add_sum(self._books.sums, self._spec.number, owner, signed_lots, ticks)
+
+    def _tell(
+        self, first_id: int, last_id: int, changed: list[tuple[int, int, int]], now_ms: int
+    ) -> None:
+        """Put changed levels onto the tape. Its ids never fall, whatever a snapshot's are."""
+        books = self._books
+        room = len(books.tape) - int(books.cursor[0])
+        assert len(changed) < room, f"{len(changed)} levels for {room} free records of the tape"
+        first_id, self._taped_id = max(first_id, self._taped_id), max(last_id, self._taped_id)
+        rows = np.array(changed, np.int64).reshape(-1, 3)
+        record_levels(books, self._spec.number, first_id, self._taped_id, rows, now_ms)
 
     def _current_top(self) -> Top:
         self._read_ticker()
@@ -284,6 +359,12 @@ class MirrorBook:
         """The levels are as new as anything known: drop what was laid over them."""
         self._top = None
         self._taken.clear()
+
+    def _read_snapshot(self, message: bytes) -> _Snapshot:
+        try:
+            return msgspec.json.decode(message, type=_Snapshot)
+        except msgspec.DecodeError as error:
+            raise RecordingError(f"{self._spec.symbol}: unusable snapshot: {error}") from error
 
     def _read_all(self, pairs: Pairs) -> list[tuple[int, int]]:
         # The same texts come again and again; looking them up is several times faster than reading.

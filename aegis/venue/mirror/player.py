@@ -13,7 +13,7 @@ import msgspec
 
 from aegis.venue.errors import RecordingError
 from aegis.venue.exchange import Exchange
-from aegis.venue.market import Market, PublicTrade
+from aegis.venue.market import Market
 from aegis.venue.matching.interface import OWNER_TAKERS, Fill
 from aegis.venue.mirror.book import MirrorBook
 from aegis.venue.mirror.recording import Line
@@ -55,7 +55,7 @@ class Player:
     def __init__(self, exchange: Exchange, market: Market, book: MirrorBook) -> None:
         self._exchange = exchange
         self._market = market
-        self._book = book
+        self.book = book
         self._kinds: dict[str, Kind] = {}
         self._trades = msgspec.json.Decoder(_Trade)
         self.snapshot_id = 0
@@ -69,18 +69,20 @@ class Player:
     def play(self, line: Line, now_ms: int) -> None:
         """Apply one line at event time `now_ms`. Raises RecordingError for an unreadable one."""
         if not line.stream:
-            self.snapshot_id = self._book.apply_snapshot(line.message)
+            self.snapshot_id = self.book.apply_snapshot(line.message, now_ms)
+            self.book.end_step(now_ms)
             return
         kind = self._kinds.get(line.stream)
         if kind is None:
             kind = self._kinds[line.stream] = kind_of(line.stream)
         if kind is Kind.TICKER:
-            self._settle(self._book.note_ticker(line.message), now_ms)
+            self._settle(self.book.note_ticker(line.message), now_ms)
         elif kind is Kind.TRADE:
             self._trade(line, now_ms)
         elif kind is Kind.DEPTH:
-            self.depth_id, fills = self._book.apply_depth(line.message)
+            self.depth_id, fills = self.book.apply_depth(line.message, now_ms)
             self._settle(fills, now_ms)
+        self.book.end_step(now_ms)
 
     def _trade(self, line: Line, now_ms: int) -> None:
         try:
@@ -93,10 +95,8 @@ class Player:
         price, lots = spec.read_price(trade.price), spec.read_qty(trade.qty)
         if price <= 0 or lots <= 0:
             return
-        self._market.record_trade(
-            PublicTrade(trade.trade_id, price, lots, trade.buyer_is_maker, trade.time_ms)
-        )
-        self._settle(self._book.trade(price, lots, trade.buyer_is_maker), now_ms)
+        fills = self.book.trade(trade.trade_id, price, lots, trade.buyer_is_maker, trade.time_ms)
+        self._settle(fills, now_ms)
 
     def _settle(self, fills: list[Fill], now_ms: int) -> None:
         if fills:

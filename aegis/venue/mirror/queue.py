@@ -9,6 +9,7 @@ recorded order, through our price means that ours would have traded.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from aegis.venue.matching.interface import Fill
@@ -37,7 +38,9 @@ class _Displayed:
 class OwnQueue:
     """All our resting orders in one recorded market, in the order in which they came."""
 
-    def __init__(self) -> None:
+    def __init__(self, next_trade: Callable[[], int]) -> None:
+        """`next_trade` gives every fill its trade id."""
+        self._next_trade = next_trade
         self._orders: dict[int, Queued] = {}
         self._displayed: dict[tuple[int, int], _Displayed] = {}
 
@@ -130,7 +133,14 @@ class OwnQueue:
 
     def _fill(self, order: Queued, lots: int) -> Fill:
         order.left_lots -= lots
-        fill = Fill(order.order_id, order.owner, order.price_ticks, lots, order.left_lots)
+        fill = Fill(
+            order.order_id,
+            order.owner,
+            order.price_ticks,
+            lots,
+            order.left_lots,
+            self._next_trade(),
+        )
         if order.left_lots == 0:
             self.leave(order.order_id)
         return fill

@@ -41,6 +41,7 @@ class Summary:
     streams: frozenset[str]
     symbols: frozenset[str]
     first_ns: int
+    last_ns: int
     has_snapshot: bool
 
 
@@ -63,23 +64,6 @@ class Recording:
                         yield self._parse(number, raw, names)
         except (OSError, EOFError, zlib.error) as error:
             raise RecordingError(f"{self.path}: cannot be read: {error}") from error
-
-    def slices(self, width_ns: int, skip: int = 0) -> Iterator[list[Line]]:
-        """Lines grouped by recorded time, `width_ns` each, empty groups left out.
-
-        The snapshot is always a group of its own: nothing else happens at its moment.
-        """
-        group: list[Line] = []
-        group_number = 0
-        for line in self.lines(skip):
-            number = (line.time_ns - self.summary.first_ns) // width_ns
-            if group and (number != group_number or not line.stream or not group[-1].stream):
-                yield group
-                group = []
-            group.append(line)
-            group_number = number
-        if group:
-            yield group
 
     def _parse(self, number: int, raw: bytes, names: dict[bytes, str]) -> Line:
         stamp, _, text = raw.rstrip(b"\r\n").partition(b" ")
@@ -106,12 +90,13 @@ class Recording:
 
     def _survey(self) -> Summary:
         count = 0
-        first_ns = 0
+        first_ns = last_ns = 0
         has_snapshot = False
         streams: dict[str, None] = {}
         for line in self.lines():
             count += 1
             first_ns = first_ns or line.time_ns
+            last_ns = max(last_ns, line.time_ns)
             if line.stream:
                 streams[line.stream] = None
             else:
@@ -123,4 +108,4 @@ class Recording:
             raise RecordingError(
                 f"{self.path}: one symbol per recording; this one has {', '.join(sorted(symbols))}"
             )
-        return Summary(count, frozenset(streams), symbols, first_ns, has_snapshot)
+        return Summary(count, frozenset(streams), symbols, first_ns, last_ns, has_snapshot)

@@ -10,7 +10,6 @@ import msgspec
 import pytest
 
 from aegis.venue.matching.interface import BUY, SELL, STP_EXPIRE_MAKER
-from aegis.venue.mirror.player import Player
 from aegis.venue.mirror.recording import Line
 from tests.venue.desk import CLIENT, Desk
 
@@ -23,11 +22,10 @@ class Tape:
     def __init__(self, tmp_path: Path) -> None:
         path = tmp_path / "tape"
         path.write_bytes(b'1 {"stream":"btcusdt@trade","data":{}}\n')
-        self.desk = Desk(mirror=path)
-        book = self.desk.built.mirror_book
-        assert book is not None
-        self.book = book
-        self.player = Player(self.desk.exchange, self.desk.btc, book)
+        self.desk = Desk(mirrors=(path,))
+        (reel,) = self.desk.built.reels
+        self.player = reel.player
+        self.book = self.player.book
         self.ids = 100
 
     def play(self, stream: str, message: dict[str, Any]) -> None:
@@ -129,23 +127,25 @@ def test_prints_that_are_no_trades_move_nothing(tape: Tape) -> None:
 def test_our_own_orders_meet_or_avoid_each_other(tape: Tape) -> None:
     tape.desk.order(quantity="0.100", price="59999.95".rstrip("5") + "0", newClientOrderId="bid")
     tape.depth({"60000.00": "0.000", "59999.90": "0.000"}, {})
-    matched = tape.book.submit(10**6, CLIENT, SELL, 599_999, 60, rest=False, stp=STP_EXPIRE_MAKER)
+    matched = tape.book.submit(
+        10**6, CLIENT, SELL, 599_999, 60, now_ms=1, rest=False, stp=STP_EXPIRE_MAKER
+    )
     assert [expired.left_lots for expired in matched.expired] == [100]
     assert matched.left_lots == 60
 
 
 def test_the_whole_recording(shared_data: Path) -> None:
     """Every coincident book ticker agrees with the followed book; what rests is filled sanely."""
-    desk = Desk(mirror=shared_data / RECORDING)
-    book, recording = desk.built.mirror_book, desk.built.recording
-    assert book is not None and recording is not None
+    desk = Desk(mirrors=(shared_data / RECORDING,))
+    (reel,) = desk.built.reels
+    recording, player, book = reel.recording, reel.player, reel.player.book
     assert (recording.summary.lines, len(recording.summary.streams)) == (93_954, 3)
-    player = Player(desk.exchange, desk.btc, book)
     tickers: dict[int, Line] = {}
     checked = lines = 0
     for line in recording.lines():
         lines += 1
         player.play(line, line.time_ns // 1_000_000)
+        desk.core.tape.clear()
         if line.stream.endswith("bookTicker"):
             tickers[msgspec.json.decode(line.message)["u"]] = line
         elif player.bridged and book.last_update_id() in tickers:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -22,7 +24,7 @@ def fills(result: list) -> list[tuple[int, int, int, int]]:
 
 
 def test_trades_eat_the_front_first() -> None:
-    queue = OwnQueue()
+    queue = OwnQueue(itertools.count(1).__next__)
     order = join(queue, 1, 100, 5, shown=10)
     assert fills(queue.trade(BUY, 100, 4)) == []
     assert order.front_lots == 6
@@ -32,7 +34,7 @@ def test_trades_eat_the_front_first() -> None:
 
 
 def test_a_decrease_that_a_trade_explains_moves_nobody_twice() -> None:
-    queue = OwnQueue()
+    queue = OwnQueue(itertools.count(1).__next__)
     order = join(queue, 1, 100, 5, shown=10)
     queue.trade(BUY, 100, 4)
     queue.observe(BUY, 100, 6)
@@ -40,7 +42,7 @@ def test_a_decrease_that_a_trade_explains_moves_nobody_twice() -> None:
 
 
 def test_a_cancellation_moves_us_in_proportion_and_never_behind_what_is_shown() -> None:
-    queue = OwnQueue()
+    queue = OwnQueue(itertools.count(1).__next__)
     order = join(queue, 1, 100, 5, shown=10)
     queue.observe(BUY, 100, 20)  # others queued up behind
     assert order.front_lots == 10
@@ -53,28 +55,28 @@ def test_a_cancellation_moves_us_in_proportion_and_never_behind_what_is_shown() 
 
 
 def test_a_print_through_our_price_fills_at_our_price() -> None:
-    queue = OwnQueue()
+    queue = OwnQueue(itertools.count(1).__next__)
     join(queue, 1, 100, 5, shown=50)
     join(queue, 2, 99, 5, shown=0)
     assert fills(queue.trade(BUY, 98, 7)) == [(1, 100, 5, 0), (2, 99, 2, 3)]
 
 
 def test_a_print_on_the_other_side_or_behind_us_does_nothing() -> None:
-    queue = OwnQueue()
+    queue = OwnQueue(itertools.count(1).__next__)
     join(queue, 1, 100, 5, shown=0)
     assert queue.trade(SELL, 90, 5) == []
     assert queue.trade(BUY, 101, 5) == []
 
 
 def test_two_of_ours_at_one_price_fill_by_age() -> None:
-    queue = OwnQueue()
+    queue = OwnQueue(itertools.count(1).__next__)
     join(queue, 1, 100, 2, shown=1)
     join(queue, 2, 100, 2, shown=1)
     assert fills(queue.trade(BUY, 100, 4)) == [(1, 100, 2, 0), (2, 100, 1, 1)]
 
 
 def test_a_recorded_order_through_ours_fills_us() -> None:
-    queue = OwnQueue()
+    queue = OwnQueue(itertools.count(1).__next__)
     join(queue, 1, 100, 5, shown=50)
     join(queue, 2, 110, 5, shown=50, side=SELL)
     assert fills(queue.cross(BUY, 101, 9)) == []
@@ -92,7 +94,7 @@ EVENTS = st.lists(
 @settings(max_examples=150, deadline=None)
 @given(EVENTS)
 def test_fronts_stay_within_bounds_and_fills_within_the_prints(events: list) -> None:
-    queue = OwnQueue()
+    queue = OwnQueue(itertools.count(1).__next__)
     shown: dict[int, int] = {}
     placed: dict[int, int] = {}
     filled: dict[int, int] = {}

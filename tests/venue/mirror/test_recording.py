@@ -1,4 +1,4 @@
-"""Reading recordings: bytes unchanged, slices by time, errors that name file and line."""
+"""Reading recordings: bytes unchanged, errors that name file and line."""
 
 from __future__ import annotations
 
@@ -34,16 +34,6 @@ def test_lines_are_split_without_being_touched(tmp_path: Path, packed: bool) -> 
     assert first.message == b'{"e":"trade", "x": 1}'
     assert (snapshot.stream, snapshot.message) == ("", SNAPSHOT)
     assert [line.number for line in recording.lines(skip=2)] == [3]
-
-
-def test_slices_keep_the_order_and_stand_the_snapshot_alone(tmp_path: Path) -> None:
-    times = [0, 4, 5, 6, 7, 30]
-    lines = [b"%d " % (1_000 + time) + (SNAPSHOT if time == 6 else TRADE) for time in times]
-    recording = Recording(write(tmp_path / "r", *lines))
-    groups = [[line.time_ns - 1_000 for line in group] for group in recording.slices(5)]
-    assert groups == [[0, 4], [5], [6], [7], [30]]
-    rest = [[line.number for line in group] for group in recording.slices(5, skip=3)]
-    assert rest == [[4], [5], [6]]
 
 
 @pytest.mark.parametrize(
