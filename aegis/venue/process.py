@@ -23,8 +23,13 @@ from aegis.venue.build import DEFAULT_SLICE_MS, VenueOptions
 from aegis.venue.errors import OptionsError
 from aegis.venue.pace import CounterPace
 from aegis.venue.serve import BEAT_S, Venue
+from aegis.venue.warm_up import warm_up
+
+__all__ = ["Gauges", "run", "warm_up"]
 
 READY, DRAINING, STOPPED = 2, 4, 5
+# A restarted venue must be found where the others know it, and the kernel may not have let go yet.
+BIND_PATIENCE_S = 2.0
 # A recording that waits for nobody is written as finely as the event loop's clock allows.
 FREE_SLICE_MS = 1
 
@@ -38,11 +43,13 @@ def run(settings: Settings, memory: InstanceMemory, wiring: Wiring) -> int:
     options = VenueOptions(
         config=settings.venue.model_copy(update={"port": port}),
         keys=(wiring.credentials,),
-        mirror=settings.mirror,
+        mirrors=settings.mirrors,
+        loop=settings.loop,
         speed=settings.speed,
         slice_ms=DEFAULT_SLICE_MS if settings.venue.lockstep else FREE_SLICE_MS,
         state_dir=memory.directory,
-        skip_lines=counters["mirror_lines"] if settings.mirror is not None else 0,
+        skip_lines=counters["mirror_lines"] if settings.mirrors else 0,
+        bind_patience_s=BIND_PATIENCE_S if counters["port"] else 0.0,
     )
     scope = GcScope(
         counters.__setitem__,
@@ -62,6 +69,8 @@ async def _serve(venue: Venue, memory: InstanceMemory, wiring: Wiring, scope: Gc
     loop.add_signal_handler(signal.SIGTERM, stop.set)
     try:
         lockstep = venue.options.config.lockstep
+        # Not page by page while it trades.
+        venue.core.history.touch()
         await venue.start(
             (lambda one: CounterPace(memory, one.core, one.hub, one.feed)) if lockstep else None
         )
@@ -99,8 +108,7 @@ class Gauges:
         """The port is open: the others may come."""
         counters, venue = self._counters, self._venue
         counters["seed"] = venue.options.config.seed
-        recording = venue.built.recording
-        counters["mirror_total"] = 0 if recording is None else recording.summary.lines
+        counters["mirror_total"] = sum(reel.recording.summary.lines for reel in venue.built.reels)
         self.write()
         counters["state"] = READY
         counters["port"] = venue.port

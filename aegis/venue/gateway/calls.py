@@ -10,13 +10,18 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
+from typing import Any, Final, NamedTuple
+
+import msgspec
 
 from aegis.venue.codes import reject
 from aegis.venue.core import Core
 from aegis.venue.errors import RejectError
 
 log = logging.getLogger(__name__)
+
+# What reading a client's JSON may raise; the last one where it is nested without end.
+UNREADABLE: Final = (msgspec.DecodeError, UnicodeError, RecursionError)
 
 
 class Kind(Enum):
@@ -46,12 +51,33 @@ class Reply:
     headers: dict[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Facts(NamedTuple):
+    """What is known of an admitted request: for faults, which pick the requests they spoil.
+
+    `name` is "POST /fapi/v1/order" or "order.place"; `accept` and `refuse` write a result or a
+    refusal as this client's protocol has it, `symbol` is empty where none was named.
+    """
+
+    name: str
+    symbol: str
+    caller: Caller
+    accept: Callable[[Any], Reply]
+    refuse: Callable[[RejectError], Reply]
+    places_order: bool = False
+    tallied: bool = False
+
+    @property
+    def reduces(self) -> bool:
+        """Can it only shrink a position?"""
+        return _reduces(self.caller.parameters)
+
+
+class Call(NamedTuple):
     """An admitted request: `run` never raises, whatever the exchange says is in the reply."""
 
     kind: Kind
     run: Callable[[], Reply]
+    facts: Facts
 
 
 Handler = Callable[[Core, Caller], Any]
@@ -74,7 +100,9 @@ class Endpoint:
     weight: Weight
     security: Security = Security.NONE
     command: bool = False
-    order: bool = False  # counts against the order limits
+    order: bool = False  # counts against the order limits, by so many in each window:
+    per_10s: int = 1
+    per_minute: int = 1
     tallied: bool = False  # placing, modifying or cancelling one order
     depth: bool = False  # may be held back by a mirror
 
@@ -86,6 +114,20 @@ class Endpoint:
             return Kind.HELD
         return Kind.COMMAND if self.command else Kind.READ
 
+    def count(self, core: Core, account_id: int, caller: Caller) -> None:
+        """Count an order against its account's limits, and against the whole system's.
+
+        Raises RejectError -1015, or -1008 for an order that does not reduce; once too often after
+        that, -1003 with a ban.
+        """
+        try:
+            core.limiter.charge_order(account_id, core.event_ms(), self.per_10s, self.per_minute)
+        except RejectError:
+            core.limiter.note_refusal(caller.address, core.wall_ms())
+            raise
+        if not _reduces(caller.parameters):
+            core.limiter.throttle_order(core.wall_ms())
+
     def carry_out(self, core: Core, caller: Caller, good_until_ms: int) -> Any:
         """Run the handler; its JSON-able result. Raises RejectError, and nothing else.
 
@@ -94,7 +136,7 @@ class Endpoint:
         broken invariant (AssertionError) is not survived.
         """
         try:
-            if self.order and core.checks_engine_window and core.wall_ms() > good_until_ms:
+            if self.order and core.checks_engine_window and core.server_ms() > good_until_ms:
                 raise reject(-5028)
             return self.handler(core, caller)
         except (RejectError, AssertionError):
@@ -102,3 +144,10 @@ class Endpoint:
         except Exception as error:
             log.exception("a request could not be carried out")
             raise reject(-1001) from error
+
+
+def _reduces(parameters: Mapping[str, str]) -> bool:
+    """Orders that can only shrink a position are exempt from the system-level throttle."""
+    return any(
+        parameters.get(name, "").lower() == "true" for name in ("reduceOnly", "closePosition")
+    )

@@ -66,6 +66,14 @@ class ListenKeys:
             self.changed = True
         return ended
 
+    def end(self, account_id: int | None) -> list[ListenKey]:
+        """End the key of an account (all keys, if None) before its time; returns what ended."""
+        ended = [one for one in self.by_key.values() if account_id in (None, one.account_id)]
+        for entry in ended:
+            del self.by_key[entry.key]
+            self.changed = True
+        return ended
+
     def _of(self, account_id: int, now_ms: int) -> ListenKey:
         for entry in self.by_key.values():
             if entry.account_id == account_id and entry.ends_ms > now_ms:

@@ -13,7 +13,11 @@ from typing import Any, Final
 
 import msgspec
 
+from aegis.venue.gateway.calls import UNREADABLE
+
 MAX_STREAMS: Final = 1_024
+# The longest names are listen keys, of 64 characters; what nobody needs nobody may make us keep.
+MAX_NAME_CHARACTERS: Final = 256
 METHODS: Final = (
     "SUBSCRIBE",
     "UNSUBSCRIBE",
@@ -43,18 +47,23 @@ class StreamControl:
     """One connection's subscriptions, in the order in which they came."""
 
     def __init__(
-        self, combined: bool, attach: Callable[[str], None], detach: Callable[[str], None]
+        self,
+        combined: bool,
+        attach: Callable[[str], None],
+        detach: Callable[[str], None],
+        most: int = MAX_STREAMS,
     ) -> None:
         self.combined = combined
+        self._most = most
         self.names: dict[str, None] = {}
         self._attach = attach
         self._detach = detach
 
     def subscribe(self, names: list[str]) -> None:
-        """Add names that are not there yet. Raises _InvalidError above 1024."""
+        """Add names that are not there yet. Raises _InvalidError above the connection's limit."""
         fresh = [name for name in dict.fromkeys(names) if name not in self.names]
-        if len(self.names) + len(fresh) > MAX_STREAMS:
-            raise _InvalidError(2, f"Invalid request: more than {MAX_STREAMS} streams")
+        if len(self.names) + len(fresh) > self._most:
+            raise _InvalidError(2, f"Invalid request: more than {self._most} streams")
         for name in fresh:
             self.names[name] = None
             self._attach(name)
@@ -63,7 +72,7 @@ class StreamControl:
         """Answer one control message."""
         try:
             message = msgspec.json.decode(text)
-        except (msgspec.DecodeError, UnicodeError) as error:
+        except UNREADABLE as error:
             return Answer(_encode({"error": {"code": 3, "msg": f"Invalid JSON: {error}"}}), True)
         request_id = message.get("id") if isinstance(message, dict) else None
         try:
@@ -97,6 +106,8 @@ class StreamControl:
     def _change(self, method: str, names: list[Any]) -> None:
         if not all(isinstance(name, str) for name in names):
             raise _InvalidError(2, "Invalid request: stream names must be strings")
+        if any(len(name) > MAX_NAME_CHARACTERS for name in names):
+            raise _InvalidError(2, "Invalid request: stream name is too long")
         if method == "SUBSCRIBE":
             self.subscribe(names)
             return

@@ -26,10 +26,9 @@ class Dispatcher:
         self.queueing = False
         self.broken: AssertionError | None = None  # an invariant failed: nothing may go on
 
-    @property
-    def held_count(self) -> int:
-        """Depth requests that wait for the recorded snapshot."""
-        return len(self._held)
+    def held_count(self, symbol: str) -> int:
+        """Depth requests that wait for the symbol's recorded snapshot."""
+        return sum(call.facts.symbol == symbol for call, _ in self._held)
 
     def submit(self, call: Call, deliver: Deliver) -> None:
         """Take a request on; `deliver` is called exactly once, now or later."""
@@ -38,6 +37,8 @@ class Dispatcher:
         elif call.kind is Kind.COMMAND and self.queueing:
             self._inbox.append((call, deliver))
         else:
+            if call.kind is Kind.COMMAND:
+                self._core.catch_up()
             self._run([(call, deliver)])
             if call.kind is Kind.COMMAND:
                 self._pump.after_command(self._core.event_ms())
@@ -48,9 +49,10 @@ class Dispatcher:
         self._run(waiting)
         return len(waiting)
 
-    def release_held(self) -> int:
-        """Answer the depth requests that were held back; returns how many there were."""
-        held, self._held = self._held, []
+    def release_held(self, symbol: str | None = None) -> int:
+        """Answer the depth requests held back for a symbol, or for all; returns how many."""
+        held = [one for one in self._held if symbol in (None, one[0].facts.symbol)]
+        self._held = [one for one in self._held if one not in held]
         self._run(held)
         return len(held)
 

@@ -1,25 +1,23 @@
 """Keeps the WebSocket connections: counts them, pings them, ends those that are too old or dead.
 
 The server pings every three minutes, drops who has not answered for ten, and everybody after 24
-hours, as the exchange does. ``serve`` sweeps it a few times a second.
+hours, as the exchange does; the limits can make these times shorter. ``serve`` sweeps it a few
+times a second.
 """
 
 from __future__ import annotations
 
 import asyncio
-from typing import Final
 
+from aegis.venue.limits import RateLimits
 from aegis.venue.wire.socket import GOING_AWAY, Socket
-
-PING_EVERY_S: Final = 180.0
-PONG_WITHIN_S: Final = 600.0
-LIFETIME_S: Final = 24 * 3600.0
 
 
 class Keeper:
     """All open WebSocket connections and when they began."""
 
-    def __init__(self) -> None:
+    def __init__(self, limits: RateLimits) -> None:
+        self._limits = limits
         self._began: dict[Socket, float] = {}
         self._closed = asyncio.Event()
         self.cut = 0  # slow readers that were cut
@@ -38,12 +36,13 @@ class Keeper:
 
     def sweep(self, now_s: float) -> None:
         """Ping who is due, drop who is silent, end who is too old."""
+        limits = self._limits
         for socket, began_s in list(self._began.items()):
-            if now_s - began_s > LIFETIME_S:
+            if now_s - began_s > limits.lifetime_s:
                 socket.close(GOING_AWAY, "24 hours")
-            elif now_s - socket.last_pong_s > PONG_WITHIN_S:
+            elif now_s - socket.last_pong_s > limits.pong_within_s:
                 socket.abort()
-            elif now_s - socket.last_ping_s > PING_EVERY_S:
+            elif now_s - socket.last_ping_s > limits.ping_every_s:
                 socket.last_ping_s = now_s
                 socket.ping(str(int(now_s * 1000)).encode())
 

@@ -14,14 +14,21 @@ from typing import Final, Protocol, cast
 
 from websockets.exceptions import ConnectionClosed
 from websockets.frames import Frame, Opcode
-from websockets.http11 import Request
+from websockets.http11 import Request, Response
 from websockets.protocol import State
 from websockets.server import ServerProtocol
 
+from aegis.venue.gateway.calls import Reply
 from aegis.venue.wire.frames import text_frame
 
+HEAD_END: Final = b"\r\n\r\n"
 MAX_MESSAGE_BYTES: Final = 256 * 1024
+MAX_FRAGMENTS: Final = 1_024
+CLOSE_PATIENCE_S: Final = 5.0
 GOING_AWAY: Final = 1001
+INVALID_DATA: Final = 1007
+POLICY_VIOLATION: Final = 1008
+TOO_BIG: Final = 1009
 
 log = logging.getLogger("aegis.venue.socket")
 log.setLevel(logging.WARNING)
@@ -33,6 +40,9 @@ class Session(Protocol):
     def opened(self) -> None:
         """The handshake is done."""
 
+    def allows(self, control: bool, now_s: float) -> bool:
+        """May the client send this message (or ping or pong) now, or has it sent too many?"""
+
     def received(self, text: str) -> None:
         """A text message has come."""
 
@@ -40,7 +50,8 @@ class Session(Protocol):
         """The connection is gone; called once, however it ended."""
 
 
-SessionFactory = Callable[["Socket", str], Session | None]
+# A session, or the HTTP answer that refuses the handshake.
+SessionFactory = Callable[["Socket", str], Session | Reply]
 
 
 class Socket(asyncio.Protocol):
@@ -60,6 +71,7 @@ class Socket(asyncio.Protocol):
         self._session: Session | None = None
         self._parts: list[bytes] = []
         self._pending: list[bytes] = []
+        self._silent = False
         self.address = ""
         self.last_pong_s = 0.0
         self.last_ping_s = 0.0
@@ -74,10 +86,21 @@ class Socket(asyncio.Protocol):
         self.last_pong_s = self.last_ping_s = asyncio.get_running_loop().time()
 
     def data_received(self, data: bytes) -> None:
+        if self._silent:
+            return
+        if self._protocol.state is State.CONNECTING:
+            # What comes with the head is no frame before the handshake is answered.
+            head, end, data = data.partition(HEAD_END)
+            self._protocol.receive_data(head + end)
+            self._process()
+            if not data or not self.is_open:
+                return
         self._protocol.receive_data(data)
         self._process()
 
     def eof_received(self) -> None:
+        if self._silent:
+            return
         self._protocol.receive_eof()
         self._process()
 
@@ -97,7 +120,7 @@ class Socket(asyncio.Protocol):
     def flush(self) -> None:
         transport = self._transport
         pending = self._pending
-        if transport is None or self._protocol.state is not State.OPEN:
+        if transport is None or self._silent or self._protocol.state is not State.OPEN:
             pending.clear()
             return
         if not pending:
@@ -111,7 +134,11 @@ class Socket(asyncio.Protocol):
     def backlog(self) -> int:
         return 0 if self._transport is None else self._transport.get_write_buffer_size()
 
-    # --- what sessions and the keeper of connections ask for ---
+    # --- what sessions, the keeper of connections and faults ask for ---
+
+    @property
+    def is_open(self) -> bool:
+        return self._transport is not None and self._protocol.state is State.OPEN
 
     def send_text(self, message: bytes) -> None:
         """Send one message now, behind what is queued."""
@@ -124,17 +151,42 @@ class Socket(asyncio.Protocol):
             self._write_out()
 
     def close(self, code: int, reason: str = "") -> None:
-        """Begin the closing handshake; the transport follows when the client has answered."""
+        """Begin the closing handshake; who does not answer it in time is cut."""
         if self._protocol.state is State.OPEN:
             self.flush()
             self._protocol.send_close(code, reason)
             self._write_out()
+            self._abort_later()
 
     def abort(self) -> None:
         if self._transport is not None:
             self._transport.abort()
 
+    def cut(self, piece: bytes) -> None:
+        """Write `piece`, such as a part of a frame, and end the connection without a goodbye."""
+        transport = self._transport
+        if transport is None or self._silent:
+            return
+        self.flush()
+        transport.write(piece)
+        self._silent = True
+        transport.close()
+        self._abort_later()
+
+    def fall_silent(self) -> None:
+        """Neither read nor write any more, and do not say so: the wire is dead in both ways.
+
+        The connection stays until the client ends it or the keeper misses its pong.
+        """
+        if self._transport is not None and not self._silent:
+            self._silent = True
+            self._pending.clear()
+            self._transport.pause_reading()
+
     # --- inside ---
+
+    def _abort_later(self) -> None:
+        asyncio.get_running_loop().call_later(CLOSE_PATIENCE_S, self.abort)
 
     def _process(self) -> None:
         for event in self._protocol.events_received():
@@ -146,8 +198,8 @@ class Socket(asyncio.Protocol):
 
     def _handshake(self, request: Request) -> None:
         session = self._make_session(self, request.path)
-        if session is None:
-            self._protocol.send_response(self._protocol.reject(404, "no such path\n"))
+        if isinstance(session, Reply):
+            self._protocol.send_response(self._refused(session))
             return
         response = self._protocol.accept(request)
         self._protocol.send_response(response)
@@ -156,27 +208,52 @@ class Socket(asyncio.Protocol):
             self._session = session
             session.opened()
 
+    def _refused(self, reply: Reply) -> Response:
+        response = self._protocol.reject(reply.status, reply.body.decode())
+        for name, value in reply.headers.items():
+            if name in response.headers:
+                del response.headers[name]
+            response.headers[name] = value
+        return response
+
     def _frame(self, frame: Frame) -> None:
-        if frame.opcode is Opcode.PONG:
-            self.last_pong_s = asyncio.get_running_loop().time()
+        session = self._session
+        if session is None or self._protocol.state is not State.OPEN:
             return
-        if frame.opcode not in (Opcode.TEXT, Opcode.BINARY, Opcode.CONT):
-            return
-        # ServerProtocol has checked sizes, masks and the order of fragments.
+        control = frame.opcode in (Opcode.PING, Opcode.PONG)
+        if control or frame.fin:
+            now_s = asyncio.get_running_loop().time()
+            if not session.allows(control, now_s):
+                self.close(POLICY_VIOLATION, "Too many requests")
+                return
+            if frame.opcode is Opcode.PONG:
+                self.last_pong_s = now_s
+        if frame.opcode in (Opcode.TEXT, Opcode.BINARY, Opcode.CONT):
+            self._data(session, frame)
+
+    def _data(self, session: Session, frame: Frame) -> None:
+        # ServerProtocol has checked sizes, masks and the order of fragments, not their number.
         self._parts.append(bytes(frame.data))
+        if len(self._parts) > MAX_FRAGMENTS:
+            self.close(TOO_BIG, "Too many fragments")
         if not frame.fin:
             return
         message = b"".join(self._parts)
         self._parts.clear()
-        if self._session is not None:
-            self._session.received(message.decode("utf-8", "replace"))
+        try:
+            text = message.decode()
+        except UnicodeDecodeError:
+            self.close(INVALID_DATA, "Invalid UTF-8")
+            return
+        session.received(text)
 
     def _write_out(self) -> None:
         transport = self._transport
-        if transport is None:
+        waiting = self._protocol.data_to_send()
+        if transport is None or self._silent:
             return
         try:
-            for data in self._protocol.data_to_send():
+            for data in waiting:
                 if data:
                     transport.write(data)
                 elif transport.can_write_eof():

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import asyncio
 
-from aegis.venue.wire.keeper import LIFETIME_S, PING_EVERY_S, PONG_WITHIN_S, Keeper
+from aegis.venue.limits import RateLimits
+from aegis.venue.wire.keeper import Keeper
+
+LIMITS = RateLimits()
+PING_EVERY_S, PONG_WITHIN_S = LIMITS.ping_every_s, LIMITS.pong_within_s
+LIFETIME_S = LIMITS.lifetime_s
 
 
 class Line:
@@ -29,7 +34,7 @@ class Line:
 def test_a_connections_life() -> None:
     async def run() -> None:
         now_s = asyncio.get_running_loop().time()
-        keeper, line = Keeper(), Line(now_s)
+        keeper, line = Keeper(LIMITS), Line(now_s)
         keeper.came(line)  # type: ignore[arg-type]
         assert len(keeper) == 1
         keeper.sweep(now_s + PING_EVERY_S - 1)
