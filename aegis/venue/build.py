@@ -6,8 +6,9 @@ option does not say.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -16,15 +17,23 @@ from aegis.venue.core import Core
 from aegis.venue.credentials import Credentials, KeyPair, mint
 from aegis.venue.errors import OptionsError
 from aegis.venue.exchange import Exchange
+from aegis.venue.faults.schema import Schedule
 from aegis.venue.gateway.access import KeyRing
+from aegis.venue.history.history import History
 from aegis.venue.ledger import Account, Ledger
 from aegis.venue.limits import Limiter, RateLimits
 from aegis.venue.market import Market
-from aegis.venue.matching.book import OrderBook
+from aegis.venue.matching.book import CompiledBook, take_sums
 from aegis.venue.matching.interface import FIRST_CLIENT, OWNER_MAKERS, OWNER_TAKERS, IdSource
+from aegis.venue.matching.layout import LAST_TRADE, MAX_LEVELS, MAX_TURNOVER, Books, make_books
 from aegis.venue.mirror.book import MirrorBook
+from aegis.venue.mirror.player import Player
 from aegis.venue.mirror.recording import Recording
+from aegis.venue.mirror.reel import Reel
+from aegis.venue.observation import Observation
 from aegis.venue.symbols import SymbolSpec, make_symbol
+from aegis.venue.tape import Tape
+from aegis.venue.treasury import Treasury
 
 BPS_E8: Final = 10_000
 DEFAULT_SLICE_MS: Final = 5
@@ -38,36 +47,34 @@ FIRST_TRADE_ID: Final = 6_000_000_000
 
 @dataclass(frozen=True, slots=True)
 class VenueOptions:
-    """What a venue is made from. `keys` has one API key per account; none means: mint one.
+    """What a venue is made from. `keys` has one API key per account; none means: mint them.
 
-    `limits` are the file's unless given. `speed` is the mirror's, or the synthetic market's, time
-    factor; 0 is as fast as possible (mirror only). `state_dir` keeps the accounts over a restart,
-    `skip_lines` of a recording have been played before it.
+    `mirrors` are recordings, one per symbol; with `loop` they begin again when they end. `limits`
+    are the file's unless given. `speed` is the mirror's, or the synthetic market's, time factor; 0
+    is as fast as possible (mirror only). `state_dir` keeps the accounts over a restart,
+    `skip_lines` of the recordings have been played before it. For `bind_patience_s` a port that
+    is in use is asked for again.
     """
 
     config: VenueConfig = field(default_factory=VenueConfig)
     keys: tuple[KeyPair, ...] = ()
-    mirror: Path | None = None
+    mirrors: tuple[Path, ...] = ()
+    loop: bool = False
     speed: float = 1.0
     slice_ms: int = DEFAULT_SLICE_MS
     state_dir: Path | None = None
     limits: RateLimits | None = None
     max_buffer_bytes: int = 16 * 1024 * 1024
     skip_lines: int = 0
+    faults: Schedule = field(default_factory=Schedule)
+    bind_patience_s: float = 0.0
 
     def with_keys(self) -> tuple[VenueOptions, tuple[Credentials, ...]]:
-        """These options with a minted key if they had none, and the keys that were minted."""
+        """These options with a key per account if they had none, and the keys that were minted."""
         if self.keys:
             return self, ()
-        minted = (mint(),)
+        minted = tuple(mint() for _ in range(self.config.accounts))
         return replace(self, keys=minted), minted
-
-
-def _limits_of(config: VenueConfig) -> RateLimits:
-    """The file's order limits, the exchange's weight limit."""
-    return RateLimits(
-        orders_per_10s=config.orders_per_10s, orders_per_minute=config.orders_per_minute
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,42 +82,68 @@ class Built:
     """The pure parts of a venue."""
 
     core: Core
-    recording: Recording | None
-    mirror_book: MirrorBook | None
+    reels: tuple[Reel, ...]
 
 
 def build(options: VenueOptions, wall_ms: Callable[[], int], event_ms: Callable[[], int]) -> Built:
     """Make the venue's core. Raises OptionsError or RecordingError."""
     config = options.config
-    specs = {name: make_symbol(name, symbol) for name, symbol in config.symbols.items()}
-    recording = Recording(options.mirror) if options.mirror is not None else None
-    ids = IdSource(FIRST_ORDER_ID, FIRST_TRADE_ID, FIRST_UPDATE_ID)
-    mirror_book: MirrorBook | None = None
-    markets: dict[str, Market] = {}
-    if recording is not None:
+    specs = {
+        name: make_symbol(name, symbol, number)
+        for number, (name, symbol) in enumerate(config.symbols.items())
+    }
+    recordings = [Recording(path) for path in options.mirrors]
+    if recordings:
+        specs = _mirrored(recordings, specs)
+    _check_sizes(specs.values())
+    tape = Tape()
+    books = make_books(len(specs), tape, **_room(config, len(specs)))
+    ids = IdSource(books.ids, books.symbols[:, LAST_TRADE])
+    ids.order, ids.trade, ids.update = FIRST_ORDER_ID, FIRST_TRADE_ID, FIRST_UPDATE_ID
+    recorded = {}
+    if recordings:
         ids.trade = MIRROR_FIRST_TRADE_ID
-        spec = _mirrored(recording, specs)
-        mirror_book = MirrorBook(spec)
-        markets[spec.symbol] = Market(spec, mirror_book, prints=False)
-    else:
-        markets = {name: Market(spec, OrderBook(ids)) for name, spec in specs.items()}
+        recorded = {name: MirrorBook(spec, books, ids) for name, spec in specs.items()}
+    markets = {
+        name: Market(spec, recorded.get(name) or CompiledBook(books, spec.number), books)
+        for name, spec in specs.items()
+    }
     ledger = Ledger()
     for owner, name in ((OWNER_MAKERS, "makers"), (OWNER_TAKERS, "takers")):
         ledger.add(Account(owner, name))
+    ledger.bring_in = partial(_bring_in, ledger, books, list(specs.values()))
+    exchange = Exchange(markets, ledger, ids)
+    treasury = Treasury(exchange, books)
+    treasury.open_fund(config.insurance_fund_usdt)
+    opened_ms = wall_ms()
+    if recordings:
+        opened_ms = min(recording.summary.first_ns for recording in recordings) // 1_000_000
     keys = KeyRing()
     for number, key in enumerate(options.keys):
         account_id = FIRST_CLIENT + number
-        ledger.add(client_account(config, account_id))
+        treasury.open_account(client_account(config, account_id), config.balances, opened_ms)
         keys.add(key, account_id)
+    history = History(list(specs.values()))
+    observation = Observation(exchange, treasury.marks, history)
+    exchange.settlements.append(observation.on_second)
     core = Core(
-        exchange=Exchange(markets, ledger, ids),
+        exchange=exchange,
+        books=books,
+        tape=tape,
+        history=history,
+        observation=observation,
+        treasury=treasury,
         keys=keys,
-        limiter=Limiter(options.limits or _limits_of(config)),
+        limiter=Limiter(options.limits or RateLimits.of(config)),
         modern=config.dialect == "2026",
         wall_ms=wall_ms,
         event_ms=event_ms,
     )
-    return Built(core, recording, mirror_book)
+    reels = []
+    for (name, book), recording in zip(recorded.items(), recordings, strict=True):
+        player = Player(core.exchange, markets[name], book)
+        reels.append(Reel(recording, player, loop=options.loop))
+    return Built(core, tuple(reels))
 
 
 def client_account(config: VenueConfig, account_id: int) -> Account:
@@ -124,12 +157,49 @@ def client_account(config: VenueConfig, account_id: int) -> Account:
     )
 
 
-def _mirrored(recording: Recording, specs: dict[str, SymbolSpec]) -> SymbolSpec:
-    (symbol,) = recording.summary.symbols
-    spec = specs.get(symbol)
-    if spec is None:
+def _room(config: VenueConfig, symbols: int) -> dict[str, int]:
+    """How many levels and orders the books have room for: several times what the flow keeps."""
+    levels = min(MAX_LEVELS, max(1_024, 8 * config.flow.depth_levels))
+    return {"levels": levels, "orders": 16_384 + symbols * 8 * config.flow.depth_levels}
+
+
+def _check_sizes(specs: Iterable[SymbolSpec]) -> None:
+    for spec in specs:
+        if spec.max_price_ticks * spec.max_qty_lots >= MAX_TURNOVER:
+            raise OptionsError(
+                f"{spec.symbol}: max_price times max_qty is {spec.max_price_ticks} ticks times "
+                f"{spec.max_qty_lots} lots, too much for exact sums; lower one of them"
+            )
+
+
+def _bring_in(ledger: Ledger, books: Books, specs: list[SymbolSpec]) -> None:
+    """Book what the market's own participants have traded since the last call."""
+    for traded in take_sums(books):
+        spec = specs[traded.symbol]
+        position = ledger.accounts[traded.owner].position(spec.symbol)
+        position.lots += traded.lots
+        position.cost_e8 += traded.turnover * spec.unit_e8
+
+
+def _mirrored(recordings: list[Recording], specs: dict[str, SymbolSpec]) -> dict[str, SymbolSpec]:
+    """The contracts of the recordings, in their order. Raises OptionsError."""
+    mirrored: dict[str, SymbolSpec] = {}
+    for number, recording in enumerate(recordings):
+        (symbol,) = recording.summary.symbols
+        spec = specs.get(symbol)
+        if spec is None:
+            raise OptionsError(
+                f"{recording.path} records {symbol}, which the venue does not list; "
+                f"add [venue.symbols.{symbol}]"
+            )
+        if symbol in mirrored:
+            raise OptionsError(f"{recording.path} records {symbol}, as another recording does")
+        mirrored[symbol] = replace(spec, number=number)
+    begun = max(recordings, key=lambda one: one.summary.first_ns)
+    ended = min(recordings, key=lambda one: one.summary.last_ns)
+    if begun.summary.first_ns > ended.summary.last_ns:
         raise OptionsError(
-            f"{recording.path} records {symbol}, which the venue does not list; "
-            f"add [venue.symbols.{symbol}]"
+            f"{begun.path} begins after {ended.path} has ended; recordings that play side by side "
+            "must have been made at the same time"
         )
-    return spec
+    return mirrored

@@ -26,10 +26,12 @@ from typing import Final
 
 import msgspec
 
+from aegis.venue.algo.order import AlgoOrder
 from aegis.venue.errors import JournalError
 from aegis.venue.gateway.listen_keys import ListenKey
+from aegis.venue.income import Income, MarginChange
 from aegis.venue.ledger import Account
-from aegis.venue.orders import Order, UserTrade
+from aegis.venue.orders import Amendment, Order, UserTrade
 
 MAGIC: Final = b"AEGISVJ1"
 HEADER: Final = struct.Struct("<8sQ")
@@ -39,13 +41,21 @@ ROTATE_BYTES: Final = 256 * 1024
 MAX_FRAME_BYTES: Final = 64 * 1024 * 1024
 
 
-class VenueState(msgspec.Struct):
+Countdowns = list[tuple[int, str, int]]  # account, symbol, deadline on the clock of the wall
+
+
+class VenueState(msgspec.Struct, omit_defaults=True):
     """A whole state or a change of one. Empty fields say nothing; lists and dicts are merged."""
 
     identity: str = ""
     orders: list[Order] = []
     accounts: list[Account] = []
     trades: list[UserTrade] = []
+    algos: list[AlgoOrder] = []
+    amendments: list[Amendment] = []
+    countdowns: Countdowns | None = None
+    incomes: list[Income] = []
+    margin_changes: list[MarginChange] = []
     # The ids up to which the exchange may have counted: order, trade, update.
     reserved_ids: tuple[int, int, int] | None = None
     fees_e8: int | None = None
@@ -61,6 +71,11 @@ class Recovered:
         self.orders: dict[int, Order] = {}
         self.accounts: dict[int, Account] = {}
         self.trades: list[UserTrade] = []
+        self.algos: dict[int, AlgoOrder] = {}
+        self.amendments: list[Amendment] = []
+        self.countdowns: Countdowns = []
+        self.incomes: list[Income] = []
+        self.margin_changes: list[MarginChange] = []
         self.reserved_ids = (0, 0, 0)
         self.fees_e8 = 0
         self.listen_keys: list[ListenKey] = []
@@ -72,6 +87,13 @@ class Recovered:
         for account in change.accounts:
             self.accounts[account.account_id] = account
         self.trades.extend(change.trades)
+        for algo in change.algos:
+            self.algos[algo.algo_id] = algo
+        self.amendments.extend(change.amendments)
+        self.incomes.extend(change.incomes)
+        self.margin_changes.extend(change.margin_changes)
+        if change.countdowns is not None:
+            self.countdowns = change.countdowns
         if change.reserved_ids is not None:
             self.reserved_ids = change.reserved_ids
         if change.fees_e8 is not None:

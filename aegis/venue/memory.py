@@ -14,8 +14,8 @@ from collections.abc import Iterable
 from aegis.venue.core import Core
 from aegis.venue.credentials import KeyPair
 from aegis.venue.errors import JournalError
-from aegis.venue.journal import Journal, Recovered, VenueState
-from aegis.venue.ledger import Position
+from aegis.venue.journal import Countdowns, Journal, Recovered, VenueState
+from aegis.venue.ledger import OWNER_INSURANCE
 from aegis.venue.matching.interface import FIRST_CLIENT, OWNER_MAKERS
 
 log = logging.getLogger(__name__)
@@ -57,8 +57,10 @@ class Memory:
         """Write what has changed since the last call. A failure is said once and counted."""
         journal, core = self._journal, self._core
         touched = core.exchange.touched
+        income = core.exchange.income
         if journal is None:
             touched.clear()
+            income.seen()
             core.listen_keys.changed = False
             return
         change: VenueState | None = None
@@ -67,8 +69,14 @@ class Memory:
                 orders=list(touched.orders.values()),
                 accounts=list(touched.accounts.values()),
                 trades=list(touched.trades),
+                algos=list(touched.algos.values()),
+                amendments=list(touched.amendments),
+                countdowns=self._countdowns() if touched.countdowns else None,
+                incomes=list(income.new_incomes),
+                margin_changes=list(income.new_margin_changes),
                 fees_e8=core.exchange.ledger.fees_e8,
             )
+            income.seen()
         if core.listen_keys.changed:
             change = change or VenueState()
             change.listen_keys = list(core.listen_keys.by_key.values())
@@ -119,17 +127,26 @@ class Memory:
         clients = [
             account
             for number, account in exchange.ledger.accounts.items()
-            if number >= FIRST_CLIENT
+            if number >= FIRST_CLIENT or number == OWNER_INSURANCE
         ]
         return VenueState(
             orders=list(exchange.orders.everything()),
             accounts=clients,
             trades=list(exchange.user_trades),
+            algos=list(exchange.algos.everything()),
+            amendments=list(exchange.amendments),
+            countdowns=self._countdowns(),
+            incomes=exchange.income.incomes(),
+            margin_changes=exchange.income.margin_changes(),
             reserved_ids=self._reserved,
             fees_e8=exchange.ledger.fees_e8,
             listen_keys=list(self._core.listen_keys.by_key.values()),
             prices=self._prices,
         )
+
+    def _countdowns(self) -> Countdowns:
+        running = self._core.exchange.countdowns
+        return [(account, symbol, deadline) for (account, symbol), deadline in running.items()]
 
     def _must_reserve(self) -> bool:
         ids = self._core.exchange.ids
@@ -158,21 +175,31 @@ class Memory:
         for key in found.listen_keys:
             self._core.listen_keys.by_key[key.key] = key
         exchange.user_trades.extend(found.trades)
+        exchange.income.restore(found.incomes, found.margin_changes)
         self._prices = found.prices
         for order in sorted(found.orders.values(), key=lambda one: one.order_id):
             if order.is_open and order.symbol in exchange.markets:
+                # Margins are summed over the symbols that an account knows.
+                exchange.account(order.account_id).position(order.symbol, order.position_side)
                 exchange.reenter(order, self._core.event_ms())
             else:
                 exchange.orders.add(order)
+        for algo in sorted(found.algos.values(), key=lambda one: one.algo_id):
+            if algo.symbol in exchange.markets:
+                exchange.reenter_algo(algo, self._core.event_ms())
+        exchange.amendments.extend(found.amendments)
+        for account_id, symbol, deadline_ms in found.countdowns:
+            if symbol in exchange.markets:
+                exchange.set_countdown(account_id, symbol, deadline_ms)
 
     def _balance_the_world(self) -> None:
         """The makers are the other side of what the clients hold: positions must sum to zero."""
         ledger = self._core.exchange.ledger
         makers = ledger.accounts[OWNER_MAKERS]
         for account_id, account in ledger.accounts.items():
-            if account_id < FIRST_CLIENT:
+            if account_id < FIRST_CLIENT and account_id != OWNER_INSURANCE:
                 continue
-            for symbol, position in account.positions.items():
-                mirror = makers.positions.setdefault(symbol, Position())
+            for (symbol, _), position in account.positions.items():
+                mirror = makers.position(symbol)
                 mirror.lots -= position.lots
                 mirror.cost_e8 -= position.cost_e8

@@ -15,56 +15,23 @@ import msgspec
 from aegis.venue.codes import reject
 from aegis.venue.core import Core
 from aegis.venue.errors import RejectError
-from aegis.venue.gateway import accounts, market_data, trading
 from aegis.venue.gateway.access import check_timestamp
-from aegis.venue.gateway.calls import Call, Caller, Endpoint, Reply, Security
-from aegis.venue.gateway.market_data import by_symbol
+from aegis.venue.gateway.calls import Call, Caller, Endpoint, Facts, Reply, Security
+from aegis.venue.gateway.money import MONEY
+from aegis.venue.gateway.ordering import ORDERS
+from aegis.venue.gateway.public import PUBLIC
+from aegis.venue.limits import BANNED_STATUS
 
 SIGNED: Final = Security.SIGNED
 KEY: Final = Security.KEY
+UNKNOWN_WEIGHT: Final = 1
+SHOWN_CHARACTERS: Final = 200
+RETRY_STATUSES: Final = (429, BANNED_STATUS)
 
 ENDPOINTS: Final[dict[tuple[str, str], Endpoint]] = {
-    ("GET", "/fapi/v1/ping"): Endpoint(market_data.ping, 1),
-    ("GET", "/fapi/v1/time"): Endpoint(market_data.server_time, 1),
-    ("GET", "/fapi/v1/exchangeInfo"): Endpoint(market_data.exchange_info, 1),
-    ("GET", "/fapi/v1/depth"): Endpoint(market_data.depth, market_data.depth_weight, depth=True),
-    ("GET", "/fapi/v1/trades"): Endpoint(market_data.trades, 5),
-    ("GET", "/fapi/v1/klines"): Endpoint(market_data.klines, market_data.klines_weight),
-    ("GET", "/fapi/v1/premiumIndex"): Endpoint(market_data.premium_index, by_symbol(1, 10)),
-    ("GET", "/fapi/v1/ticker/bookTicker"): Endpoint(market_data.book_ticker, by_symbol(2, 5)),
-    ("GET", "/fapi/v1/ticker/price"): Endpoint(market_data.price_ticker, by_symbol(1, 2)),
-    ("GET", "/fapi/v2/ticker/price"): Endpoint(market_data.price_ticker, by_symbol(1, 2)),
-    ("POST", "/fapi/v1/order"): Endpoint(
-        trading.place, 0, SIGNED, command=True, order=True, tallied=True
-    ),
-    ("PUT", "/fapi/v1/order"): Endpoint(
-        trading.amend, 0, SIGNED, command=True, order=True, tallied=True
-    ),
-    ("DELETE", "/fapi/v1/order"): Endpoint(trading.cancel, 1, SIGNED, command=True, tallied=True),
-    ("GET", "/fapi/v1/order"): Endpoint(trading.query, 1, SIGNED),
-    ("DELETE", "/fapi/v1/allOpenOrders"): Endpoint(trading.cancel_all, 1, SIGNED, command=True),
-    ("POST", "/fapi/v1/countdownCancelAll"): Endpoint(trading.countdown, 10, SIGNED),
-    ("GET", "/fapi/v1/openOrder"): Endpoint(trading.query_open, 1, SIGNED),
-    ("GET", "/fapi/v1/openOrders"): Endpoint(trading.open_orders, by_symbol(1, 40), SIGNED),
-    ("GET", "/fapi/v1/allOrders"): Endpoint(trading.all_orders, 5, SIGNED),
-    ("GET", "/fapi/v1/userTrades"): Endpoint(trading.user_trades, 5, SIGNED),
-    ("GET", "/fapi/v1/rateLimit/order"): Endpoint(trading.order_rate_limit, 1, SIGNED),
-    ("GET", "/fapi/v2/balance"): Endpoint(accounts.balance, 5, SIGNED),
-    ("GET", "/fapi/v3/balance"): Endpoint(accounts.balance, 5, SIGNED),
-    ("GET", "/fapi/v2/account"): Endpoint(accounts.account_v2, 5, SIGNED),
-    ("GET", "/fapi/v3/account"): Endpoint(accounts.account_v3, 5, SIGNED),
-    ("GET", "/fapi/v2/positionRisk"): Endpoint(accounts.position_risk_v2, 5, SIGNED),
-    ("GET", "/fapi/v3/positionRisk"): Endpoint(accounts.position_risk_v3, 5, SIGNED),
-    ("GET", "/fapi/v1/accountConfig"): Endpoint(accounts.account_config, 5, SIGNED),
-    ("GET", "/fapi/v1/symbolConfig"): Endpoint(accounts.symbol_config, 5, SIGNED),
-    ("GET", "/fapi/v1/commissionRate"): Endpoint(accounts.commission_rate, 20, SIGNED),
-    ("POST", "/fapi/v1/leverage"): Endpoint(accounts.set_leverage, 1, SIGNED, command=True),
-    ("POST", "/fapi/v1/marginType"): Endpoint(accounts.set_margin_type, 1, SIGNED, command=True),
-    ("GET", "/fapi/v1/positionSide/dual"): Endpoint(accounts.position_mode, 30, SIGNED),
-    ("POST", "/fapi/v1/positionSide/dual"): Endpoint(accounts.set_position_mode, 1, SIGNED),
-    ("POST", "/fapi/v1/listenKey"): Endpoint(accounts.open_listen_key, 1, KEY),
-    ("PUT", "/fapi/v1/listenKey"): Endpoint(accounts.extend_listen_key, 1, KEY),
-    ("DELETE", "/fapi/v1/listenKey"): Endpoint(accounts.close_listen_key, 1, KEY),
+    **PUBLIC,
+    **ORDERS,
+    **MONEY,
 }
 
 
@@ -92,35 +59,49 @@ class _Read:
 def admit(core: Core, request: RestRequest) -> Call | Reply:
     """Let a request in, or refuse it with the documented error."""
     core.tally.rest_requests += 1
-    account_id = 0
     try:
-        endpoint = ENDPOINTS.get((request.method, request.path))
-        if endpoint is None:
-            raise reject(-5000, request.path, request.method)
-        core.tally.rest_order_requests += endpoint.tallied
-        read = _read(request.query, request.body)
-        cost = endpoint.cost(read.parameters)
-        core.limiter.charge_weight(request.address, cost, core.wall_ms())
-        good_until = 0
-        if endpoint.security is not Security.NONE:
-            account_id = core.keys.account_of(request.api_key)
-        if endpoint.security is Security.SIGNED:
-            good_until = _check_signed(core, request.api_key or "", read)
-        if endpoint.order:
-            core.limiter.charge_order(account_id, core.event_ms())
+        if core.outage is not None:
+            raise core.outage
+        return _admit(core, request)
     except RejectError as error:
-        return _refusal(core, request.address, account_id, error)
-    caller = Caller(request.address, account_id, request.api_key or "", read.parameters)
+        return refusal(core, request.address, error)
 
-    def run() -> Reply:
-        try:
-            result = endpoint.carry_out(core, caller, good_until)
-        except RejectError as error:
-            return _refusal(core, caller.address, caller.account_id, error)
+
+def _admit(core: Core, request: RestRequest) -> Call:
+    endpoint = ENDPOINTS.get((request.method, request.path))
+    if endpoint is None:
+        core.limiter.charge_weight(request.address, UNKNOWN_WEIGHT, core.wall_ms())
+        raise reject(-5000, _shown(request.path), request.method)
+    core.tally.rest_order_requests += endpoint.tallied
+    read = _read(request.query, request.body)
+    cost = endpoint.cost(read.parameters)
+    core.limiter.charge_weight(request.address, cost, core.wall_ms())
+    good_until = account_id = 0
+    if endpoint.security is not Security.NONE:
+        account_id = core.keys.account_of(request.api_key)
+    if endpoint.security is Security.SIGNED:
+        good_until = _check_signed(core, request.api_key or "", read)
+    caller = Caller(request.address, account_id, request.api_key or "", read.parameters)
+    if endpoint.order:
+        endpoint.count(core, account_id, caller)
+
+    def refuse(error: RejectError) -> Reply:
+        return refusal(core, caller.address, error)
+
+    def accept(result: Any) -> Reply:
         headers = _headers(core, caller.address, caller.account_id if endpoint.order else 0)
         return Reply(200, msgspec.json.encode(result), headers)
 
-    return Call(endpoint.kind(core, read.parameters), run)
+    def run() -> Reply:
+        try:
+            return accept(endpoint.carry_out(core, caller, good_until))
+        except RejectError as error:
+            return refuse(error)
+
+    symbol = read.parameters.get("symbol", "")
+    name = f"{request.method} {request.path}"
+    facts = Facts(name, symbol, caller, accept, refuse, endpoint.order)
+    return Call(endpoint.kind(core, read.parameters), run, facts)
 
 
 def _read(query: str, body: str) -> _Read:
@@ -129,6 +110,8 @@ def _read(query: str, body: str) -> _Read:
     payload = ""
     parameters: dict[str, str] = {}
     for text in (body, query):
+        if not text:
+            continue
         kept, found = _without_signature(text)
         signature = found if found is not None else signature
         payload = kept + payload
@@ -154,20 +137,27 @@ def _without_signature(text: str) -> tuple[str, str | None]:
     return "&".join(kept), signature
 
 
+def _shown(path: str) -> str:
+    """As much of a path as fits into an error text."""
+    return path if len(path) <= SHOWN_CHARACTERS else path[:SHOWN_CHARACTERS]
+
+
 def _check_signed(core: Core, api_key: str, read: _Read) -> int:
-    good_until = check_timestamp(read.parameters, core.wall_ms())
+    longest_ms = core.limiter.limits.max_recv_window_ms
+    good_until = check_timestamp(read.parameters, core.server_ms(), longest_ms)
     if not read.signature:
         raise reject(-1102, "signature")
     core.keys.check_signature(api_key, read.payload.encode(), read.signature)
     return good_until
 
 
-def _refusal(core: Core, address: str, account_id: int, error: RejectError) -> Reply:
+def refusal(core: Core, address: str, error: RejectError) -> Reply:
+    """A refusal as REST says it; also the answer to a handshake that is refused."""
     body: dict[str, Any] = {"code": error.code, "msg": error.message}
     headers = _headers(core, address, 0)
-    if error.status == 429:
-        # The windows are a minute long and aligned to the clock.
-        headers["Retry-After"] = str(60 - core.wall_ms() // 1000 % 60)
+    if error.status in RETRY_STATUSES:
+        wait_s = core.limiter.retry_after_s(address, error, core.wall_ms())
+        headers["Retry-After"] = str(wait_s)
     return Reply(error.status, msgspec.json.encode(body), headers)
 
 

@@ -16,15 +16,24 @@ import msgspec
 from aegis.venue.codes import reject
 from aegis.venue.core import Core
 from aegis.venue.errors import RejectError
-from aegis.venue.gateway import accounts, market_data, trading
+from aegis.venue.gateway import market_data
 from aegis.venue.gateway.access import check_timestamp
-from aegis.venue.gateway.calls import Call, Caller, Endpoint, Reply, Security
+from aegis.venue.gateway.calls import (
+    UNREADABLE,
+    Call,
+    Caller,
+    Endpoint,
+    Facts,
+    Reply,
+    Security,
+)
 from aegis.venue.gateway.market_data import by_symbol
+from aegis.venue.gateway.money import MONEY_METHODS
+from aegis.venue.gateway.ordering import ORDER_METHODS
 
-SIGNED: Final = Security.SIGNED
-KEY: Final = Security.KEY
 SESSION_WEIGHT: Final = 2
 HANDSHAKE_WEIGHT: Final = 5
+UNKNOWN_WEIGHT: Final = 1
 
 METHODS: Final[dict[str, Endpoint]] = {
     "ping": Endpoint(market_data.ping, 1),
@@ -32,19 +41,8 @@ METHODS: Final[dict[str, Endpoint]] = {
     "depth": Endpoint(market_data.depth, market_data.depth_weight, depth=True),
     "ticker.price": Endpoint(market_data.price_ticker, by_symbol(1, 2)),
     "ticker.book": Endpoint(market_data.book_ticker, by_symbol(2, 5)),
-    "order.place": Endpoint(trading.place, 0, SIGNED, command=True, order=True, tallied=True),
-    "order.modify": Endpoint(trading.amend, 0, SIGNED, command=True, order=True, tallied=True),
-    "order.cancel": Endpoint(trading.cancel, 1, SIGNED, command=True, tallied=True),
-    "order.status": Endpoint(trading.query, 1, SIGNED),
-    "account.status": Endpoint(accounts.account_v2, 5, SIGNED),
-    "v2/account.status": Endpoint(accounts.account_v3, 5, SIGNED),
-    "account.balance": Endpoint(accounts.balance, 5, SIGNED),
-    "v2/account.balance": Endpoint(accounts.balance, 5, SIGNED),
-    "account.position": Endpoint(accounts.position_risk_v2, 5, SIGNED),
-    "v2/account.position": Endpoint(accounts.position_risk_v3, 5, SIGNED),
-    "userDataStream.start": Endpoint(accounts.open_listen_key, 5, KEY),
-    "userDataStream.ping": Endpoint(accounts.extend_listen_key, 5, KEY),
-    "userDataStream.stop": Endpoint(accounts.close_listen_key, 5, KEY),
+    **ORDER_METHODS,
+    **MONEY_METHODS,
 }
 SESSION_METHODS: Final = frozenset({"session.logon", "session.status", "session.logout"})
 
@@ -81,7 +79,7 @@ class WsApiSession:
         """Answer one request, or say when it may be carried out."""
         try:
             request = msgspec.json.decode(text, type=_Request)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except UNREADABLE:
             unread = _Admitted(msgspec.Raw(b"null"), self._shows_limits)
             return self._failure(unread, reject(-1102, "method"))
         state = _Admitted(request.id, self._shows_limits)
@@ -91,8 +89,30 @@ class WsApiSession:
             self._core.tally.ws_answers += state.is_tallied
             return self._failure(state, error)
 
+    @property
+    def account_id(self) -> int:
+        """The account that is logged on, 0 if none is."""
+        keys = self._core.keys
+        return keys.account_of(self._api_key) if self._is_logged_on else 0
+
+    def revoked(self) -> bytes | None:
+        """The message for a session whose key is gone, once; None if it has its key, or none."""
+        if self._api_key is None or self._core.keys.knows(self._api_key):
+            return None
+        self._api_key = self._authorized_ms = None
+        error = reject(-2015)
+        body = {"error": {"code": error.code, "msg": error.message}}
+        return msgspec.json.encode({"id": None, "status": error.status, **body})
+
+    @property
+    def _is_logged_on(self) -> bool:
+        return self._api_key is not None and self._core.keys.knows(self._api_key)
+
     def _admit(self, request: _Request, state: _Admitted) -> Call | Reply:
         core = self._core
+        if core.outage is not None:
+            raise core.outage
+        core.limiter.check_ban(self._address, core.wall_ms())
         method = request.method.removeprefix("v1/")
         endpoint = METHODS.get(method)
         if endpoint is not None and endpoint.tallied:
@@ -109,26 +129,34 @@ class WsApiSession:
                 self._api_key = self._authorized_ms = None
             return self._success(state, self._status())
         if endpoint is None:
+            core.limiter.charge_weight(self._address, UNKNOWN_WEIGHT, core.wall_ms())
             raise reject(-1020)
         cost = endpoint.cost(parameters)
         core.limiter.charge_weight(self._address, cost, core.wall_ms())
         api_key, good_until = self._authenticate(endpoint, parameters)
         state.account_id = core.keys.account_of(api_key) if api_key else 0
         state.is_order = endpoint.order
-        if endpoint.order:
-            core.limiter.charge_order(state.account_id, core.event_ms())
         caller = Caller(self._address, state.account_id, api_key, parameters)
+        if endpoint.order:
+            endpoint.count(core, state.account_id, caller)
+
+        def refuse(error: RejectError) -> Reply:
+            return self._failure(state, error)
+
+        def accept(result: Any) -> Reply:
+            return self._success(state, result)
 
         def run() -> Reply:
             try:
-                result = endpoint.carry_out(core, caller, good_until)
+                return accept(endpoint.carry_out(core, caller, good_until))
             except RejectError as error:
-                return self._failure(state, error)
+                return refuse(error)
             finally:
                 core.tally.ws_answers += endpoint.tallied
-            return self._success(state, result)
 
-        return Call(endpoint.kind(core, parameters), run)
+        symbol = parameters.get("symbol", "")
+        facts = Facts(method, symbol, caller, accept, refuse, endpoint.order, endpoint.tallied)
+        return Call(endpoint.kind(core, parameters), run, facts)
 
     def _authenticate(self, endpoint: Endpoint, parameters: dict[str, str]) -> tuple[str, int]:
         """The key a request acts for, and until when it is good. Raises RejectError."""
@@ -139,7 +167,8 @@ class WsApiSession:
         core.keys.account_of(api_key)
         if endpoint.security is Security.KEY:
             return api_key, 0
-        good_until = check_timestamp(parameters, core.wall_ms())
+        longest_ms = core.limiter.limits.max_recv_window_ms
+        good_until = check_timestamp(parameters, core.server_ms(), longest_ms)
         signature = parameters.get("signature")
         if signature:
             core.keys.check_signature(api_key, _payload(parameters), signature)
@@ -151,7 +180,7 @@ class WsApiSession:
         core = self._core
         api_key = parameters.get("apiKey", "")
         core.keys.account_of(api_key)
-        check_timestamp(parameters, core.wall_ms())
+        check_timestamp(parameters, core.server_ms(), core.limiter.limits.max_recv_window_ms)
         signature = parameters.get("signature")
         if not signature:
             raise reject(-1102, "signature")
@@ -168,7 +197,7 @@ class WsApiSession:
             "authorizedSince": self._authorized_ms,
             "connectedSince": self._connected_ms,
             "returnRateLimits": self._shows_limits,
-            "serverTime": self._core.wall_ms(),
+            "serverTime": self._core.server_ms(),
         }
 
     def _success(self, state: _Admitted, result: Any) -> Reply:
@@ -211,7 +240,10 @@ def _lexeme(name: str, raw: msgspec.Raw) -> str:
     """A parameter's text: a string's content, anything else as the characters that were sent."""
     content = bytes(raw)
     if content[:1] == b'"':
-        return msgspec.json.decode(content, type=str)
+        try:
+            return msgspec.json.decode(content, type=str)
+        except UNREADABLE as error:
+            raise reject(-1102, name) from error
     if content[:1] in (b"{", b"[") or content == b"null":
         raise reject(-1102, name)
     return content.decode("ascii", "replace")
