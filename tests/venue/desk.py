@@ -17,6 +17,7 @@ from aegis.venue.gateway.calls import Call, Reply
 from aegis.venue.gateway.rest import RestRequest, admit
 from aegis.venue.market import Market
 from aegis.venue.matching.interface import FIRST_CLIENT, OWNER_MAKERS, OWNER_TAKERS
+from aegis.venue.matching.kernels import end_steps
 
 CLIENT = FIRST_CLIENT
 OTHER = FIRST_CLIENT + 1
@@ -46,18 +47,28 @@ class Desk:
         order_id, _ = self.exchange.market_order_flow(
             self.btc, OWNER_MAKERS, side, price, lots, True, self.now_ms
         )
+        self.flush()
         return order_id
 
     def take(self, side: int, price: int, lots: int) -> int:
         _, matched = self.exchange.market_order_flow(
             self.btc, OWNER_TAKERS, side, price, lots, False, self.now_ms
         )
+        self.flush()
         return lots - matched.left_lots
 
     def book(self, bid: int = 600_000, ask: int = 600_001, lots: int = 1_000) -> None:
         """A plain market: one level a side."""
         self.quote(1, bid, lots)
         self.quote(-1, ask, lots)
+
+    def flush(self) -> None:
+        """What the pump does after a step, without a hub: the history reads the tape."""
+        core = self.core
+        end_steps(core.books, self.now_ms)
+        core.history.consume(core.tape)
+        core.history.close_due(self.now_ms)
+        core.tape.clear()
 
     # --- REST ---
 
@@ -88,7 +99,11 @@ class Desk:
             query += f"&signature={sign(key, query)}"
         api_key = None if key is None else key.api_key
         answer = admit(self.core, RestRequest(method, path, query, "", api_key, "127.0.0.1"))
-        return answer.run() if isinstance(answer, Call) else answer
+        if not isinstance(answer, Call):
+            return answer
+        done = answer.run()
+        self.flush()
+        return done
 
     def order(self, key: Credentials = KEYS[0], **parameters: Any) -> tuple[int, Any]:
         """POST /fapi/v1/order on BTCUSDT; a LIMIT GTC unless told otherwise."""

@@ -12,28 +12,19 @@ from typing import Any
 import pytest
 
 from aegis.config.models import VenueConfig
-from aegis.venue.candles import MAX_MINUTES, MINUTE_MS, Candles
 from aegis.venue.clearing import MAX_USER_TRADES
 from aegis.venue.errors import RejectError
-from aegis.venue.flow import SymbolFlow
+from aegis.venue.flow.population import make_agents
 from aegis.venue.flow_driver import FlowDriver
 from aegis.venue.journal import Journal
-from aegis.venue.market import MAX_RECENT_TRADES, Market
-from aegis.venue.matching.book import OrderBook
+from aegis.venue.matching.book import CompiledBook
 from aegis.venue.matching.interface import BUY, SELL
 from aegis.venue.memory import Memory
-from aegis.venue.orders import (
-    CANCELED,
-    FILLED,
-    MAX_TRADED,
-    MAX_UNTRADED,
-    Order,
-    OrderStore,
-)
-from aegis.venue.publisher import Publisher
+from aegis.venue.order_store import MAX_TRADED, MAX_UNTRADED, OrderStore
+from aegis.venue.orders import CANCELED, FILLED, Order
+from aegis.venue.publish.publisher import Publisher
 from aegis.venue.pump import Pump
 from aegis.venue.requests import AmendRequest, OrderKey, PlaceRequest
-from aegis.venue.streams import diff_stream
 from aegis.venue.wire.hub import Hub
 from aegis.venue.wire.userfeed import Listener, UserFeed
 from tests.venue.desk import CLIENT, START_MS, Desk
@@ -138,35 +129,33 @@ def test_containers_do_not_grow_with_events_and_orders(tmp_path: Path) -> None:
     hub, feed, reader = Hub(), UserFeed(markets, desk.core.listen_keys), Reader()
     key = desk.core.listen_keys.open(CLIENT, START_MS)
     feed.listen(Listener(reader, key, CLIENT, combined=False))
-    for name in ("btcusdt@trade", "btcusdt@aggTrade", "btcusdt@kline_1m", diff_stream(SYMBOL, 100)):
+    publisher = Publisher(desk.core, hub)
+    for name in ("btcusdt@trade", "btcusdt@aggTrade", "btcusdt@kline_1m", "btcusdt@depth@100ms"):
         hub.subscribe(name, reader, combined=True)
-    publisher = Publisher(markets.values(), hub, modern=True)
     pump = Pump(desk.core, memory, publisher, hub, feed)
     quoter = Quoter(desk)
-    flows = [
-        SymbolFlow(exchange, market, config.flow, name, market.spec.start_price_ticks)
-        for name, market in markets.items()
-    ]
-    driver = FlowDriver(flows, START_MS, lambda: pump.last_event_ms)
+    agents = make_agents([market.spec for market in markets.values()], config.flow, config.seed)
+
+    def after_step(now_ms: int) -> None:
+        desk.now_ms = now_ms
+        pump.after_step(now_ms)
+
+    driver = FlowDriver(desk.core, agents, START_MS, after_step, lambda: pump.last_event_ms)
     driver.open_markets()
     roots = (desk, memory, publisher, hub, feed, pump, driver)
-
-    def after_step(market: Market, now_ms: int) -> None:
-        desk.now_ms = now_ms
-        pump.after_step(market, now_ms)
 
     steps, turns, until_s, counts = 0, 0, 0.0, []
     for goal in (EVENTS // 4, EVENTS):
         while steps < goal:
-            until_s += QUOTE_EVERY / (len(flows) * 320.0)
-            steps += driver.run_until(until_s, after_step)
+            until_s += QUOTE_EVERY / (len(markets) * 320.0)
+            steps += driver.run_until(until_s)
             quoter.turn(desk.now_ms)
             pump.commit()
             pump.after_command(desk.now_ms)
-            publisher.tick(desk.now_ms)
+            pump.tick(desk.now_ms)
             turns += 1
         # Send what the slower depth streams still collect: it comes and goes with the moment.
-        publisher.tick(desk.now_ms + 1_000)
+        pump.tick(desk.now_ms + 1_000)
         counts.append(census(roots))
     assert quoter.sent > EVENTS // QUOTE_EVERY
     sizes = exchange.orders.sizes()
@@ -175,12 +164,11 @@ def test_containers_do_not_grow_with_events_and_orders(tmp_path: Path) -> None:
     assert sizes["finished_by_client"] == MAX_TRADED + MAX_UNTRADED
     assert sizes["open"] == sizes["open_by_client"] <= 2
     assert len(exchange.user_trades) == MAX_USER_TRADES
-    assert [len(market.recent) for market in markets.values()] == [MAX_RECENT_TRADES] * len(markets)
     # Whatever else there is, named above or not: 150,000 events more, and no more entries than a
     # breathing book explains.
     (early, _), (late, largest) = counts
     assert late < early + 150, f"{early} entries after a quarter, {late} at the end"
-    assert largest <= 1_000, f"a container of {largest} entries"
+    assert largest <= 1_500, f"a container of {largest} entries"
     assert reader.frames > EVENTS // 10
     desk.assert_balanced()
 
@@ -188,11 +176,12 @@ def test_containers_do_not_grow_with_events_and_orders(tmp_path: Path) -> None:
 def test_clients_deep_in_the_book_do_not_make_the_makers_lose_count() -> None:
     config = VenueConfig(seed=3)
     desk = Desk(config)
-    flow = SymbolFlow(desk.exchange, desk.btc, config.flow, "3", desk.btc.spec.start_price_ticks)
-    driver = FlowDriver([flow], START_MS)
+    markets = desk.exchange.markets.values()
+    agents = make_agents([market.spec for market in markets], config.flow, config.seed)
+    driver = FlowDriver(desk.core, agents, START_MS, lambda now_ms: desk.core.tape.clear())
     driver.open_markets()
     book = desk.btc.book
-    assert isinstance(book, OrderBook)
+    assert isinstance(book, CompiledBook)
     best = book.best(BUY)[0]
     for number in range(195):
         desk.exchange.place(
@@ -206,13 +195,9 @@ def test_clients_deep_in_the_book_do_not_make_the_makers_lose_count() -> None:
         )  # fmt: skip
     sizes = []
     for seconds in (1.0, 20.0):
-        driver.run_until(seconds, _taken)
+        driver.run_until(seconds)
         sizes.append(len(book))
     assert sizes[1] < sizes[0] + 30, f"{sizes} orders in the book"
-
-
-def _taken(market: Market, now_ms: int) -> None:
-    market.take_batch(now_ms)
 
 
 def _finished(number: int, traded: bool, client_id: str | None = None) -> Order:
@@ -256,12 +241,3 @@ def test_a_client_id_used_again_names_the_newer_order(traded: bool) -> None:
         store.add(_finished(number, not traded))
     assert store.find(CLIENT, SYMBOL, None, "again") is None
     assert store.sizes()["finished_by_client"] == 4
-
-
-def test_candles_keep_their_minutes() -> None:
-    candles = Candles()
-    for minute in range(2 * MAX_MINUTES):
-        candles.add(minute * MINUTE_MS, 1, 1, 1, True)
-    bars = candles.read("1m", 2 * MAX_MINUTES, 0, 2 * MAX_MINUTES * MINUTE_MS)
-    assert len(bars) == MAX_MINUTES
-    assert bars[0].open_ms == MAX_MINUTES * MINUTE_MS

@@ -18,7 +18,7 @@ def order(order_id: int, status: str = "NEW") -> Order:
 
 
 def account(wallet: int) -> Account:
-    return Account(16, "client-0", wallet, positions={"BTCUSDT": Position(3, 4, 5, 6)})
+    return Account(16, "client-0", wallet, positions={("BTCUSDT", "LONG"): Position(3, 4, 5, 6)})
 
 
 def test_state_and_changes_come_back(tmp_path: Path) -> None:

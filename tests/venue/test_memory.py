@@ -7,7 +7,7 @@ from pathlib import Path
 from aegis.venue.journal import ROTATE_BYTES, Journal
 from aegis.venue.matching.interface import BUY, SELL
 from aegis.venue.memory import BLOCK, Memory
-from aegis.venue.orders import MAX_UNTRADED
+from aegis.venue.order_store import MAX_UNTRADED
 from tests.venue.desk import CLIENT, Desk
 
 

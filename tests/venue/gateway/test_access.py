@@ -6,7 +6,12 @@ import base64
 from dataclasses import replace
 
 import pytest
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    PublicFormat,
+    load_pem_private_key,
+)
 
 from aegis.venue.credentials import mint
 from aegis.venue.errors import RejectError
@@ -104,3 +109,52 @@ def test_the_receive_window(timestamp: int, window: int | None, text: str) -> No
     with pytest.raises(RejectError, match=text) as caught:
         check_timestamp(parameters, 1_000_000)
     assert caught.value.code == -1021
+
+
+# RFC 8032, section 7.1, TEST 2: the exchange prints no vector for Ed25519.
+RFC_PUBLIC = "3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c"
+RFC_SIGNATURE = (
+    "92a009a9f0d4cab8720e820b5f642540a2b27b5416503f8fb3762223ebdb69da"
+    "085ac1e43e15996e458f3613d0f11d8c387b2eaeb4302aeeb00d291612bb0c00"
+)
+
+
+def test_ed25519_against_the_standards_vector() -> None:
+    public = Ed25519PublicKey.from_public_bytes(bytes.fromhex(RFC_PUBLIC))
+    pem = public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    ring = KeyRing()
+    key = replace(mint(), ed25519_public_pem=pem)
+    ring.add(key, 1)
+    signature = base64.b64encode(bytes.fromhex(RFC_SIGNATURE)).decode()
+    ring.check_signature(key.api_key, b"\x72", signature)
+    with pytest.raises(RejectError):
+        ring.check_signature(key.api_key, b"\x73", signature)
+
+
+def test_keys_are_revoked_and_come_back() -> None:
+    ring, one, other = KeyRing(), mint(), mint()
+    ring.add(one, 16)
+    ring.add(other, 17)
+    assert ring.revoke(16) == [one.api_key]
+    assert not ring.knows(one.api_key)
+    with pytest.raises(RejectError) as caught:
+        ring.account_of(one.api_key)
+    assert caught.value.code == -2015
+    assert ring.account_of(other.api_key) == 17
+    assert ring.revoke() == [other.api_key]
+    ring.restore([one.api_key, "never"])
+    assert ring.account_of(one.api_key) == 16
+    assert not ring.knows(other.api_key)
+
+
+def test_the_longest_receive_window() -> None:
+    now_ms = 1_000_000
+    cases = ((60_000, 60_000, True), (60_001, 60_000, False), (10**7, 0, True))
+    for window, longest, good in cases:
+        parameters = {"timestamp": str(now_ms), "recvWindow": str(window)}
+        if good:
+            assert check_timestamp(parameters, now_ms, longest) == now_ms + window
+        else:
+            with pytest.raises(RejectError) as caught:
+                check_timestamp(parameters, now_ms, longest)
+            assert caught.value.code == -1130

@@ -10,14 +10,33 @@ from aegis.venue.gateway.rest import ENDPOINTS
 from aegis.venue.limits import RateLimits
 from tests.venue.desk import KEYS, Desk
 
+PAIR = {"pair": "BTCUSDT", "contractType": "PERPETUAL"}
+STATISTICS = (
+    "openInterestHist", "topLongShortAccountRatio", "topLongShortPositionRatio",
+    "globalLongShortAccountRatio", "takerlongshortRatio",
+)  # fmt: skip
 PARAMETERS: dict[str, dict[str, Any]] = {
     "/fapi/v1/klines": {"symbol": "BTCUSDT", "interval": "1m"},
+    "/fapi/v1/markPriceKlines": {"symbol": "BTCUSDT", "interval": "1m"},
+    "/fapi/v1/premiumIndexKlines": {"symbol": "BTCUSDT", "interval": "1m"},
+    "/fapi/v1/indexPriceKlines": {"pair": "BTCUSDT", "interval": "1m"},
+    "/fapi/v1/continuousKlines": {**PAIR, "interval": "1m"},
+    "/fapi/v1/assetIndex": {"symbol": "BTCUSD"},
+    "/futures/data/basis": {**PAIR, "period": "5m"},
+    "/futures/data/delivery-price": {"pair": "BTCUSDT"},
+    **{f"/futures/data/{path}": {"symbol": "BTCUSDT", "period": "5m"} for path in STATISTICS},
     "/fapi/v1/order": {"symbol": "BTCUSDT", "origClientOrderId": "none"},
     "/fapi/v1/openOrder": {"symbol": "BTCUSDT", "origClientOrderId": "none"},
     "/fapi/v1/countdownCancelAll": {"symbol": "BTCUSDT", "countdownTime": "0"},
     "/fapi/v1/leverage": {"symbol": "BTCUSDT", "leverage": "5"},
     "/fapi/v1/marginType": {"symbol": "BTCUSDT", "marginType": "ISOLATED"},
     "/fapi/v1/positionSide/dual": {"dualSidePosition": "false"},
+    "/fapi/v1/positionMargin": {"symbol": "BTCUSDT", "amount": "1", "type": "1"},
+    "/fapi/v1/multiAssetsMargin": {"multiAssetsMargin": "false"},
+    "/fapi/v1/feeBurn": {"feeBurn": "true"},
+    "/fapi/v1/batchOrders": {"symbol": "BTCUSDT", "batchOrders": "[{}]", "orderIdList": "[1]"},
+    "/fapi/v1/orderAmendment": {"symbol": "BTCUSDT", "orderId": "1"},
+    "/fapi/v1/algoOrder": {"symbol": "BTCUSDT", "algoId": "1"},
 }
 REFUSED = {
     ("POST", "/fapi/v1/order"): -1102,
@@ -26,6 +45,14 @@ REFUSED = {
     ("DELETE", "/fapi/v1/order"): -2011,
     ("GET", "/fapi/v1/openOrder"): -2013,
     ("POST", "/fapi/v1/positionSide/dual"): -4059,
+    ("POST", "/fapi/v1/positionMargin"): -4049,
+    ("POST", "/fapi/v1/multiAssetsMargin"): -4171,
+    **{("GET", f"/fapi/v1/{kind}/asyn"): -4084 for kind in ("income", "order", "trade")},
+    **{("GET", f"/fapi/v1/{kind}/asyn/id"): -4084 for kind in ("income", "order", "trade")},
+    ("POST", "/fapi/v1/order/test"): -1102,
+    ("POST", "/fapi/v1/algoOrder"): -1102,
+    ("GET", "/fapi/v1/algoOrder"): -2013,
+    ("DELETE", "/fapi/v1/algoOrder"): -2011,
     ("PUT", "/fapi/v1/listenKey"): -1125,
     ("DELETE", "/fapi/v1/listenKey"): -1125,
 }
@@ -144,7 +171,7 @@ def test_public_market_data(desk: Desk) -> None:
     _, klines = desk.call("GET", "/fapi/v1/klines", signed=False, symbol="BTCUSDT", interval="1m")
     assert klines[-1][1:6] == ["60000.10", "60000.10", "60000.10", "60000.10", "0.003"]
     _, ticker = desk.call("GET", "/fapi/v1/ticker/bookTicker", signed=False)
-    assert [row["symbol"] for row in ticker] == ["BTCUSDT", "ETHUSDT"]
+    assert [row["symbol"] for row in ticker] == list(desk.exchange.markets)
     _, premium = desk.call("GET", "/fapi/v1/premiumIndex", signed=False, symbol="BTCUSDT")
     assert premium["markPrice"] == "60000.05000000"
     assert premium["nextFundingTime"] % (8 * 3_600_000) == 0
@@ -159,7 +186,7 @@ def test_account_views_agree(desk: Desk) -> None:
     _, risk = desk.call("GET", "/fapi/v3/positionRisk")
     _, risk_v2 = desk.call("GET", "/fapi/v2/positionRisk")
     assert len(risk) == 1
-    assert len(risk_v2) == len(v2["positions"]) == 2
+    assert len(risk_v2) == len(v2["positions"]) == len(desk.exchange.markets)
     assert v3["totalWalletBalance"] == v2["totalWalletBalance"] == balance[0]["balance"]
     assert v3["availableBalance"] == balance[0]["availableBalance"]
     assert risk[0]["positionAmt"] == v3["positions"][0]["positionAmt"] == "0.100"
