@@ -8,10 +8,16 @@ SHELL := bash
 # The steps share one virtual environment, so -j must not run two of them at once.
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help install run test lint bench provision clean lock setup-runtime setup-tools
+.PHONY: help install run test lint bench provision clean lock setup-runtime setup-tools setup-clients setup-readers
 
 VENV := .venv
 BIN := $(VENV)/bin
+# Other people's clients of the exchange, in an environment of their own beside the tests that run them.
+CLIENTS := $(VENV)/clients
+CLIENTS_LOCK := tests/venue/clients/requirements.lock
+# Other people's readers of what we export, likewise.
+READERS := $(VENV)/readers
+READERS_LOCK := tests/recorder/readers/requirements.lock
 PYTHON ?=
 INSTANCE ?= btc
 HOST ?=
@@ -96,13 +102,33 @@ setup-tools: setup-runtime
 	$(call pip,$(PIP_HASHED) -r requirements-dev.lock)
 	echo "$$stamp" >$(VENV)/tools.stamp
 
+setup-clients: setup-runtime
+	stamp="$(call stamp,$(CLIENTS_LOCK) $(VENV)/runtime.stamp)"
+	[ "$$stamp" != "$$(cat $(CLIENTS)/stamp 2>/dev/null)" ] || exit 0
+	echo "[1/1] installing $$(grep '==' $(CLIENTS_LOCK) | grep -vc win32) packages of the real clients that test the venue, hashes checked ..."
+	rm -rf $(CLIENTS)
+	$(BIN)/python -m venv --without-pip $(CLIENTS)
+	$(call pip,$(BIN)/python -m pip --python $(CLIENTS)/bin/python install --disable-pip-version-check \
+		--no-input --require-hashes --only-binary :all: -r $(CLIENTS_LOCK))
+	echo "$$stamp" >$(CLIENTS)/stamp
+
+setup-readers: setup-runtime
+	stamp="$(call stamp,$(READERS_LOCK) $(VENV)/runtime.stamp)"
+	[ "$$stamp" != "$$(cat $(READERS)/stamp 2>/dev/null)" ] || exit 0
+	echo "[1/1] installing $$(grep '==' $(READERS_LOCK) | grep -vc win32) packages of the real readers that test the exports, hashes checked ..."
+	rm -rf $(READERS)
+	$(BIN)/python -m venv --without-pip $(READERS)
+	$(call pip,$(BIN)/python -m pip --python $(READERS)/bin/python install --disable-pip-version-check \
+		--no-input --no-deps --require-hashes --only-binary :all: -r $(READERS_LOCK))
+	echo "$$stamp" >$(READERS)/stamp
+
 # exec, so that no shell stands between the terminal and the supervisor. The variable asks the supervisor
 # to become the terminal's foreground group: Ctrl-C then reaches it alone, and make sees its exit code
 # instead of dying of SIGINT itself.
 run: setup-runtime ## trade: aegis run $(INSTANCE), until Ctrl-C
 	exec env AEGIS_TAKE_TERMINAL=1 $(BIN)/aegis run $(INSTANCE) $(ARGS)
 
-test: setup-tools ## run the tests; ARGS='-k name' passes on to pytest
+test: setup-tools setup-clients setup-readers ## run the tests; ARGS='-k name' passes on to pytest
 	$(BIN)/python -m pytest $(ARGS)
 
 lint: setup-tools ## ruff, mypy --strict, the style test, the unit file, ansible-lint
@@ -144,6 +170,8 @@ lock: ## renew the lock files (needs uv); ARGS=--upgrade takes newer versions
 	compile pyproject.toml -o requirements.lock
 	compile --constraint requirements.lock --extra dev pyproject.toml -o requirements-dev.lock
 	echo setuptools | compile --constraint requirements-dev.lock - -o requirements-build.lock
+	compile $(CLIENTS_LOCK:.lock=.in) -o $(CLIENTS_LOCK)
+	compile --no-deps $(READERS_LOCK:.lock=.in) -o $(READERS_LOCK)
 
 clean: ## remove everything that make created, .venv included
 	rm -rf $(VENV) build dist *.egg-info .ansible .pytest_cache .mypy_cache .ruff_cache .hypothesis

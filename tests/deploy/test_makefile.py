@@ -13,7 +13,8 @@ import pytest
 MAKE = shutil.which("make")
 pytestmark = pytest.mark.skipif(MAKE is None, reason="make is not installed")
 TARGETS = {"help", "install", "run", "test", "lint", "bench", "provision", "clean"}
-LOCKS = ("requirements.lock", "requirements-dev.lock", "requirements-build.lock")
+CLIENTS_LOCK = "tests/venue/clients/requirements.lock"
+LOCKS = ("requirements.lock", "requirements-dev.lock", "requirements-build.lock", CLIENTS_LOCK)
 
 
 def make(repository: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -71,3 +72,11 @@ def test_the_locks_hold_every_declared_dependency(repository: Path) -> None:
     tools = {re.split(r"[>=]", need)[0] for need in project["optional-dependencies"]["dev"]}
     assert runtime <= set(pins(repository, "requirements.lock"))
     assert runtime | tools <= set(pins(repository, "requirements-dev.lock"))
+
+
+def test_the_clients_are_pinned_and_in_their_lock(repository: Path) -> None:
+    wanted = (repository / CLIENTS_LOCK.replace(".lock", ".in")).read_text(encoding="utf-8")
+    exact = dict(re.findall(r"^([a-z0-9-]+)==(\S+)$", wanted, re.MULTILINE))
+    assert len(exact) == 3
+    locked = {name: version for name, (version, _) in pins(repository, CLIENTS_LOCK).items()}
+    assert exact.items() <= locked.items()
