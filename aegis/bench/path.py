@@ -170,7 +170,7 @@ def _serve(tape: Path, keys: Any, tell: Callable[[int], object]) -> None:
     config = VenueConfig(
         balance_usdt=1e7, orders_per_10s=limit, orders_per_minute=limit, lockstep=False
     )
-    options = VenueOptions(config=config, keys=(keys,), mirror=tape, slice_ms=1)
+    options = VenueOptions(config=config, keys=(keys,), mirrors=(tape,), slice_ms=1)
 
     async def serve() -> None:
         stop = asyncio.Event()

@@ -1,4 +1,4 @@
-"""`aegis bench ring|hop|path|quant`: measure this box. Progress on stderr, the result on stdout."""
+"""`aegis bench ring|hop|path|venue|quant`: progress on stderr, the result on stdout."""
 
 from __future__ import annotations
 
@@ -82,6 +82,39 @@ def quant(as_json: Json = False, smoke: Smoke = False) -> None:
     from aegis.bench.quant import measure_quant
 
     _finish(measure_quant(smoke=smoke, progress=_say), as_json, _quant_table)
+
+
+@app.command()
+def venue(as_json: Json = False, smoke: Smoke = False) -> None:
+    """The embedded exchange: messages and orders a second on one core, time to acknowledgement."""
+    from aegis.bench.venue import VenueBenchError, measure_venue
+    from aegis.bench.venue_orders import OrderError
+
+    try:
+        result = measure_venue(smoke=smoke, progress=_say)
+    except (VenueBenchError, OrderError, OSError) as error:
+        _say(str(error))
+        raise typer.Exit(1) from error
+    _finish(result, as_json, _venue_table)
+
+
+def _venue_table(result: dict[str, Any]) -> Table:
+    from rich.table import Table
+
+    table = Table(title="the embedded exchange on one core", title_justify="left")
+    for column in ("what", "aegis", "baseline", "times"):
+        table.add_column(column, justify="left" if column == "what" else "right")
+    for name, times in result["times_faster"].items():
+        key = f"{name}_per_s" if name == "market_messages" else "matching_orders_per_s"
+        ours, theirs = result[key], result["baseline"][key]
+        table.add_row(key.replace("_", " "), f"{ours:,}", f"{theirs:,}", f"{times:g}")
+    acks, streams = result["place_ack_us"], result["streams"]
+    table.caption = (
+        f"{streams['symbols']} symbols, {streams['sent']:,} messages sent and "
+        f"{streams['received']:,} received; place to acknowledgement p50 {acks['p50']:g} µs, "
+        f"p99 {acks['p99']:g} µs while {result['load_messages_per_s']:,} messages/s flow"
+    )
+    return table
 
 
 def _quant_table(result: dict[str, Any]) -> Table:
