@@ -25,7 +25,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("shm",),
     ("quant",),
     ("strategies", "risk", "learning"),
-    ("feed", "brain", "execution", "monitor", "venue", "backtest"),
+    ("feed", "brain", "execution", "monitor", "recorder", "venue", "backtest"),
     ("supervisor",),
     ("cli", "bench"),
 )

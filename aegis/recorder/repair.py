@@ -1,0 +1,156 @@
+"""Looking after recordings: what a directory holds, what is wrong with a file, making it good.
+
+Called by `aegis data ls` and `verify`. A repair never destroys: the good part takes the file's
+name, the whole of what was there keeps its bytes under the name with `.damaged` behind it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from aegis.recorder import layout
+from aegis.recorder.converting import temporary_name
+from aegis.recorder.errors import ForeignError, RecorderError
+from aegis.recorder.frames import decode_records
+from aegis.recorder.header import Header
+from aegis.recorder.reading import RecordingFile
+from aegis.recorder.writing import FrameFile
+
+__all__ = ["Finding", "examine", "quarantine_name", "recordings_in", "repair"]
+
+_DAMAGED: Final = ".damaged"
+Progress = Callable[[int], None]
+
+
+@dataclass(slots=True)
+class Finding:
+    """What one file is. `state`: whole, writing, damaged or foreign; `text` what is wrong."""
+
+    path: Path
+    state: str
+    text: str = ""
+    file_bytes: int = 0
+    frames: int = 0
+    records: int = 0
+    lost: int = 0
+    bad_frame: int | None = None
+    bad_offset: int | None = None
+    first_recv_ns: int = 0
+    last_recv_ns: int = 0
+    symbols: int = 0
+    header: Header | None = None
+
+    @property
+    def is_good(self) -> bool:
+        """Whole, or being written this moment with nothing wrong so far."""
+        return self.state in ("whole", "writing")
+
+
+def recordings_in(place: Path) -> list[Path]:
+    """The recordings of a directory by name, or the one file. Raises RecorderError."""
+    if place.is_dir():
+        return sorted(path for path in place.glob(f"*{layout.SUFFIX}") if path.is_file())
+    if not place.exists():
+        raise RecorderError(f"{place}: no such file or directory")
+    return [place]
+
+
+def examine(path: Path, progress: Progress = lambda end: None, *, bodies: bool = True) -> Finding:
+    """Read a file through. Without bodies only its heads, which is quick and finds torn ends."""
+    size = path.stat().st_size if path.exists() else 0
+    try:
+        recording = RecordingFile(path)
+    except ForeignError as error:
+        state = "writing" if _is_locked(path) else "foreign"
+        return Finding(path, state, str(error), size, bad_frame=0, bad_offset=0)
+    # Asked before reading: what is closed meanwhile is found whole by the reading.
+    locked = _is_locked(path)
+    first_ns, last_ns = 0, 0
+    for frame in recording.frames(bodies=bodies):
+        if frame.body and frame.head.kind == layout.RECORDS:
+            times = decode_records(frame.body)["ts_recv_ns"]
+            first_ns = first_ns or int(times[0])
+            last_ns = int(times[-1])
+        progress(frame.end)
+    damage, header = recording.damage, recording.header
+    found = Finding(
+        path, "whole", "", recording.file_bytes, recording.good_frames, recording.records,
+        sum(loss.lost for loss in recording.losses), header=header,
+        symbols=recording.instruments.size,
+    )  # fmt: skip
+    if first_ns:
+        found.first_recv_ns = first_ns + header.wall_minus_recv_ns
+        found.last_recv_ns = last_ns + header.wall_minus_recv_ns
+    if damage is not None:
+        found.state = "writing" if locked else "damaged"
+        found.text = str(damage)
+        found.bad_frame, found.bad_offset = damage.frame, damage.offset
+    return found
+
+
+def _is_locked(path: Path) -> bool:
+    """Whether a writer has the file in its hands."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def quarantine_name(path: Path) -> Path:
+    """Where the damaged original goes: a name that is free."""
+    candidate, number = path.with_name(path.name + _DAMAGED), 1
+    while candidate.exists():
+        number += 1
+        candidate = path.with_name(f"{path.name}{_DAMAGED}.{number}")
+    return candidate
+
+
+def repair(path: Path, progress: Progress = lambda end: None) -> Path:
+    """Put the good part in the place of a damaged file; returns where the original went.
+
+    Raises RecorderError for a file that is whole, at work, or holds nothing good.
+    """
+    if _is_locked(path):
+        raise RecorderError(f"{path}: is being written; end its recorder first")
+    recording = RecordingFile(path)
+    partial = temporary_name(path)
+    good = FrameFile(partial, recording.header)
+    try:
+        for frame in recording.frames():
+            kind = frame.head.kind
+            if kind == layout.RECORDS:
+                good.write(decode_records(frame.body))
+            elif kind == layout.INSTRUMENTS:
+                good.instruments(recording.instruments)
+            elif kind == layout.LOSS:
+                last = recording.losses[-1]
+                good.loss(last.lost, last.laps, last.reason)
+            progress(frame.end)
+        if recording.damage is None:
+            raise RecorderError(f"{path}: is whole; there is nothing to repair")
+        good.close()
+        kept = quarantine_name(path)
+        os.rename(path, kept)
+        os.rename(partial, path)
+    except OSError as error:
+        raise RecorderError(f"{path}: cannot be repaired: {error.strerror}") from error
+    finally:
+        good.release()
+        with contextlib.suppress(FileNotFoundError):
+            partial.unlink()
+    return kept
