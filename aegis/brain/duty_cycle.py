@@ -155,8 +155,9 @@ def withdraw_all(desk: Any, wires: Any) -> Any:
     core.draining = 1
     core.now_ns = 0
     for index in range(desk.lanes.size):
-        lane = desk.lanes[index]
-        stage_intent(core, lane, desk.stage, CANCEL_ALL, 0, 0, 0, 0, 0, 0)
+        # A lane whose row was never filled has no symbol to cancel on.
+        if desk.markets[index].instrument_version != 0:
+            stage_intent(core, desk.lanes[index], desk.stage, CANCEL_ALL, 0, 0, 0, 0, 0, 0)
     flush(core, desk.stage, wires.intent_header, wires.intent_records)
     return 1 if core.staged == 0 else 0
 

@@ -52,8 +52,9 @@ ACTIVE, REDUCING, HALTED = 1, 2, 3
 SLOTS_PER_LANE: Final = 2 * MAX_LEVELS
 # Ticks are handled in batches of this many; a batch is a few microseconds of work.
 BATCH: Final = 64
-# Intents decided but not yet taken by the lane. One event makes at most two a slot.
-STAGE_SIZE: Final = 512
+# Intents decided but not yet taken by the lane. One event makes at most two a slot; the last
+# cancellation is one for each of the 1,024 instruments that an instance may have.
+STAGE_SIZE: Final = 1024
 # Order references that ended lately: a late word about one of them is not an orphan.
 FINISHED_SIZE: Final = 1024
 

@@ -56,15 +56,22 @@ def fit_parameters(
     params: npt.NDArray[Any],
     states: npt.NDArray[Any],
     instruments: Instruments,
+    *,
+    tell_halted: bool = True,
 ) -> list[str]:
     """Pack the parameters for every lane and take over tick and step sizes.
 
     A lane whose instrument is not trading, or that the parameters do not fit, is closed (what
-    rests there is cancelled) and named in the returned list.
+    rests there is cancelled) and named in the returned list. A row that the feed has not filled yet
+    is a lane without an instrument: closed, and nobody's fault. Without `tell_halted` instruments
+    that are not trading are closed without a word.
     """
     problems = []
     for index in range(desk.lanes.size):
         row = instruments.row(index).copy()
+        if int(row["version"]) == 0:
+            desk.lanes[index]["tradable"] = 0
+            continue
         market = desk.markets[index]
         market["instrument_version"] = row["version"]
         if market["tick_size"] != row["tick_size"] or market["step_size"] != row["step_size"]:
@@ -77,9 +84,10 @@ def fit_parameters(
         try:
             params[index] = strategy.pack(model, row)
         except UnusableInstrumentError as error:
-            problems.append(str(error))
+            if tradable or tell_halted:
+                problems.append(str(error))
             tradable = False
-        if int(row["status"]) != TRADING:
+        if int(row["status"]) != TRADING and tell_halted:
             symbol = bytes(row["symbol"]).decode()
             problems.append(f"{symbol}: not trading at the exchange (status {row['status']})")
         lane = desk.lanes[index]

@@ -198,6 +198,11 @@ def receive_tick(
         core.step_errors += 1
         return DROP
     lane, market = lanes[index], markets[index]
+    if market.instrument_version == 0 and tick.kind != CANARY:
+        # A lane without an instrument yet: Python takes the row over before anything is decided.
+        core.stale_instruments = 1 if rows[index].version != 0 else core.stale_instruments
+        advance_clock(core, tick.ts_event_ns)
+        return DROP
     if rows[index].version != market.instrument_version:
         # Python packs the parameters again; until then the lane is closed.
         core.stale_instruments = 1

@@ -82,7 +82,7 @@ class Brain:
         self.counters = memory.counters["brain"]
         self.strategy = load_strategy(settings.instance.strategy)
         self.cycle = compiled_cycle(self.strategy)
-        count = len(settings.instance.symbols)
+        count = settings.instance.rows
         # Generation 0 means that no supervisor counts: a brain run by hand.
         epoch = max(memory.control.generation("brain"), 1)
         self.desk = make_desk(count, epoch)
@@ -103,13 +103,18 @@ class Brain:
 
     @property
     def synced(self) -> bool:
-        """Whether execution has answered for every instrument."""
-        return bool(self.desk.lanes["synced"].all())
+        """Whether execution has answered, for every instrument that it knew at its start.
+
+        It answers for all of them at once. What the exchange lists later stays unsynced, and is
+        watched but not traded, until execution is started anew.
+        """
+        synced = self.desk.lanes["synced"]
+        return bool(synced.any() if self.settings.instance.takes_all else synced.all())
 
     def has_instruments(self) -> bool:
-        """Whether the feed has filled the row of every symbol."""
-        rows = self.memory.instruments.rows[: self.desk.lanes.size]
-        return bool((rows["version"] > 0).all())
+        """Whether the feed has filled the row of every symbol; of any, where it finds them."""
+        filled = self.memory.instruments.rows[: self.desk.lanes.size]["version"] > 0
+        return bool(filled.any() if self.settings.instance.takes_all else filled.all())
 
     def start(self) -> None:
         """Take over the configuration and stand at the right place of both rings.
@@ -144,7 +149,7 @@ class Brain:
     def tend(self) -> None:
         """What is due between two turns."""
         self.beat()
-        if self.core["stale_instruments"]:
+        if self.core["stale_instruments"] or self._has_new_rows():
             self._fit(read_parameters(self.strategy.name, self.given))
         if self.memory.control.config_version != self.version:
             self._reload()
@@ -156,6 +161,13 @@ class Brain:
         else:
             self.counters["state"] = STARTING
             self._ask_again()
+
+    def _has_new_rows(self) -> bool:
+        """Whether the feed has filled rows that no lane has taken over yet."""
+        if not self.settings.instance.takes_all:
+            return False
+        filled = self.memory.instruments.rows["version"][: self.desk.lanes.size] > 0
+        return bool((filled & (self.desk.markets["instrument_version"] == 0)).any())
 
     def beat(self) -> None:
         """Show progress."""
@@ -224,9 +236,16 @@ class Brain:
 
     def _fit(self, model: Any) -> None:
         """Pack the parameters for every lane; say which lanes had to be closed."""
+        new = self.desk.markets["instrument_version"] == 0
+        # Among hundreds of symbols some are always halted; `aegis universe` names them.
         problems = fit_parameters(
-            self.strategy, model, self.desk, self.params, self.states, self.memory.instruments
-        )
+            self.strategy, model, self.desk, self.params, self.states, self.memory.instruments,
+            tell_halted=not self.settings.instance.takes_all,
+        )  # fmt: skip
+        filled = np.flatnonzero(new & (self.desk.markets["instrument_version"] > 0))
+        for index in filled if self.settings.instance.takes_all else ():
+            # What its records said of the book was dropped: there was no market to tell it to.
+            self.desk.markets[index]["book_usable"] = int(self.memory.books.is_valid(int(index)))
         self.closed_lanes = bool(problems)
         for problem in problems:
             self._complain(problem)

@@ -18,12 +18,15 @@ from aegis import __version__
 from aegis.cli.bench import app as bench_app
 from aegis.cli.clean import clean
 from aegis.cli.config_path import ConfigOption, config_path
+from aegis.cli.data import app as data_app
 from aegis.cli.exit_codes import EXIT_FAILED, EXIT_GOOD, EXIT_INTERRUPTED, complain
+from aegis.cli.record import record
 from aegis.cli.reload import reload
 from aegis.cli.run import run
 from aegis.cli.status import status
 from aegis.cli.stop import stop
-from aegis.cli.venue import venue
+from aegis.cli.universe import universe
+from aegis.cli.venue import app as venue_app
 from aegis.cli.warm import warm
 
 __all__ = ["app", "main"]
@@ -62,9 +65,10 @@ app.command("run")(run)
 app.command("status")(status)
 app.command("stop")(stop)
 app.command("reload")(reload)
+app.command("record")(record)
 app.command("clean")(clean)
-app.command("venue")(venue)
 app.command("warm")(warm)
+app.command("universe")(universe)
 
 
 @app.command("check")
@@ -80,6 +84,8 @@ def check(
 
 
 app.add_typer(bench_app, name="bench")
+app.add_typer(data_app, name="data")
+app.add_typer(venue_app, name="venue")
 
 
 def main() -> NoReturn:

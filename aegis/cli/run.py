@@ -29,18 +29,23 @@ def run(
         typer.Option("--for", metavar="SECONDS", min=0.1, help="Stop this long after READY."),
     ] = None,
     mirror: Annotated[
-        Path | None,
-        typer.Option("--mirror", metavar="FILE", help="Have the venue replay this recording."),
+        list[Path] | None,
+        typer.Option(
+            "--mirror", metavar="FILE", help="Have the venue replay this recording; one per symbol."
+        ),
     ] = None,
     speed: Annotated[
         float, typer.Option(min=0.01, max=1000.0, help="How much faster than recorded.")
     ] = 1.0,
+    loop: Annotated[
+        bool, typer.Option("--loop", help="Begin a recording again when it ends.")
+    ] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="At the end, one JSON object on one line.")
     ] = False,
 ) -> None:
     """Start an instance and trade until Ctrl-C."""
-    loaded = _load(instance, config_path(config), mirror, speed)
+    loaded = _load(instance, config_path(config), tuple(mirror or ()), speed, loop)
     if loaded is None:
         raise typer.Exit(EXIT_USAGE)
     settings, whole = loaded
@@ -50,14 +55,14 @@ def run(
 
 
 def _load(
-    instance: str, path: Path, mirror: Path | None, speed: float
+    instance: str, path: Path, mirrors: tuple[Path, ...], speed: float, loop: bool
 ) -> tuple[Settings, AegisConfig] | None:
     """The settings of the instance; None after complaining."""
     from aegis.cli.shm_dir import shm_dir_problem
     from aegis.config import ConfigError, Settings, read_config
     from aegis.strategies.registry import load_parameters_model
 
-    if mirror is not None and not _is_recording(mirror):
+    if not all(_is_recording(mirror) for mirror in mirrors):
         return None
     result = read_config(path, parameters_model_of=load_parameters_model)
     for warning in result.warnings:
@@ -67,7 +72,7 @@ def _load(
     if result.config is None:
         return None
     try:
-        settings = Settings.of(result.config, instance, path, mirror, speed)
+        settings = Settings.of(result.config, instance, path, mirrors, speed, loop)
     except ConfigError as error:
         complain(str(error))
         return None

@@ -6,7 +6,7 @@ else of aegis.
 """
 
 from aegis.config.errors import ConfigError, Problem
-from aegis.config.load import LoadResult, load_config, read_config
+from aegis.config.load import LoadResult, load_checked, load_config, load_table, read_config
 from aegis.config.models import (
     AegisConfig,
     CoresConfig,
@@ -37,7 +37,9 @@ __all__ = [
     "VenueConfig",
     "VenueSymbolConfig",
     "config_hash",
+    "load_checked",
     "load_config",
+    "load_table",
     "read_config",
     "restart_needed",
     "risk_increase",

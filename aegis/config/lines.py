@@ -26,8 +26,9 @@ class LineMap:
     """The line of every table header and assignment of one text."""
 
     def __init__(self, text: str) -> None:
-        self._lines: dict[tuple[str, ...], int] = {}
-        table: tuple[str, ...] = ()
+        self._lines: dict[tuple[str | int, ...], int] = {}
+        self._counts: dict[tuple[str, ...], int] = {}
+        table: tuple[str | int, ...] = ()
         value = _OpenValue()
         for number, line in enumerate(text.split("\n"), start=1):
             if value.is_open:
@@ -36,7 +37,7 @@ class LineMap:
                 continue
             header = _TABLE.fullmatch(line.rstrip())
             if header is not None:
-                table = _parts(header[1])
+                table = self._table(_parts(header[1]), line.lstrip().startswith("[["))
                 self._lines.setdefault(table, number)
                 continue
             assignment = _ASSIGNMENT.match(line)
@@ -47,11 +48,20 @@ class LineMap:
     def line_of(self, location: Sequence[str | int]) -> int | None:
         """The line of a key, or of the nearest thing around it; None if nothing of it is there."""
         names = tuple(part for part in location if isinstance(part, str))
-        for length in range(len(names), 0, -1):
-            line = self._lines.get(names[:length])
-            if line is not None:
-                return line
+        for path in (tuple(location), names):
+            for length in range(len(path), 0, -1):
+                line = self._lines.get(path[:length])
+                if line is not None:
+                    return line
         return None
+
+    def _table(self, parts: tuple[str, ...], repeated: bool) -> tuple[str | int, ...]:
+        """A header's place: the tables of an array are numbered from 0."""
+        if not repeated:
+            return parts
+        number = self._counts.get(parts, 0)
+        self._counts[parts] = number + 1
+        return (*parts, number)
 
 
 class _OpenValue:

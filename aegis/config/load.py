@@ -7,13 +7,14 @@ half of a configuration. Whatever the file holds, nothing but ``ConfigError`` ma
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import stat
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import tomli
 from pydantic import BaseModel
@@ -22,8 +23,10 @@ from aegis.config.cores import BoxCores, box_cores
 from aegis.config.errors import ABSENT, ConfigError, Problem, dotted_key
 from aegis.config.lines import LineMap
 from aegis.config.models import (
+    ALL_SYMBOLS,
     INSTANCE_NAME_PATTERN,
     AegisConfig,
+    FeedConfig,
     HardwareConfig,
     InstanceConfig,
     SupervisorConfig,
@@ -35,7 +38,10 @@ from aegis.config.schema import Checked, Finding, check_table, unknown_key
 ParametersModelOf = Callable[[str], type[BaseModel]]
 """A strategy's name to the model of its parameters; what it raises becomes a problem's text."""
 
+T = TypeVar("T")
+M = TypeVar("M", bound=BaseModel)
 MAX_FILE_BYTES: Final = 1 << 20
+_ALL_HINT: Final = 'list the symbols that the sizes are meant for, or strategy = "observe"'
 _SYNTAX_PLACE: Final = re.compile(r"(?s)(.*) \(at (?:line (\d+), column (\d+)|end of document)\)")
 
 
@@ -81,6 +87,33 @@ def read_config(
     if parameters_model_of is not None:
         findings += _check_parameters(tables, parameters_model_of)
     return _concluded(file, text, tables, findings)
+
+
+def load_table(path: str | os.PathLike[str], model: type[M]) -> M:
+    """Another TOML file of the house, whole, as one model. Raises ConfigError with every problem.
+
+    It tells problems as it does those of ``aegis.toml``: file, line, key, value and what is right.
+    """
+
+    def check(raw: dict[str, Any]) -> tuple[M | None, Sequence[Finding]]:
+        checked = check_table(model, raw, ())
+        return checked.model, checked.findings
+
+    table = load_checked(path, check)
+    assert table is not None, "a table without findings is whole"
+    return table
+
+
+def load_checked(
+    path: str | os.PathLike[str], check: Callable[[dict[str, Any]], tuple[T, Sequence[Finding]]]
+) -> T:
+    """Another TOML file of the house as `check` makes it. Raises ConfigError with its findings."""
+    file = Path(path)
+    text = _read_text(file)
+    value, findings = check(_parse(file, text))
+    if findings:
+        raise ConfigError(_located(file, LineMap(text), findings))
+    return value
 
 
 def _read_text(file: Path) -> str:
@@ -151,9 +184,12 @@ def _check_tables(raw: dict[str, Any], box: BoxCores) -> tuple[Tables, list[Find
     hardware = check_table(HardwareConfig, raw.get("hardware", {}), ("hardware",))
     supervisor = check_table(SupervisorConfig, raw.get("supervisor", {}), ("supervisor",))
     venue = check_table(VenueConfig, raw.get("venue", {}), ("venue",))
+    feed = check_table(FeedConfig, raw.get("feed", {}), ("feed",))
     instances, instance_findings = _check_instances(raw.get("instances", ABSENT))
-    findings += [*hardware.findings, *supervisor.findings, *venue.findings, *instance_findings]
-    tables = Tables(hardware, supervisor, venue, instances, box)
+    for table in (hardware, feed, supervisor, venue):
+        findings += table.findings
+    findings += instance_findings
+    tables = Tables(hardware, supervisor, venue, instances, box, feed)
     for rule in PROBLEM_RULES:
         findings.extend(rule(tables))
     return tables, findings
@@ -177,6 +213,10 @@ def _check_parameters(tables: Tables, model_of: ParametersModelOf) -> list[Findi
         if checked.good("parameters") is not None:
             parameters = check_table(model, instance.parameters, (*location, "parameters"))
             findings.extend(parameters.findings)
+        reason = getattr(model, "one_symbol_reason", "")
+        if reason and checked.good("symbols") is not None and instance.takes_all:
+            message = f"does not fit strategy = {json.dumps(instance.strategy)}: {reason}"
+            findings.append(Finding((*location, "symbols"), ALL_SYMBOLS, message, _ALL_HINT))
     return findings
 
 
@@ -190,6 +230,7 @@ def _concluded(file: Path, text: str, tables: Tables, findings: list[Finding]) -
     config = AegisConfig.model_validate(
         {
             "hardware": tables.hardware.model,
+            "feed": tables.feed.model,
             "supervisor": tables.supervisor.model,
             "venue": tables.venue.model,
             "instances": {name: checked.model for name, checked in tables.instances.items()},

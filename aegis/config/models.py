@@ -9,7 +9,6 @@ A limit must never have a default: what is not written down is not allowed.
 
 import ipaddress
 import math
-from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal, TypeVar
 
 from pydantic import (
@@ -18,20 +17,38 @@ from pydantic import (
     ConfigDict,
     Field,
     PlainValidator,
+    ValidationInfo,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    field_serializer,
     field_validator,
     model_validator,
 )
 from pydantic_core import PydanticCustomError
 
+from aegis.config import catalogue
+
 INSTANCE_NAME_PATTERN: Final = r"^[a-z][a-z0-9_-]{0,23}$"
 SYMBOL_PATTERN: Final = r"^[A-Z0-9]{2,24}(_[0-9]{6})?$"
+ASSET_PATTERN: Final = r"^[A-Z0-9]{2,12}$"
 STRATEGY_PATTERN: Final = r"^[a-z][a-z0-9_]{0,47}$"
 DIRECTORY_PATTERN: Final = r"^/[^\x00-\x1f]{1,200}$"
+# Encrypted, or to this box alone.
+REST_URL_PATTERN: Final = (
+    r"^(https://[A-Za-z0-9.-]{1,200}(:[0-9]{1,5})?|http://(127\.0\.0\.1|localhost)(:[0-9]{1,5})?)$"
+)
+STREAM_URL_PATTERN: Final = (
+    r"^(wss://[A-Za-z0-9.-]{1,200}(:[0-9]{1,5})?|ws://(127\.0\.0\.1|localhost)(:[0-9]{1,5})?)$"
+)
+PROXY_URL_PATTERN: Final = r"^http://[A-Za-z0-9.-]{1,200}:[0-9]{1,5}$"
 PARAMETER_PATTERN: Final = r"^[a-z][a-z0-9_]{0,47}$"
 
 MAX_CORE: Final = 1023  # CPU_SETSIZE of glibc: sched_setaffinity's plain mask holds no more.
 MAX_SYMBOLS: Final = 512
+MAX_ROWS: Final = 1_024  # of an instance that takes the whole exchange
+ALL_SYMBOLS: Final = "all"
 MAX_INT64: Final = 2**63 - 1
+MAX_LIMIT: Final = 10_000_000  # of a rate limit: more than any client can do
 
 Wait = Literal["spin", "yield", "backoff", "park"]
 Scheduler = Literal["other", "fifo", "rr"]
@@ -61,6 +78,8 @@ ParameterName = Annotated[str, Field(pattern=PARAMETER_PATTERN)]
 InstanceName = Annotated[str, Field(pattern=INSTANCE_NAME_PATTERN)]
 Symbol = Annotated[str, Field(pattern=SYMBOL_PATTERN)]
 Core = Annotated[int, Field(ge=0, le=MAX_CORE, examples=[0])]
+Asset = Annotated[str, Field(pattern=ASSET_PATTERN)]
+Balance = Annotated[float, Field(ge=0.0, le=1e12, examples=[1_000.0])]
 
 
 class Table(BaseModel):
@@ -120,20 +139,45 @@ class SupervisorConfig(Table):
 
 
 class FlowConfig(Table):
-    """``[venue.flow]``: the seeded order flow of the embedded exchange; notionals in USDT."""
+    """``[venue.flow]``: the seeded order flow of the embedded exchange; notionals in USDT.
+
+    Rates, sizes, volatility and distances are BTCUSDT's; other symbols scale them by their activity
+    and volatility. `deep_trade_share` of the takers reach beyond the touch, `informed_share` know
+    where the price is going; the makers wait until it has strayed `maker_patience` times what it
+    moves in a second, and a mean trade moves it by `trade_impact` of that. `volatility_regimes` is
+    the standard deviation of the log of volatility, `session_swing` the depth of its daily curve,
+    which begins at `opens_at_utc_h`. One trade excites `self_excitation` others. Takers work off
+    `metaorders` hidden orders at a time, with Pareto lengths of exponent `metaorder_tail`.
+    """
 
     trades_per_s: float = Field(default=12.0, gt=0.0, le=10_000.0)
     book_updates_per_s: float = Field(default=20.0, gt=0.0, le=10_000.0)
-    volatility_bps_per_sqrt_s: float = Field(default=0.5, ge=0.0, le=100.0)
+    volatility_bps_per_sqrt_s: float = Field(default=0.7, ge=0.0, le=100.0)
     depth_levels: int = Field(default=50, ge=5, le=1_000)
     spread_ticks: int = Field(default=1, ge=1, le=10_000)
     mean_trade_notional: float = Field(default=3_000.0, gt=0.0, le=1e9)
     mean_level_notional: float = Field(default=60_000.0, gt=0.0, le=1e9)
     trade_depth_decay_per_tick: float = Field(default=0.025, gt=0.0, le=10.0)
+    deep_trade_share: float = Field(default=0.06, ge=0.0, le=1.0)
+    informed_share: float = Field(default=0.25, ge=0.0, le=1.0)
+    maker_patience: float = Field(default=0.8, ge=0.05, le=20.0)
+    trade_impact: float = Field(default=0.05, ge=0.0, le=1.0)
+    volatility_regimes: float = Field(default=0.48, ge=0.0, le=1.5)
+    session_swing: float = Field(default=1.0, ge=0.0, le=3.0)
+    opens_at_utc_h: float = Field(default=13.0, ge=0.0, lt=24.0)
+    jumps_per_hour: float = Field(default=2.0, ge=0.0, le=3_600.0)
+    jump_bps: float = Field(default=5.0, ge=0.0, le=500.0)
+    self_excitation: float = Field(default=0.8, ge=0.0, le=0.95)
+    metaorders: int = Field(default=3, ge=1, le=16)
+    metaorder_tail: float = Field(default=1.5, gt=1.0, le=10.0)
 
 
 class VenueSymbolConfig(Table):
-    """``[venue.symbols.X]``: a contract of the embedded exchange, named as exchangeInfo does."""
+    """``[venue.symbols.X]``: a contract of the embedded exchange, named as exchangeInfo does.
+
+    `market_max_qty` bounds market orders, without it `max_qty` does. Activity (trades and sizes)
+    and volatility are multiples of BTCUSDT's.
+    """
 
     price: float = Field(gt=0.0, le=1e9, examples=[100.0])
     tick: float = Field(gt=0.0, le=1e6, examples=[0.01])
@@ -147,6 +191,9 @@ class VenueSymbolConfig(Table):
     multiplier_down: float = Field(default=0.95, gt=0.0, lt=1.0)
     price_precision: int = Field(default=2, ge=0, le=8)
     quantity_precision: int = Field(default=3, ge=0, le=8)
+    market_max_qty: float | None = Field(default=None, gt=0.0, le=1e12)
+    activity: float = Field(default=0.01, ge=0.0, le=100.0)
+    volatility: float = Field(default=2.0, ge=0.0, le=100.0)
 
     @model_validator(mode="after")
     def _is_consistent(self) -> "VenueSymbolConfig":
@@ -170,66 +217,124 @@ class VenueSymbolConfig(Table):
         return self
 
 
-# Production filters of 2026: pricePrecision is not the tick, BTCUSDT says 2 and ticks in 0.10.
-DEFAULT_VENUE_SYMBOLS: Final[Mapping[str, Mapping[str, float | int]]] = {
-    "BTCUSDT": {
-        "price": 60_000.0, "tick": 0.1, "step": 0.001, "min_qty": 0.001, "max_qty": 1_000.0,
-        "min_notional": 50.0, "min_price": 556.8, "max_price": 4_529_764.0,
-        "price_precision": 2, "quantity_precision": 3,
-    },
-    "ETHUSDT": {
-        "price": 2_600.0, "tick": 0.01, "step": 0.001, "min_qty": 0.001, "max_qty": 10_000.0,
-        "min_notional": 20.0, "min_price": 39.86, "max_price": 306_177.0,
-        "price_precision": 2, "quantity_precision": 3,
-    },
-}  # fmt: skip
+def _with_known_symbols(given: object, info: ValidationInfo) -> object:
+    """Lay the file's symbols over the catalogue's: a table may name only what it changes.
 
-
-def _with_known_symbols(given: object) -> object:
-    """Lay the file's symbols over the built-in ones: a table may name only what it changes."""
+    Listed are the first `universe` contracts of the catalogue and whatever the file names.
+    """
     if not isinstance(given, dict):
         return given
-    merged: dict[Any, Any] = {name: dict(row) for name, row in DEFAULT_VENUE_SYMBOLS.items()}
+    rows = catalogue.listed(info.data.get("universe", catalogue.DEFAULT_UNIVERSE))
+    merged: dict[Any, Any] = {name: dict(row) for name, row in rows.items()}
     for name, row in given.items():
-        known = DEFAULT_VENUE_SYMBOLS.get(name) if isinstance(name, str) else None
+        known = catalogue.known(name) if isinstance(name, str) else None
         merged[name] = {**known, **row} if known is not None and isinstance(row, dict) else row
     return merged
 
 
+class VenueLimitsConfig(Table):
+    """``[venue.limits]``: what the embedded exchange lets one address, account or connection do.
+
+    Defaults are production's where they are documented. `refusals_before_ban`, `floods_before_ban`,
+    `ban_growth` and `connections_per_5min` are this venue's choice (the last is the spot market's).
+    0 switches `throttle_orders_per_s` (-1008) and `max_recv_window_ms` off.
+    """
+
+    weight_per_minute: int = Field(default=2_400, ge=1, le=MAX_LIMIT)
+    orders_per_10s: int = Field(default=300, ge=1, le=MAX_LIMIT)
+    orders_per_minute: int = Field(default=1_200, ge=1, le=MAX_LIMIT)
+    throttle_orders_per_s: int = Field(default=0, ge=0, le=MAX_LIMIT)
+    refusals_before_ban: int = Field(default=20, ge=1, le=MAX_LIMIT)
+    ban_first_s: float = Field(default=120.0, gt=0.0, le=259_200.0)
+    ban_longest_s: float = Field(default=259_200.0, gt=0.0, le=259_200.0)
+    ban_growth: float = Field(default=4.0, ge=1.0, le=1_000.0)
+    messages_per_s: int = Field(default=10, ge=1, le=MAX_LIMIT)
+    api_pings_per_s: int = Field(default=5, ge=1, le=MAX_LIMIT)
+    floods_before_ban: int = Field(default=5, ge=1, le=MAX_LIMIT)
+    streams_per_connection: int = Field(default=1_024, ge=1, le=100_000)
+    connections_per_5min: int = Field(default=300, ge=1, le=MAX_LIMIT)
+    max_recv_window_ms: int = Field(default=60_000, ge=0, le=MAX_INT64)
+    ping_every_s: float = Field(default=180.0, gt=0.0, le=86_400.0)
+    pong_within_s: float = Field(default=600.0, gt=0.0, le=86_400.0)
+    lifetime_s: float = Field(default=86_400.0, gt=0.0, le=31_536_000.0)
+
+
 class VenueConfig(Table):
-    """``[venue]``: the exchange to trade on. So far the embedded one, on loopback, only."""
+    """``[venue]``: the exchange to trade on, so far the embedded one only.
+
+    It serves this box alone unless `allow_remote` says otherwise. `accounts` are opened by a venue
+    that runs on its own; under a supervisor there is one. The order limits may stand here or in
+    ``[venue.limits]``.
+    """
 
     mode: Literal["embedded"] = "embedded"
     dialect: Literal["2024", "2026"] = "2026"
+    allow_remote: bool = False  # before `host`, whose check asks for it
     host: str = "127.0.0.1"
     port: int = Field(default=0, ge=0, le=65_535)
     seed: int = Field(default=42, ge=0, le=MAX_INT64)
     maker_fee_bps: float = Field(default=2.0, ge=-10.0, le=100.0)
     taker_fee_bps: float = Field(default=5.0, ge=0.0, le=100.0)
     balance_usdt: float = Field(default=10_000.0, gt=0.0, le=1e12)
-    orders_per_10s: int = Field(default=300, ge=1, le=10_000_000)
-    orders_per_minute: int = Field(default=1_200, ge=1, le=10_000_000)
+    # What every account is opened with of other assets, such as USDC or BNB.
+    balances: dict[Asset, Balance] = Field(default_factory=dict, max_length=16)
+    insurance_fund_usdt: float = Field(default=1_000_000.0, ge=0.0, le=1e12)
+    accounts: int = Field(default=1, ge=1, le=1_000)
+    orders_per_10s: int | None = Field(default=None, ge=1, le=MAX_LIMIT)
+    orders_per_minute: int | None = Field(default=None, ge=1, le=MAX_LIMIT)
+    limits: VenueLimitsConfig = Field(default_factory=VenueLimitsConfig)
     # A recording waits for the trader (the same intents every time) or runs by the clock alone.
     lockstep: bool = True
     flow: FlowConfig = Field(default_factory=FlowConfig)
+    # How many contracts of the catalogue are listed; before `symbols`, which are laid over them.
+    universe: int = Field(default=catalogue.DEFAULT_UNIVERSE, ge=1, le=catalogue.MAX_UNIVERSE)
     symbols: Annotated[dict[Symbol, VenueSymbolConfig], BeforeValidator(_with_known_symbols)] = (
         Field(default_factory=dict, validate_default=True, max_length=MAX_SYMBOLS)
     )
 
+    @field_validator("balances")
+    @classmethod
+    def _usdt_has_its_own_key(cls, balances: dict[str, float]) -> dict[str, float]:
+        if "USDT" in balances:
+            raise PydanticCustomError("asset", "give USDT as balance_usdt")
+        return balances
+
+    def own_symbols(self) -> dict[str, VenueSymbolConfig]:
+        """The contracts that are not just as the catalogue has them: those of the file."""
+        own = {}
+        for name, row in self.symbols.items():
+            known = catalogue.known(name)
+            if known is None or row != VenueSymbolConfig.model_validate(dict(known)):
+                own[name] = row
+        return own
+
     @field_validator("host")
     @classmethod
-    def _loopback_only(cls, host: str) -> str:
+    def _loopback_unless_told(cls, host: str, info: ValidationInfo) -> str:
         try:
             address = ipaddress.ip_address(host)
         except ValueError:
             raise PydanticCustomError(
                 "address", "must be an IP address, such as 127.0.0.1"
             ) from None
-        if not address.is_loopback:
+        if not address.is_loopback and not info.data.get("allow_remote", False):
             raise PydanticCustomError(
-                "loopback", "must be a loopback address: the venue serves this box"
+                "loopback",
+                "must be a loopback address: the venue serves this box; "
+                "allow_remote = true serves others, without encryption",
             )
         return host
+
+    @model_validator(mode="after")
+    def _each_limit_once(self) -> "VenueConfig":
+        for name in ("orders_per_10s", "orders_per_minute"):
+            if getattr(self, name) is not None and name in self.limits.model_fields_set:
+                raise PydanticCustomError(
+                    "limit_twice",
+                    "{name} stands in [venue] and in [venue.limits]; keep one of them",
+                    {"name": name},
+                )
+        return self
 
 
 class LimitsConfig(Table):
@@ -249,10 +354,29 @@ class LimitsConfig(Table):
     max_daily_loss: float = Field(gt=0.0, le=1e9, examples=[200.0])
 
 
-class InstanceConfig(Table):
-    """``[instances.X]``: one set of processes: what it trades, how, and within which limits."""
+def _list_or_all(given: object, check: ValidatorFunctionWrapHandler) -> list[str]:
+    """A list of symbols; "all" becomes the empty list, which no file can give."""
+    if given == ALL_SYMBOLS:
+        return []
+    if isinstance(given, str):
+        raise PydanticCustomError("symbols", 'must be a list of symbols, or "all"')
+    checked: list[str] = check(given)
+    return checked
 
-    symbols: list[Symbol] = Field(min_length=1, max_length=MAX_SYMBOLS, examples=[["BTCUSDT"]])
+
+class InstanceConfig(Table):
+    """``[instances.X]``: one set of processes: what it trades, how, and within which limits.
+
+    With ``symbols = "all"`` (then `symbols` is empty) the instance follows every USDT-margined
+    perpetual that the exchange trades, in at most `max_symbols` rows of shared memory.
+    """
+
+    symbols: Annotated[
+        list[Symbol],
+        Field(min_length=1, max_length=MAX_SYMBOLS),
+        WrapValidator(_list_or_all),
+    ] = Field(examples=[["BTCUSDT"]])
+    max_symbols: int = Field(default=512, ge=1, le=MAX_ROWS)
     strategy: str = Field(pattern=STRATEGY_PATTERN, examples=["avellaneda_stoikov"])
     parameters: dict[ParameterName, Parameter] = Field(default_factory=dict, max_length=128)
     limits: LimitsConfig
@@ -263,11 +387,46 @@ class InstanceConfig(Table):
     def _each_symbol_once(cls, symbols: list[str]) -> list[str]:
         return _unique(symbols, "symbol")
 
+    @field_serializer("symbols")
+    def _as_in_the_file(self, symbols: list[str]) -> list[str] | str:
+        return symbols or ALL_SYMBOLS
+
+    @property
+    def takes_all(self) -> bool:
+        """Whether the exchange decides which symbols there are."""
+        return not self.symbols
+
+    @property
+    def rows(self) -> int:
+        """Rows of shared memory to reserve: one a symbol, or all that may ever be listed."""
+        return len(self.symbols) or self.max_symbols
+
+
+class FeedConfig(Table):
+    """``[feed]``: how market data is fetched; endpoints count when `venue.mode` is no embedded one.
+
+    A connection is replaced `lifetime_s` after it was made, before the exchange cuts it after 24 h:
+    a second one takes over after `overlap_s` of hearing the same. Of the request weight of a minute
+    `weight_reserve` is left to others on this address. `ca_file` (PEM) replaces the system's trust.
+    """
+
+    rest_url: str | None = Field(default=None, pattern=REST_URL_PATTERN)
+    stream_url: str | None = Field(default=None, pattern=STREAM_URL_PATTERN)
+    proxy: str | None = Field(default=None, pattern=PROXY_URL_PATTERN)
+    ca_file: str | None = Field(default=None, pattern=DIRECTORY_PATTERN)
+    symbols_per_connection: int = Field(default=60, ge=1, le=300)
+    lifetime_s: float = Field(default=84_600.0, ge=1.0, le=86_000.0)
+    overlap_s: float = Field(default=2.0, ge=0.1, le=60.0)
+    weight_reserve: float = Field(default=0.25, ge=0.0, le=0.9)
+    snapshots_at_once: int = Field(default=4, ge=1, le=16)
+    discovery_tries: int = Field(default=5, ge=1, le=1_000)
+
 
 class AegisConfig(Table):
     """The whole file."""
 
     hardware: HardwareConfig
+    feed: FeedConfig = Field(default_factory=FeedConfig)
     supervisor: SupervisorConfig = Field(default_factory=SupervisorConfig)
     venue: VenueConfig = Field(default_factory=VenueConfig)
     instances: dict[InstanceName, InstanceConfig] = Field(min_length=1)

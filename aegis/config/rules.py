@@ -14,6 +14,7 @@ from typing import Final
 from aegis.config.cores import BoxCores, format_core_list
 from aegis.config.models import (
     CoresConfig,
+    FeedConfig,
     HardwareConfig,
     InstanceConfig,
     SupervisorConfig,
@@ -22,6 +23,7 @@ from aegis.config.models import (
 from aegis.config.schema import Checked, Finding, Location, nearest_name
 
 HOT_PROCESSES: Final = ("feed", "brain", "execution")
+SHOWN_NAMES: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,7 @@ class Tables:
     venue: Checked[VenueConfig]
     instances: dict[str, Checked[InstanceConfig]]
     box: BoxCores
+    feed: Checked[FeedConfig]
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,9 +166,40 @@ def venue_lists_symbols(tables: Tables) -> Iterator[Finding]:
                 continue
             close = nearest_name(symbol.lower(), {other.lower(): other for other in listed})
             hint = f"did you mean {close.upper()}? " if close else ""
-            hint += f"listed: {', '.join(listed)}; others need [venue.symbols.{symbol}]"
+            hint += f"listed: {_some(listed)}; others need [venue.symbols.{symbol}]"
             location: Location = ("instances", name, "symbols", index)
             yield Finding(location, symbol, "is not listed by the embedded venue", hint)
+
+
+def rows_hold_the_venue(tables: Tables) -> Iterator[Finding]:
+    """An instance that takes all symbols has a row for every one of them."""
+    venue = tables.venue.good("symbols")
+    for name, checked in tables.instances.items():
+        instance = checked.good("max_symbols")
+        if venue is None or instance is None or not instance.takes_all:
+            continue
+        if checked.good("symbols") is not None and instance.rows < len(venue.symbols):
+            message = f"is less than the {len(venue.symbols)} symbols that the venue lists"
+            key: Location = ("instances", name, "max_symbols")
+            yield Finding(key, instance.rows, message, "the rest is not followed")
+
+
+def endpoints_are_used(tables: Tables) -> Iterator[Finding]:
+    """Addresses of an exchange say nothing while the embedded one is traded on."""
+    feed = tables.feed.model
+    if feed is None or tables.venue.good("mode") is None:
+        return
+    for key in ("rest_url", "stream_url", "proxy", "ca_file"):
+        value = getattr(feed, key)
+        if value is not None:
+            message = 'is not used: venue.mode = "embedded" has its own address'
+            yield Finding(("feed", key), value, message)
+
+
+def _some(names: list[str]) -> str:
+    """The first names of a list that may have hundreds."""
+    shown = ", ".join(names[:SHOWN_NAMES])
+    return shown if len(names) <= SHOWN_NAMES else f"{shown} and {len(names) - SHOWN_NAMES} more"
 
 
 def isolation_matches_hot_cores(tables: Tables) -> Iterator[Finding]:
@@ -262,4 +296,6 @@ WARNING_RULES: Final[tuple[Rule, ...]] = (
     isolation_matches_hot_cores,
     real_time_shares_with_care,
     limits_leave_room,
+    rows_hold_the_venue,
+    endpoints_are_used,
 )

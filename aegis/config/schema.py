@@ -23,7 +23,10 @@ from aegis.config.models import (
     DIRECTORY_PATTERN,
     INSTANCE_NAME_PATTERN,
     PARAMETER_PATTERN,
+    PROXY_URL_PATTERN,
+    REST_URL_PATTERN,
     STRATEGY_PATTERN,
+    STREAM_URL_PATTERN,
     SYMBOL_PATTERN,
     AegisConfig,
     Table,
@@ -38,6 +41,9 @@ _PATTERN_TEXT: Final = {
     STRATEGY_PATTERN: "lower-case words joined by _, such as avellaneda_stoikov",
     PARAMETER_PATTERN: "lower-case words joined by _, such as order_qty",
     DIRECTORY_PATTERN: "a full path such as /dev/shm",
+    REST_URL_PATTERN: "https://host[:port], or http:// to 127.0.0.1, without a path",
+    STREAM_URL_PATTERN: "wss://host[:port], or ws:// to 127.0.0.1, without a path",
+    PROXY_URL_PATTERN: "http://host:port (the tunnel is a CONNECT)",
 }
 _TYPE_TEXT: Final = {
     "int_type": "must be an integer",
@@ -107,12 +113,12 @@ def unknown_key(name: str, known: Mapping[str, object] | list[str]) -> str:
     """The hint for a key that no model has."""
     if any(word in name.lower() for word in ("secret", "api_key", "token", "passw", "pem")):
         return _SECRET_HINT
-    close = nearest_name(name, known)
-    if close:
-        return f"did you mean {close}?"
     elsewhere = [place for place in _all_places() if place.rsplit(".", 1)[-1] == name]
     if elsewhere:
         return f"it belongs to {elsewhere[0]}"
+    close = nearest_name(name, known)
+    if close:
+        return f"did you mean {close}?"
     return f"known here: {', '.join(known)}"
 
 

@@ -6,13 +6,14 @@ is read-only for good: what a reload may change goes through shared memory, neve
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from aegis.config.errors import ABSENT, ConfigError, Problem
 from aegis.config.models import (
     AegisConfig,
     CoresConfig,
+    FeedConfig,
     HardwareConfig,
     InstanceConfig,
     SupervisorConfig,
@@ -23,7 +24,10 @@ from aegis.config.schema import nearest_name
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """One instance. ``mirror`` is a recording for the embedded venue, ``speed`` its time factor."""
+    """One instance. ``mirrors`` are recordings for the embedded venue, ``speed`` its time factor.
+
+    With ``loop`` they begin again when they end.
+    """
 
     name: str
     instance: InstanceConfig
@@ -31,9 +35,16 @@ class Settings:
     venue: VenueConfig
     supervisor: SupervisorConfig
     source: Path
-    mirror: Path | None = None
+    mirrors: tuple[Path, ...] = ()
     speed: float = 1.0
+    loop: bool = False
     strategy_path: Path | None = None
+    feed: FeedConfig = field(default_factory=FeedConfig)
+
+    @property
+    def mirrored(self) -> bool:
+        """The venue replays recordings instead of its own order flow."""
+        return bool(self.mirrors)
 
     @property
     def cores(self) -> CoresConfig:
@@ -46,8 +57,9 @@ class Settings:
         config: AegisConfig,
         name: str,
         source: Path,
-        mirror: Path | None = None,
+        mirrors: tuple[Path, ...] = (),
         speed: float = 1.0,
+        loop: bool = False,
         strategy_path: Path | None = None,
     ) -> Settings:
         """Pick an instance. Raises ConfigError with the nearest name if it is unknown."""
@@ -60,9 +72,11 @@ class Settings:
             venue=config.venue,
             supervisor=config.supervisor,
             source=source,
-            mirror=mirror,
+            mirrors=mirrors,
             speed=speed,
+            loop=loop,
             strategy_path=strategy_path,
+            feed=config.feed,
         )
 
 

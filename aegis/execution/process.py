@@ -93,7 +93,7 @@ class ExecutionProcess:
         self._vitals = Vitals(
             heartbeat_ns=supervisor.heartbeat_timeout_ms * _NS_PER_MS,
             silence_ns=0
-            if settings.mirror is not None
+            if settings.mirrored
             else settings.instance.limits.max_stale_ms * _NS_PER_MS,
         )
         hardware = settings.hardware
@@ -175,7 +175,8 @@ class ExecutionProcess:
             raise ExecutionError("the exchange has no address yet")
         rest = RestClient(url, credentials.api_key, HmacSigner(credentials.hmac_secret))
         try:
-            rules = await read_rules(rest, self._settings.instance.symbols)
+            takes_all = self._settings.instance.takes_all
+            rules = await read_rules(rest, self._symbols(), may_miss=takes_all)
             session = TradingSession(
                 self._settings,
                 self._memory,
@@ -205,6 +206,13 @@ class ExecutionProcess:
         self._counters["reconciles"] += 1
         self._write_gauges(session)
         self._counters["ready"] = 1
+
+    def _symbols(self) -> list[str]:
+        """Our symbols in row order; where the exchange decides, those that the feed has found."""
+        symbols = self._settings.instance.symbols or self._memory.instruments.listed
+        if not symbols:
+            raise ExecutionError("the feed has not found out yet which symbols there are")
+        return symbols
 
     async def _abandon(self) -> None:
         """Give a session up that did not come to stand."""

@@ -39,7 +39,9 @@ _PAUSE_S = 0.1
 _MOST_SYMBOLS_ONE_BY_ONE = 5
 
 
-async def read_rules(rest: RestClient, symbols: Sequence[str]) -> list[InstrumentRules]:
+async def read_rules(
+    rest: RestClient, symbols: Sequence[str], *, may_miss: bool = False
+) -> list[InstrumentRules]:
     """Clock, account mode and filters: what must be known before there can be a core.
 
     Raises UnusableSetupError for an account mode that we cannot trade in.
@@ -52,7 +54,7 @@ async def read_rules(rest: RestClient, symbols: Sequence[str]) -> list[Instrumen
         raise UnusableSetupError("the account is in multi-assets mode; single-asset is needed")
     if account.get("canTrade") is False:
         raise UnusableSetupError("the account may not trade")
-    return rules_of_symbols(await rest.exchange_info(), symbols)
+    return rules_of_symbols(await rest.exchange_info(), symbols, may_miss=may_miss)
 
 
 @dataclass(slots=True)

@@ -14,6 +14,8 @@ from collections.abc import Callable, Coroutine
 from time import monotonic_ns
 from typing import Any
 
+import numpy as np
+
 from aegis.config.settings import Settings
 from aegis.execution import order_states as states
 from aegis.execution.client_id import ClientIds
@@ -37,7 +39,7 @@ from aegis.risk.gate_state import (
     NET_REALIZED_E8,
     Gate,
 )
-from aegis.risk.limits import InstrumentRules, fill_rules
+from aegis.risk.limits import InstrumentRules, LimitsError, fill_rules
 from aegis.shm.instance import InstanceMemory
 
 __all__ = ["RECV_WINDOW_MS", "TradingSession"]
@@ -72,9 +74,10 @@ class TradingSession:
         self.gate = Gate(len(rules), limits, monotonic_ns())
         self.gate.block(BLOCK_ORDER_LINK | BLOCK_PRIVATE_STREAM)
         self._rules = rules
+        self._takes_all = settings.instance.takes_all
         self.set_limits(limits)
         self.core = ExecutionCore(memory, self.gate, ids, rules, RECV_WINDOW_MS)
-        self.core.use_tape_time(settings.mirror is not None)
+        self.core.use_tape_time(settings.mirrored)
         self.rest = rest
         self._stream_url = stream_url
         self.gateway = OrderGateway(api_key, order_signer, self._answered, self._line_cut)
@@ -111,13 +114,21 @@ class TradingSession:
         self._jitter = random.Random(ids.run)
 
     def set_limits(self, limits: dict[str, Any]) -> None:
-        """Take limits over, all or none. Raises LimitsError."""
+        """Take limits over, all or none. Raises LimitsError.
+
+        Where the exchange decides which symbols there are, one that the limits do not fit (less
+        than a step of it, say) gets a row that allows nothing.
+        """
+        filled = self.gate.rules.copy()
         for place, rules in enumerate(self._rules):
-            trial = self.gate.rules[place : place + 1].copy()
-            fill_rules(trial[0], rules, limits)
+            try:
+                fill_rules(filled[place], rules, limits)
+            except LimitsError:
+                if not self._takes_all:
+                    raise
+                filled[place] = np.zeros(1, filled.dtype)[0]
         self.gate.set_limits(limits)
-        for place, rules in enumerate(self._rules):
-            fill_rules(self.gate.rules[place], rules, limits)
+        self.gate.rules[:] = filled
 
     @property
     def asked_by(self) -> int:

@@ -21,25 +21,52 @@ _UNBOUNDED = 1 << 52
 
 
 def rules_of_symbols(
-    exchange_info: Mapping[str, Any], symbols: Sequence[str]
+    exchange_info: Mapping[str, Any], symbols: Sequence[str], *, may_miss: bool = False
 ) -> list[InstrumentRules]:
-    """The rules of `symbols`, in their order, from a decoded exchangeInfo."""
+    """The rules of `symbols`, in their order, from a decoded exchangeInfo.
+
+    With `may_miss` (the feed chose the symbols, not a person) one that cannot be traded gets rules
+    that let nothing through, instead of an error.
+    """
     rows = {row.get("symbol"): row for row in exchange_info.get("symbols", [])}
     found = []
     for symbol in symbols:
         if symbol not in rows:
+            if may_miss:
+                found.append(_closed(symbol))
+                continue
             raise UnusableSetupError(f"the exchange does not list {symbol}")
         try:
             rules = _rules(symbol, rows[symbol])
             assert rules.unit_e8 > 0
         except LimitsError as error:
-            raise UnusableSetupError(str(error)) from error
+            if not may_miss:
+                raise UnusableSetupError(str(error)) from error
+            rules = _closed(symbol)
         except (KeyError, ValueError, TypeError) as error:
             raise UnusableSetupError(
                 f"the filters of {symbol} in exchangeInfo cannot be read: {error}"
             ) from error
         found.append(rules)
     return found
+
+
+def _closed(symbol: str) -> InstrumentRules:
+    """Rules of a symbol that is not to be traded, on a grid that is good for nothing."""
+    return InstrumentRules(
+        symbol=symbol,
+        is_trading=False,
+        tick_mantissa=1,
+        tick_decimals=4,
+        step_mantissa=1,
+        step_decimals=4,
+        min_price_ticks=1,
+        max_price_ticks=_UNBOUNDED,
+        min_qty_lots=1,
+        max_qty_lots=_UNBOUNDED,
+        max_market_qty_lots=_UNBOUNDED,
+        min_notional_e8=0,
+    )
 
 
 def _rules(symbol: str, row: Mapping[str, Any]) -> InstrumentRules:

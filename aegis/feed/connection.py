@@ -1,28 +1,26 @@
-"""One market-data connection for good: connect, subscribe, watch, lose it, connect again.
+"""One shard's connection for good: connect, subscribe, watch, lose it, replace it, connect again.
 
-Run as a task by the process, one per route. It keeps the promise that a book is invalid from the
-moment its connection is in doubt: the intake hears of the end before anything else happens. It
-decides nothing about data; deadlines that have passed are told to it by `tend`.
+Run as a task by the process, one a shard. It keeps the promise that a book is invalid from the
+moment its connection is in doubt: the intake hears of the end before anything else happens. And it
+spares the books the end that is known beforehand: before the exchange cuts a connection for its age
+a second one is made, hears the same for a while, and takes over without a gap.
 """
 
 from __future__ import annotations
 
 import asyncio
-import itertools
 import random
-import socket
 from collections.abc import Callable
-
-from picows import WSMsgType, WSTransport, ws_connect
 
 from aegis.feed.backoff import Backoff
 from aegis.feed.deadlines import Deadlines, StreamWatch
+from aegis.feed.endpoints import Endpoints
+from aegis.feed.handover import Handover
 from aegis.feed.intake import Intake
-from aegis.feed.intake_memory import MAX_FRAME_BYTES
-from aegis.feed.listener import DutyCycle, MarketListener
-from aegis.feed.streams import StreamPlan, subscribe_frames
+from aegis.feed.link import Link
+from aegis.feed.listener import DutyCycle
+from aegis.feed.streams import Shard
 from aegis.feed.sync import Reason
-from aegis.feed.wire import Reply
 from aegis.host.clock import monotonic_ns
 
 __all__ = ["MarketConnection"]
@@ -34,179 +32,255 @@ LIMIT_DELAY_S = 10.0
 PROVEN_S = 30.0
 # How often the address of an exchange that is not up yet is looked up.
 _ADDRESS_POLL_S = 0.05
-# The exchange takes ten messages a second from a client.
-_SUBSCRIBE_GAP_S = 0.15
-_READ_BUFFER_BYTES = 64 * 1024
-# Unanswered bytes (our pings) may stay on the way so long before the kernel gives the peer up.
-_USER_TIMEOUT_MS = 10_000
+_POLL_S = 0.02
+# A takeover waits so many overlaps for books to join, then it is given up and tried again later.
+_PATIENCE = 5
 
 Say = Callable[[str], None]
 
 
 class MarketConnection:
-    """The connection that a plan asks for.
+    """The connection that a shard asks for. `on_change` is called whenever its figures change.
 
-    `address` gives the exchange's `ws://host:port`, or None while it is not known. `on_change`
-    is called whenever `is_up` or `subscribed` has changed.
+    `lifetime_s` is the age at which it is replaced, give or take a tenth so that shards take turns;
+    `overlap_s` how long the successor listens along.
     """
-
-    _numbers = itertools.count(1)
 
     def __init__(
         self,
-        plan: StreamPlan,
+        shard: Shard,
         intake: Intake,
-        address: Callable[[], str | None],
+        endpoints: Endpoints,
         limits: Deadlines,
         scope: DutyCycle,
         source: random.Random,
         say: Say,
         on_change: Callable[[], None],
+        lifetime_s: float,
+        overlap_s: float,
     ) -> None:
-        self.plan = plan
-        self.is_up = False
-        self.subscribed = 0
-        self.opened = 0
+        self.shard = shard
+        self.link: Link | None = None
         self.watch: StreamWatch | None = None
+        self.opened = 0
+        self.handovers = 0
+        self.handovers_failed = 0
         self._intake = intake
-        self._address = address
+        self._endpoints = endpoints
         self._limits = limits
         self._scope = scope
+        self._source = source
         self._backoff = Backoff(FIRST_DELAY_S, LIMIT_DELAY_S, source)
         self._say = say
         self._on_change = on_change
-        self._transport: WSTransport | None = None
-        self._listener: MarketListener | None = None
-        self._awaited: dict[int, int] = {}
-        self._ack_due_ns = 0
-        self._pinged_ns = 0
+        self._lifetime_s = lifetime_s
+        self._overlap_s = overlap_s
         self._reason = Reason.DISCONNECTED
+        self._asked_again: set[int] = set()
+
+    @property
+    def is_up(self) -> bool:
+        """Whether a socket is open."""
+        return self.link is not None
+
+    @property
+    def subscribed(self) -> int:
+        """Streams acknowledged."""
+        return len(self.link.granted) if self.link is not None else 0
 
     async def run(self) -> None:
         """Keep the connection up until cancelled."""
         told = ""
         while True:
-            opened_ns = monotonic_ns()
+            began_ns = monotonic_ns()
             try:
                 await self._live()
                 told = ""
             except Exception as error:
                 # Whatever the peer does to us must end in another attempt.
-                text = f"{self.plan.path}: cannot connect: {type(error).__name__}: {error}"
+                text = f"{self.shard.label}: cannot connect: {type(error).__name__}: {error}"
                 # Said once, not at every attempt.
                 if text != told:
                     self._say(text)
                 told = text
-            if monotonic_ns() - opened_ns > PROVEN_S * _NS:
+            if monotonic_ns() - began_ns > PROVEN_S * _NS:
                 self._backoff.reset()
             await asyncio.sleep(self._backoff.next_s())
 
+    def follow(self) -> None:
+        """The shard's members have changed: subscribe to them, and to no others."""
+        if self.link is None:
+            return
+        self.link.ask(self.shard.names)
+        self._watch_anew()
+
+    def ask_again(self, instrument: int) -> None:
+        """A member's streams are no good though they were granted: subscribe to them anew."""
+        if self.link is None:
+            return
+        self._asked_again.add(instrument)
+        self._intake.on_disconnected([instrument], Reason.STALE, monotonic_ns())
+        self.link.ask_again(self.shard.streams_of(self.shard.members[instrument]))
+
+    def is_beyond(self, instruments: list[int]) -> bool:
+        """Whether only a new connection can help these members: they are all, or asked before."""
+        return len(self.shard.members) == 1 or not self._asked_again.isdisjoint(instruments)
+
     def restart(self, why: str, reason: Reason = Reason.STALE) -> None:
         """Give the present connection up; `run` makes another."""
-        if self._transport is None:
+        if self.link is None:
             return
-        self._say(f"{self.plan.path}: {why}; connecting anew")
+        self._say(f"{self.shard.label}: {why}; connecting anew")
         self._reason = reason
-        self._transport.disconnect(False)
+        self.link.close()
+        # The end is told by the loop, a moment later: the books must not be trusted until then.
+        self.link.ended.set()
+        self._break_books()
 
     def tend(self, now_ns: int) -> None:
-        """Check what is due: the acknowledgement, and that the peer still answers pings."""
-        if self._transport is None or self._listener is None:
+        """Check what is due: the acknowledgements, data, and that the peer still answers pings."""
+        link = self.link
+        if link is None or link.ended.is_set():
             return
-        if self._awaited and now_ns > self._ack_due_ns:
-            count = sum(self._awaited.values())
-            self.restart(f"{count} streams not acknowledged in {self._limits.ack_s:g} s")
-            return
-        heard_ns = self._listener.last_frame_ns
-        if now_ns - heard_ns < self._limits.ping_s * _NS:
-            return
-        if self._pinged_ns <= heard_ns:
-            self._pinged_ns = now_ns
-            self._transport.send_ping(b"aegis")
-        elif now_ns - self._pinged_ns > self._limits.pong_s * _NS:
-            self.restart(f"no answer to a ping in {self._limits.pong_s:g} s")
+        complaint = link.complaint(now_ns)
+        silent_s = (now_ns - link.last_data_ns) / _NS
+        if not complaint and not self.shard.carries_books and silent_s > self._limits.silence_s:
+            complaint = f"no stream has spoken for {silent_s:.1f} s"
+        if complaint:
+            self.restart(complaint)
+
+    # ---- one connection after another
 
     async def _live(self) -> None:
-        """One connection from its making to its end."""
-        address = self._address()
-        while address is None:
+        """From connecting to the end, over any number of planned replacements."""
+        while self._endpoints.stream() is None:
             await asyncio.sleep(_ADDRESS_POLL_S)
-            address = self._address()
-        closed = asyncio.get_running_loop().create_future()
-
-        def on_closed() -> None:
-            if not closed.done():
-                closed.set_result(None)
-
-        listener = MarketListener(self._intake, self._scope, self._on_replies, on_closed)
-        async with asyncio.timeout(self._limits.connect_s):
-            transport, _ = await ws_connect(
-                lambda: listener,
-                address + self.plan.path,
-                websocket_handshake_timeout=self._limits.connect_s,
-                # Both answered by the listener; see there.
-                enable_auto_pong=False,
-                enable_auto_ping=False,
-                max_frame_size=MAX_FRAME_BYTES,
-                read_buffer_init_size=_READ_BUFFER_BYTES,
-            )
+        link = self._make_link()
         try:
-            _tune_socket(transport)
-            self._transport, self._listener = transport, listener
+            await link.open(self._endpoints)
+            self.link = link
             self._reason = Reason.DISCONNECTED
-            self._pinged_ns = 0
-            self.is_up = True
             self.opened += 1
             self._on_change()
-            await self._subscribe(transport)
-            await closed
-            self._say(f"{self.plan.path}: connection lost")
+            link.ask(self.shard.names)
+            await self._serve()
+            if self._reason is Reason.DISCONNECTED:
+                self._say(f"{self.shard.label}: connection lost")
         finally:
-            self._end(transport)
+            self._end(link)
 
-    async def _subscribe(self, transport: WSTransport) -> None:
-        first = next(self._numbers) * 1000
-        frames = subscribe_frames(self.plan.names, first)
-        self._awaited = {number: count for number, (_, count) in frames.items()}
-        self._ack_due_ns = monotonic_ns() + int(self._limits.ack_s * _NS)
-        for sent, (text, _) in enumerate(frames.values()):
-            if sent:
-                await asyncio.sleep(_SUBSCRIBE_GAP_S)
-                self._ack_due_ns = monotonic_ns() + int(self._limits.ack_s * _NS)
-            transport.send(WSMsgType.TEXT, text)
-
-    def _on_replies(self, replies: list[Reply]) -> None:
-        for reply in replies:
-            if reply.error_text:
-                self.restart(f"the exchange refuses to subscribe: {reply.error_text}")
+    async def _serve(self) -> None:
+        """Until the present link ends, replacing it when it grows old."""
+        while True:
+            link = self.link
+            assert link is not None, "served without a link"
+            age_s = self._lifetime_s * self._source.uniform(0.9, 1.0)
+            try:
+                async with asyncio.timeout(age_s):
+                    await link.ended.wait()
                 return
-            count = self._awaited.pop(reply.id, 0) if isinstance(reply.id, int) else 0
-            self.subscribed += count
-        if self._awaited or self.watch is not None:
+            except TimeoutError:
+                pass
+            while not link.ended.is_set() and not await self._replace(link):
+                self.handovers_failed += 1
+                self._on_change()
+                await asyncio.sleep(self._backoff.next_s())
+
+    async def _replace(self, old: Link) -> bool:
+        """Make a successor and let it take over; False when it did not come to that."""
+        successor = self._make_link()
+        handover = Handover(self._intake.rows, self._intake.symbols.index)
+        successor.listener.hold(handover)
+        try:
+            await successor.open(self._endpoints)
+            if not self.shard.carries_books:
+                old.listener.copy_to(handover)
+            successor.ask(self.shard.names)
+            if not await self._overlap(old, successor, handover):
+                raise TimeoutError("the books did not join in time")
+        except Exception as error:
+            # A successor that fails costs nothing: the present connection goes on.
+            self._say(f"{self.shard.label}: not replaced: {type(error).__name__}: {error}")
+            successor.close()
+            old.listener.release()
+            return False
+        self._take_over(old, successor, handover)
+        return True
+
+    async def _overlap(self, old: Link, successor: Link, handover: Handover) -> bool:
+        """Wait until the successor has heard enough; False when it, or patience, ends before."""
+        began_ns = 0
+        limit_ns = monotonic_ns() + int(
+            (_PATIENCE * self._overlap_s + self._limits.ack_s + self._limits.connect_s) * _NS
+        )
+        while monotonic_ns() < limit_ns:
+            await asyncio.sleep(_POLL_S)
+            now_ns = monotonic_ns()
+            if old.ended.is_set() or successor.ended.is_set() or handover.is_full:
+                return False
+            if successor.complaint(now_ns):
+                return False
+            # Members may come and go meanwhile.
+            successor.ask(self.shard.names)
+            if len(successor.granted) < len(successor.asked):
+                began_ns = 0
+            elif began_ns == 0:
+                began_ns = now_ns
+            elif now_ns - began_ns > self._overlap_s * _NS and handover.joins():
+                return True
+        return False
+
+    def _take_over(self, old: Link, successor: Link, handover: Handover) -> None:
+        """Between two turns of the loop: the old link falls silent, the new one speaks."""
+        intake = self._intake
+        old.close()
+        for payload, recv_ns in handover.fresh():
+            intake.take(payload, len(payload), recv_ns)
+        successor.listener.release()
+        self.link = successor
+        self.handovers += 1
+        self._backoff.reset()
+        for instrument in self.shard.instruments:
+            # Wanted while only one of the two had been granted its stream.
+            if not intake.valid[instrument]:
+                intake.on_subscribed(instrument, monotonic_ns())
+        self._watch_anew()
+        self._on_change()
+
+    def _make_link(self) -> Link:
+        path = self.shard.path
+        return Link(path, self._intake, self._limits, self._scope, self._on_granted)
+
+    def _on_granted(self, link: Link, names: tuple[str, ...]) -> None:
+        """Streams were acknowledged. A successor's books are the predecessor's until it leaves."""
+        if link is not self.link:
             return
         now_ns = monotonic_ns()
-        self.watch = StreamWatch(self.plan.symbols, self._limits, now_ns)
-        for instrument in self.plan.instruments:
-            self._intake.on_subscribed(instrument, now_ns)
+        granted = set(names)
+        for instrument in self.shard.instruments:
+            if self.shard.depth_stream(self.shard.members[instrument]) in granted:
+                self._intake.on_subscribed(instrument, now_ns)
+        if len(link.granted) == len(link.asked):
+            self._watch_anew()
         self._on_change()
 
-    def _end(self, transport: WSTransport) -> None:
-        """The connection is over, whoever ended it: no book that it fed may be trusted now."""
-        self._transport = self._listener = None
+    def _watch_anew(self) -> None:
+        if self.shard.carries_books:
+            symbols = tuple(self.shard.members.values())
+            self.watch = StreamWatch(symbols, self._limits, monotonic_ns())
+
+    def _break_books(self) -> None:
+        """No book that the link fed may be trusted now."""
+        self._intake.on_disconnected(self.shard.instruments, self._reason, monotonic_ns())
+
+    def _end(self, link: Link) -> None:
+        """The connection is over, whoever ended it."""
+        present = self.link
+        self.link = None
         self.watch = None
-        self._awaited = {}
-        self.is_up = False
-        self.subscribed = 0
-        self._intake.on_disconnected(list(self.plan.instruments), self._reason, monotonic_ns())
-        transport.disconnect(False)
+        self._asked_again.clear()
+        link.close()
+        if present is not None:
+            present.close()
+        self._break_books()
         self._on_change()
-
-
-def _tune_socket(transport: WSTransport) -> None:
-    """No Nagle delay, and a bound on how long the kernel believes in a dead peer."""
-    wire = transport.underlying_transport.get_extra_info("socket")
-    if wire is None:
-        return
-    wire.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    wire.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    wire.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _USER_TIMEOUT_MS)

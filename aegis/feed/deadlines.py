@@ -23,6 +23,7 @@ class Deadlines:
     connect_s: float = 10.0
     ack_s: float = 5.0
     first_message_s: float = 15.0
+    quiet_s: float = 60.0
     silence_s: float = 30.0
     frozen_s: float = 5.0
     grace_s: float = 1.0
@@ -34,7 +35,9 @@ class Deadlines:
     @classmethod
     def for_mirror(cls) -> Deadlines:
         """Deadlines for a venue that plays a recording in step with us, as slowly as need be."""
-        return cls(first_message_s=3600.0, silence_s=3600.0, frozen_s=120.0, rest_s=600.0)
+        return cls(
+            first_message_s=3600.0, quiet_s=3600.0, silence_s=3600.0, frozen_s=120.0, rest_s=600.0
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +84,21 @@ class StreamWatch:
         self.opened_ns = opened_ns
         self._depth = [_Suspicion() for _ in symbols]
         self._quote = [_Suspicion() for _ in symbols]
+        # When each symbol's first words are due, and how long they are waited for: doubled every
+        # time, because a symbol that nobody trades is quiet too.
+        self._quiet_ns = [int(limits.quiet_s * _NS) for _ in symbols]
+        self._due_ns = [opened_ns + int(limits.quiet_s * _NS) for _ in symbols]
+
+    def quiet(self, sightings: list[Sighting], now_ns: int) -> list[int]:
+        """Places whose depth or bookTicker has never spoken and is due: to be asked for again."""
+        found = []
+        for place, seen in enumerate(sightings):
+            if (seen.depth_ns and seen.quote_ns) or now_ns < self._due_ns[place]:
+                continue
+            self._quiet_ns[place] *= 2
+            self._due_ns[place] = now_ns + self._quiet_ns[place]
+            found.append(place)
+        return found
 
     def complaint(self, sightings: list[Sighting], now_ns: int) -> str | None:
         """Why the connection should be made anew, in words; None while it may be trusted."""

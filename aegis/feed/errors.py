@@ -5,6 +5,7 @@ from __future__ import annotations
 __all__ = [
     "BadSnapshotError",
     "FeedError",
+    "InvalidSymbolError",
     "RateLimitedError",
     "RestError",
     "SymbolUnknownError",
@@ -27,6 +28,10 @@ class BadSnapshotError(WireError):
 
 class RestError(FeedError):
     """A REST request failed: no connection, no answer in time, or an error status."""
+
+
+class InvalidSymbolError(RestError):
+    """The exchange does not know the symbol that it was asked about."""
 
 
 class RateLimitedError(RestError):

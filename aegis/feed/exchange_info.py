@@ -1,20 +1,27 @@
 """Rows of the instruments table from the exchange's exchangeInfo. Pure: bytes in, fields out.
 
-Called by the process at start, after each reconnect and once a minute: filters and trading status
-change while we run, and the risk gate checks orders against these rows.
+Called by discovery at start, once a minute and when `!contractInfo` tells of a change: symbols are
+listed, filters and trading status change while we run, and the risk gate checks orders against
+these rows.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 from msgspec import Struct
 
-from aegis.feed.errors import SymbolUnknownError, WireError
-from aegis.shm.instruments import TRADING, Instruments
+from aegis.feed.errors import WireError
+from aegis.shm.instruments import TRADING
 
-__all__ = ["STATUS_CODES", "instrument_fields", "update_rows"]
+__all__ = [
+    "STATUS_CODES",
+    "Listing",
+    "read_listing",
+    "status_of_event",
+]
 
 # TRADING is 1; everything else may not be traded, and the code tells people why.
 STATUS_CODES = {
@@ -51,12 +58,35 @@ class _Symbol(Struct):
     pricePrecision: int  # noqa: N815
     quantityPrecision: int  # noqa: N815
     filters: list[_Filter]
+    contractType: str = ""  # noqa: N815
+    marginAsset: str = ""  # noqa: N815
+
+
+class _RateLimit(Struct):
+    rateLimitType: str = ""  # noqa: N815
+    interval: str = ""
+    intervalNum: int = 0  # noqa: N815
+    limit: int = 0
 
 
 class _ExchangeInfo(Struct):
     symbols: list[_Symbol]
+    rateLimits: list[_RateLimit] = []  # noqa: N815
 
 
+class _ContractInfo(Struct, tag_field="e", tag="contractInfo"):
+    """An event of `!contractInfo`: symbol s, contract status cs."""
+
+    s: str
+    cs: str
+
+
+class _ContractFrame(Struct):
+    stream: str
+    data: _ContractInfo
+
+
+_contract_decoder = msgspec.json.Decoder(_ContractFrame, strict=False)
 _decoder = msgspec.json.Decoder(_ExchangeInfo, strict=False)
 
 # Field of the row: the filter it is in, and its name there.
@@ -76,22 +106,59 @@ _POSITIVE = ("tick_size", "step_size")
 _LIMIT = 1e15
 
 
-def instrument_fields(body: bytes, symbols: list[str]) -> list[dict[str, Any]]:
-    """The rows of `symbols`, in that order, from the body of GET /fapi/v1/exchangeInfo.
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """An exchangeInfo: every symbol's own fields by name, and what the address may weigh.
 
-    Raises WireError for a body that cannot be read or a filter that is no finite number,
-    SymbolUnknownError for a symbol that the exchange does not list.
+    weight_per_minute is 0 where the exchange does not say. `perpetuals` are those margined in USDT,
+    in the exchange's order, whatever their status.
     """
+
+    symbols: dict[str, _Symbol]
+    weight_per_minute: int
+
+    @property
+    def perpetuals(self) -> list[str]:
+        """USDT-margined perpetual contracts, TRADIFI_PERPETUAL among them."""
+        return [
+            name
+            for name, row in self.symbols.items()
+            if row.contractType.endswith("PERPETUAL") and row.marginAsset == "USDT"
+        ]
+
+    def is_trading(self, symbol: str) -> bool:
+        """Whether the exchange trades it now."""
+        return self.symbols[symbol].status == "TRADING"
+
+    def fields(self, symbol: str) -> dict[str, Any]:
+        """A symbol's row. Raises WireError for a filter that is no finite number."""
+        return _fields(self.symbols[symbol])
+
+
+def read_listing(body: bytes) -> Listing:
+    """Decode the body of GET /fapi/v1/exchangeInfo. Raises WireError for what is none."""
     try:
-        listed = {row.symbol: row for row in _decoder.decode(body).symbols}
+        info = _decoder.decode(body)
     except (msgspec.MsgspecError, RecursionError, ValueError) as error:
         raise WireError(f"exchangeInfo: {error}") from error
-    missing = [symbol for symbol in symbols if symbol not in listed]
-    if missing:
-        raise SymbolUnknownError(
-            f"the exchange lists {len(listed)} symbols, but not {', '.join(missing)}"
-        )
-    return [_fields(listed[symbol]) for symbol in symbols]
+    weights = [
+        limit.limit // limit.intervalNum
+        for limit in info.rateLimits
+        if limit.rateLimitType == "REQUEST_WEIGHT"
+        and limit.interval == "MINUTE"
+        and limit.intervalNum > 0
+        and limit.limit > 0
+    ]
+    return Listing({row.symbol: row for row in info.symbols}, min(weights, default=0))
+
+
+def status_of_event(payload: bytes) -> tuple[str, int] | None:
+    """(symbol, code of its status) of a `!contractInfo` frame; None for any other frame."""
+    try:
+        event = _contract_decoder.decode(payload).data
+    except (msgspec.MsgspecError, RecursionError, ValueError):
+        return None
+    return event.s, STATUS_CODES.get(event.cs, STATUS_OTHER)
 
 
 def _fields(row: _Symbol) -> dict[str, Any]:
@@ -112,19 +179,3 @@ def _fields(row: _Symbol) -> dict[str, Any]:
         if not 0 <= fields[name] <= 18:
             raise WireError(f"exchangeInfo {row.symbol}: {name}={fields[name]}, wanted 0 to 18")
     return fields
-
-
-def update_rows(table: Instruments, rows: list[dict[str, Any]]) -> list[str]:
-    """Write the rows that differ from the table's; returns one sentence for each that changed."""
-    changes = []
-    for instrument, fields in enumerate(rows):
-        row = table.row(instrument)
-        old = {name: row[name] for name in fields}
-        if int(row["version"]) > 0 and all(old[name] == fields[name] for name in fields):
-            continue
-        if int(row["version"]) > 0:
-            different = [name for name in fields if old[name] != fields[name]]
-            words = ", ".join(f"{name} {old[name]} -> {fields[name]}" for name in different)
-            changes.append(f"{fields['symbol'].decode()}: {words}")
-        table.set(instrument, **fields)
-    return changes

@@ -26,6 +26,7 @@ from aegis.feed.errors import BadSnapshotError, WireError
 from aegis.feed.intake_memory import MAX_FRAME_BYTES, make_memory
 from aegis.feed.layout import ROW_WORDS, TOTAL_NAMES
 from aegis.feed.snapshots import SnapshotQueue, SnapshotRequest
+from aegis.feed.streams import CONTRACT_STREAM
 from aegis.feed.symbols import SymbolTable
 from aegis.feed.sync import BookSync, DepthEvent, Phase, Reason, Verdict, depth_event
 from aegis.feed.tokens import MAX_LEVELS
@@ -37,6 +38,7 @@ from aegis.shm.tick import CANARY, GAP, MARK, QUOTE, STATUS, TRADE
 __all__ = ["Intake"]
 
 SIDE_CAPACITY = 8192
+MAX_NOTICES = 4096
 
 # FRAMES, FRAME, START, END, RECV_NS, and with a lone message its size.
 _PACK_BATCH = struct.Struct("<5q").pack_into
@@ -44,7 +46,7 @@ _PACK_LONE = struct.Struct("<6q").pack_into
 assert (layout.FRAMES, layout.FRAME, layout.START, layout.END) == (0, 1, 2, 3)
 assert (layout.RECV_NS, layout.FIRST_SIZE) == (4, 5)
 
-FEED_UP, BOOK_VALID, BOOK_INVALID = 1.0, 2.0, 3.0
+FEED_UP, BOOK_VALID, BOOK_INVALID, TRADING_STATUS = 1.0, 2.0, 3.0, 4.0
 # CANARY and "feed up" belong to nobody; readers may index by instrument, so 0 it is.
 _NO_INSTRUMENT = 0
 
@@ -61,8 +63,10 @@ _DEPTH_FRAME = re.compile(rb'\s*\{\s*"stream"\s*:\s*"([^"@\\]{1,64})@depth["@]')
 class Intake:
     """All market state of one feed process.
 
-    `symbols` in instrument order; ring, books and counters are the instance's shared memory. The
-    caller hands over a lone frame with `take`, several of one socket read with `stage` and `flush`.
+    `symbols` in instrument order, with room for `rows` of them; ring, books and counters are the
+    instance's shared memory. The caller hands over a lone frame with `take`, several of one socket
+    read with `stage` and `flush`. `wanted` tells whose streams should be open: what still comes of
+    the others changes no book.
     """
 
     def __init__(
@@ -74,19 +78,23 @@ class Intake:
         *,
         side_capacity: int = SIDE_CAPACITY,
         source: random.Random | None = None,
+        rows: int = 0,
     ) -> None:
-        self.symbols = SymbolTable(symbols)
+        self.symbols = SymbolTable(symbols, rows)
         self.books = books
         self.counters = counters
         self.memory = make_memory(self.symbols, ring, books, counters, side_capacity)
         self.context = self.memory.context
         self.side_capacity = side_capacity
-        rows = self.memory["rows"].reshape(-1, ROW_WORDS)
-        self.rows: npt.NDArray[np.int64] = rows
-        self.syncs = [BookSync(rows[number]) for number in range(len(symbols))]
-        self.valid = [False] * len(symbols)
-        self.snapshots = SnapshotQueue(len(symbols), source or random.Random(0))
+        self.rows: npt.NDArray[np.int64] = self.memory["rows"].reshape(-1, ROW_WORDS)
+        capacity = self.symbols.capacity
+        self.syncs = [BookSync(self.rows[number]) for number in range(capacity)]
+        self.valid = [False] * capacity
+        self.wanted = [number < len(symbols) for number in range(capacity)]
+        self.snapshots = SnapshotQueue(capacity, source or random.Random(0))
         self.replies: list[wire.Reply] = []
+        # Frames of `!contractInfo`, for whoever keeps the universe.
+        self.notices: list[bytes] = []
         self.ignored = 0
         self.last_error = ""
         self.recv_ns = 0
@@ -98,9 +106,27 @@ class Intake:
         self._integers: npt.NDArray[np.int64] = self.memory["integers"]
         self._frames = 0
         self._used = 0
-        counters["books_total"] = len(symbols)
+        self._count_valid()
         for number in range(len(symbols)):
             books.set_valid(number, False)
+
+    # ---- the universe
+
+    def add_symbol(self, symbol: str) -> int:
+        """Give a symbol that was listed while we run its number; raises ValueError as the table."""
+        instrument = self.symbols.add(symbol)
+        self.books.set_valid(instrument, False)
+        return instrument
+
+    def set_wanted(self, instrument: int, is_wanted: bool) -> None:
+        """Whether the instrument's streams should be open; the caller opens and closes them."""
+        self.wanted[instrument] = is_wanted
+        self._count_valid()
+
+    def tell_status(self, instrument: int, status: int, now_ns: int) -> None:
+        """STATUS: the exchange trades the instrument now, or does not (a code of the row)."""
+        self._push(instrument, STATUS, 0, now_ns, TRADING_STATUS, float(status))
+        flush(self.context)
 
     # ---- the hot path
 
@@ -183,6 +209,8 @@ class Intake:
             self._count(len(payload))
             if isinstance(message, wire.Ignored):
                 self.ignored += 1
+                if message.stream == CONTRACT_STREAM and len(self.notices) < MAX_NOTICES:
+                    self.notices.append(payload)
             else:
                 self._take(message)
         except WireError as error:
@@ -258,6 +286,9 @@ class Intake:
     # ---- books in and out of force
 
     def _on_event(self, instrument: int, event: DepthEvent) -> None:
+        if not self.wanted[instrument]:
+            self.ignored += 1
+            return
         sync = self.syncs[instrument]
         phase, expected = sync.phase, sync.last_id
         verdict = sync.on_event(event)
@@ -306,7 +337,8 @@ class Intake:
             self._totals[layout.GAPS] += int(reason is Reason.GAP)
             self.syncs[instrument].restart()
         self._invalidate(instrument, reason)
-        self.snapshots.want(instrument, self.recv_ns)
+        if self.wanted[instrument]:
+            self.snapshots.want(instrument, self.recv_ns)
 
     def _invalidate(self, instrument: int, reason: Reason) -> None:
         if not self.valid[instrument]:
@@ -318,6 +350,7 @@ class Intake:
 
     def _count_valid(self) -> None:
         self.counters["books_valid"] = sum(self.valid)
+        self.counters["books_total"] = sum(self.wanted)
 
     def on_snapshot(self, request: SnapshotRequest, body: bytes, now_ns: int) -> bool:
         """Take a depth snapshot's JSON; whether it was of use (if not, another is due later)."""
@@ -404,7 +437,7 @@ class Intake:
         Readers that outlived a feed which was killed still hold its last books to be valid.
         """
         self._push(_NO_INSTRUMENT, STATUS, 0, now_ns, FEED_UP)
-        for instrument in range(len(self.valid)):
+        for instrument in range(len(self.symbols.symbols)):
             self._push(instrument, STATUS, 0, now_ns, BOOK_INVALID, float(Reason.STARTING))
         flush(self.context)
 

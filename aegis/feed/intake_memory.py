@@ -52,7 +52,7 @@ def make_memory(
     symbols: SymbolTable, ring: BroadcastRing, books: Books, counters: Counters, capacity: int
 ) -> IntakeMemory:
     """The arrays of an intake with `capacity` levels a side of each full book."""
-    count = max(len(symbols.symbols), 1)
+    count = symbols.capacity
     control = np.zeros(layout.CONTROL_WORDS, np.int64)
     control[layout.SIDE_CAPACITY] = capacity
     control[layout.CLOCK_AHEAD_NS] = layout.NO_CLOCK

@@ -14,6 +14,7 @@ from typing import Protocol
 
 from picows import WSFrame, WSListener, WSMsgType, WSTransport
 
+from aegis.feed.handover import Handover
 from aegis.feed.intake import Intake
 from aegis.feed.intake_memory import MAX_FRAME_BYTES
 from aegis.feed.wire import Reply
@@ -26,6 +27,8 @@ _PING, _CLOSE = WSMsgType.PING, WSMsgType.CLOSE
 # No control frame is longer (RFC 6455, 5.5), and every market message is: a look at the size saves
 # the look at the opcode, which picows wraps into an enumeration.
 _CONTROL_BYTES = 125
+# How every event of a combined connection begins, and no reply.
+_EVENT_START = b'{"stream"'
 
 
 class DutyCycle(Protocol):
@@ -49,9 +52,11 @@ class MarketListener(WSListener):
         on_closed: Callable[[], None],
     ) -> None:
         self.last_frame_ns = monotonic_ns()
+        # The last frame that was no data: pings, pongs, replies. Proof of the socket only.
+        self.last_control_ns = self.last_frame_ns
         self._intake = intake
-        self._stage = intake.stage
-        self._take = intake.take
+        self._stage: Callable[[bytes, int], None] = intake.stage
+        self._take: Callable[[bytes, int, int], None] = intake.take
         self._begin = scope.cycle_begin
         self._end = scope.cycle_end
         self._on_replies = on_replies
@@ -59,6 +64,43 @@ class MarketListener(WSListener):
         self._reading = False
         self._partial = bytearray()
         self._is_partial = False
+
+    def hold(self, handover: Handover) -> None:
+        """Keep market frames in `handover` from here on; replies still reach the intake."""
+
+        def stage(payload: bytes, size: int) -> None:
+            self._hold_or_stage(handover, payload, size)
+
+        def take(payload: bytes, size: int, recv_ns: int) -> None:
+            self._intake.recv_ns = recv_ns
+            self._hold_or_stage(handover, payload, size)
+            self._intake.flush()
+
+        self._stage, self._take = stage, take
+
+    def copy_to(self, handover: Handover) -> None:
+        """Remember what this connection brings in `handover`, and process it as before."""
+        intake, heard = self._intake, handover.heard
+
+        def stage(payload: bytes, size: int) -> None:
+            heard.add(payload)
+            intake.stage(payload, size)
+
+        def take(payload: bytes, size: int, recv_ns: int) -> None:
+            heard.add(payload)
+            intake.take(payload, size, recv_ns)
+
+        self._stage, self._take = stage, take
+
+    def release(self) -> None:
+        """Process frames at the speed of arrival again."""
+        self._stage, self._take = self._intake.stage, self._intake.take
+
+    def _hold_or_stage(self, handover: Handover, payload: bytes, size: int) -> None:
+        if payload.startswith(_EVENT_START):
+            handover.hold(payload, self.last_frame_ns)
+        else:
+            self._intake.stage(payload, size)
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         """One frame; `last_in_buffer` marks the end of a socket read."""
@@ -103,6 +145,8 @@ class MarketListener(WSListener):
     def _on_other(self, transport: WSTransport, frame: WSFrame, payload: bytes) -> None:
         """Short frames, pings and closes among them, and text in fragments."""
         kind = frame.msg_type
+        if kind not in (_TEXT, _CONTINUATION) or not payload.startswith(_EVENT_START):
+            self.last_control_ns = self.last_frame_ns
         if kind is _PING:
             transport.send_pong(payload)
         elif kind is _CLOSE:

@@ -13,23 +13,25 @@ import random
 import signal
 import sys
 import time
-from collections.abc import Coroutine
-from typing import Any
 
 import uvloop
 
 from aegis.config.settings import Settings
+from aegis.feed.backoff import Backoff
 from aegis.feed.connection import MarketConnection
 from aegis.feed.deadlines import Deadlines, Sighting
-from aegis.feed.errors import FeedError, RateLimitedError, SymbolUnknownError
-from aegis.feed.exchange_info import instrument_fields, update_rows
-from aegis.feed.intake import Intake
+from aegis.feed.discovery import Discovery
+from aegis.feed.endpoints import Endpoints
+from aegis.feed.errors import FeedError, SymbolUnknownError
+from aegis.feed.intake import SIDE_CAPACITY, Intake
 from aegis.feed.layout import DEPTH_RECV_NS, QUOTE_RECV_NS, TRADE_RECV_NS
 from aegis.feed.rest import MarketRest
-from aegis.feed.snapshots import SnapshotRequest
-from aegis.feed.streams import plan_streams
+from aegis.feed.resync import Resync
+from aegis.feed.streams import Shard, ShardPlan
 from aegis.feed.sync import Reason
+from aegis.feed.universe import FALLBACK, Changes, Universe
 from aegis.feed.warm_up import warm_up
+from aegis.feed.weight import WeightBudget
 from aegis.host.clock import monotonic_ns
 from aegis.host.gc_scope import GcScope
 from aegis.shm.instance import InstanceMemory
@@ -44,10 +46,16 @@ _CANARY_NS = 200_000_000
 _WATCH_NS = 200_000_000
 _SECOND_NS = 1_000_000_000
 _REFRESH_NS = 60_000_000_000
-_RETRY_S = 0.25
-# Shorter than a drain may take: a venue that hangs must not keep us from leaving.
-_INFO_DEADLINE_S = 3.0
-_SNAPSHOT_LEVELS = "1000"
+_RETRY_NS = 5_000_000_000
+# How soon the list of symbols may be asked for again because of `!contractInfo`.
+_NOTICE_NS = 2_000_000_000
+_FIRST_RETRY_S, _LAST_RETRY_S = 0.25, 5.0
+# Beyond so many symbols full books keep fewer levels: snapshots are shallower too.
+_MANY_SYMBOLS = 64
+_FEW_LEVELS = 2_048
+# An instance that takes everything is ready with this share of its books in force: among hundreds
+# of symbols somebody is always being synchronised, or has not traded for a minute.
+_READY_SHARE = 0.95
 
 
 def run(settings: Settings, memory: InstanceMemory, wiring: Wiring) -> int:
@@ -65,18 +73,30 @@ class Feed:
         memory: InstanceMemory,
         wiring: Wiring,
         limits: Deadlines | None = None,
+        endpoints: Endpoints | None = None,
     ) -> None:
+        """Raises FeedError for endpoints in the settings that cannot be used."""
         self.settings = settings
         self.memory = memory
         self.wiring = wiring
-        self.symbols = list(settings.instance.symbols)
         self.counters = memory.counters["feed"]
-        self.limits = limits or (Deadlines.for_mirror() if settings.mirror else Deadlines())
+        self.universe = Universe(settings.instance.symbols, memory.instruments)
+        self.limits = limits or (Deadlines.for_mirror() if settings.mirrored else Deadlines())
         # Jitter only: no decision and no record depends on it.
         self.source = random.Random(memory.control.generation("feed"))
+        rows = memory.instruments.rows.size if self.universe.takes_all else 0
         self.intake = Intake(
-            self.symbols, memory.ticks, memory.books, self.counters, source=self.source
+            self.universe.symbols,
+            memory.ticks,
+            memory.books,
+            self.counters,
+            side_capacity=SIDE_CAPACITY if rows <= _MANY_SYMBOLS else _FEW_LEVELS,
+            source=self.source,
+            rows=rows,
         )
+        self.intake.snapshots.at_once = settings.feed.snapshots_at_once
+        for instrument in range(len(self.universe.symbols)):
+            self.intake.set_wanted(instrument, False)
         hardware = settings.hardware
         self.scope = GcScope(
             self.counters.__setitem__,
@@ -84,15 +104,42 @@ class Feed:
             force_ms=hardware.gc_force_ms,
         )
         self.connections: list[MarketConnection] = []
-        self.rest = MarketRest(self.limits.rest_s)
+        self.plan = ShardPlan(
+            settings.venue.dialect,
+            settings.feed.symbols_per_connection,
+            # A recording has no mark prices.
+            with_marks=not settings.mirrored,
+        )
+        self._prepare_questions(endpoints or Endpoints.of(settings, wiring.venue_url))
         self._terminated = False
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._running: dict[MarketConnection, asyncio.Task[None]] = {}
+        self._refreshing: asyncio.Task[None] | None = None
         self._was_ready = False
         self._canary = self.counters["canary_number"]
         self._reconnects = self.counters["reconnects"]
-        self._due_ns = {"canary": 0, "watch": 0, "second": 0, "refresh": 0}
-        self._refreshing = False
+        self._handovers = (self.counters["handovers"], self.counters["handovers_failed"])
+        self._due_ns = {"canary": 0, "watch": 0, "second": 0, "refresh": 0, "notice": 0}
+        self._noticed = False
         self._told_errors = self.intake.total("decode_errors")
+
+    def _prepare_questions(self, endpoints: Endpoints) -> None:
+        """Everything that asks over REST, with one budget for all of it."""
+        feed, counters = self.settings.feed, self.counters
+        self.endpoints = endpoints
+        self.budget = WeightBudget(feed.weight_reserve)
+        self.rest = MarketRest(
+            self.limits.rest_s,
+            endpoints.tls,
+            endpoints.proxy,
+            lambda used: self.budget.observe(used, self.exchange_ms()),
+        )
+        self.discovery = Discovery(
+            self.universe, self.rest, endpoints, self.budget, counters,
+            Backoff(_FIRST_RETRY_S, _LAST_RETRY_S, self.source), self.exchange_ms, self.say,
+        )  # fmt: skip
+        self.resync = Resync(
+            self.intake, self.rest, endpoints, self.budget, counters, self.exchange_ms, self.say
+        )
 
     async def main(self) -> int:
         """Start, turn until told to stop, drain; returns the exit code."""
@@ -103,19 +150,31 @@ class Feed:
         try:
             async with self.rest:
                 with self.scope:
-                    if await self._load_instruments():
-                        await self._work()
-                    else:
-                        return self._leave(2 if not self.is_stopping else 0)
+                    return self._leave(await self._live())
         finally:
             beating.cancel()
             loop.remove_signal_handler(signal.SIGTERM)
-        return self._leave(0)
+
+    async def _live(self) -> int:
+        """Find the symbols, then follow them; returns the exit code."""
+        tries = self.settings.feed.discovery_tries
+        try:
+            changes = await self.discovery.begin(tries, lambda: self.is_stopping)
+        except SymbolUnknownError as error:
+            self.say(str(error))
+            return 2
+        if changes is not None:
+            await self._work(changes)
+        return 0
 
     @property
     def is_stopping(self) -> bool:
         """Whether SIGTERM came or the supervisor wants us to finish."""
         return self._terminated or self.wiring.stopping("feed")
+
+    def exchange_ms(self) -> int:
+        """The exchange's time in ms since 1970, as far as its events have told it."""
+        return (time.time_ns() + self.counters["clock_offset_ns"]) // 1_000_000
 
     def say(self, text: str) -> None:
         """One line for people, on standard error."""
@@ -123,78 +182,107 @@ class Feed:
 
     # ---- start and end
 
-    async def _load_instruments(self) -> bool:
-        """Fill the instruments table, trying until the exchange answers; False: give up."""
-        told = ""
-        while not self.is_stopping:
-            try:
-                await self._refresh_instruments()
-                return True
-            except SymbolUnknownError as error:
-                self.say(str(error))
-                return False
-            except FeedError as error:
-                # Said once, not at every attempt: the exchange may be a minute late.
-                if str(error) != told:
-                    self.say(str(error))
-                told = str(error)
-            await asyncio.sleep(_RETRY_S)
-        return False
-
-    async def _refresh_instruments(self) -> None:
-        url = self.wiring.venue_url()
-        if url is None:
-            return await self._wait_for_venue()
-        body = await self.rest.get(f"{url}/fapi/v1/exchangeInfo", _INFO_DEADLINE_S)
-        rows = instrument_fields(body, self.symbols)
-        for change in update_rows(self.memory.instruments, rows):
-            self.say(f"the exchange changed {change}")
-        return None
-
-    async def _wait_for_venue(self) -> None:
-        while self.wiring.venue_url() is None and not self.is_stopping:
-            await asyncio.sleep(_TURN_S)
-        if not self.is_stopping:
-            await self._refresh_instruments()
-
-    async def _work(self) -> None:
+    async def _work(self, changes: Changes) -> None:
         """The connections' lifetime."""
         now_ns = monotonic_ns()
         self.intake.announce_up(now_ns)
-        self._due_ns["refresh"] = now_ns + _REFRESH_NS
-        plans = plan_streams(
-            self.symbols, self.settings.venue.dialect, with_marks=self.settings.mirror is None
-        )
-        self.connections = [
-            MarketConnection(
-                plan,
-                self.intake,
-                lambda: self.wiring.venue_url("ws"),
-                self.limits,
-                self.scope,
-                self.source,
-                self.say,
-                self._on_change,
-            )
-            for plan in plans
-        ]
-        running = [asyncio.create_task(connection.run()) for connection in self.connections]
+        self._due_ns["refresh"] = now_ns + self._refresh_pause_ns()
+        self._apply(changes)
         if self.settings.hardware.wait == "spin":
             self._spin()
         try:
             while not self.is_stopping:
                 self._turn(monotonic_ns())
-                for task in running:
+                for task in list(self._running.values()):
                     if task.done():
                         task.result()
                 await asyncio.sleep(_TURN_S)
         finally:
             self.counters["state"] = DRAINING
-            instruments = list(range(len(self.symbols)))
-            self.intake.on_disconnected(instruments, Reason.STOPPING, monotonic_ns())
-            for task in (*running, *self._tasks):
+            streamed = self.universe.streamed
+            self.intake.on_disconnected(streamed, Reason.STOPPING, monotonic_ns())
+            refreshing = [self._refreshing] if self._refreshing is not None else []
+            tasks = [*self._running.values(), *refreshing]
+            for task in tasks:
                 task.cancel()
-            await asyncio.gather(*running, *self._tasks, return_exceptions=True)
+            await asyncio.gather(*tasks, self.resync.close(), return_exceptions=True)
+
+    # ---- the universe, and who brings it
+
+    def _apply(self, changes: Changes) -> None:
+        """Let rows, streams and books follow what the exchange lists."""
+        now_ns = monotonic_ns()
+        for instrument in changes.added:
+            given = self.intake.add_symbol(self.universe.symbols[instrument])
+            assert given == instrument, "rows and numbers go together"
+            self.intake.set_wanted(instrument, False)
+        for instrument in changes.statuses:
+            self.intake.tell_status(instrument, self.universe.status(instrument), now_ns)
+        for instrument in changes.closed:
+            self.intake.set_wanted(instrument, False)
+        touched = self.plan.remove(changes.closed)
+        self.intake.on_disconnected(changes.closed, Reason.NOT_TRADING, now_ns)
+        for instrument in changes.opened:
+            self.intake.set_wanted(instrument, True)
+        symbols = self.universe.symbols
+        touched += self.plan.add((row, symbols[row]) for row in changes.opened)
+        self._follow(touched)
+
+    def _follow(self, touched: list[Shard]) -> None:
+        """Have every shard that changed subscribed as it is now; make and end connections."""
+        connections = {connection.shard: connection for connection in self.connections}
+        for shard in dict.fromkeys(touched):
+            connection = connections.get(shard)
+            if connection is None:
+                self._connect(shard)
+            elif shard.names:
+                connection.follow()
+            else:
+                self.plan.drop(shard)
+                self.connections.remove(connection)
+                done, failed = self._handovers
+                failed += connection.handovers_failed
+                self._handovers = (done + connection.handovers, failed)
+                self._running.pop(connection).cancel()
+        self._on_change()
+
+    def _connect(self, shard: Shard) -> None:
+        feed = self.settings.feed
+        connection = MarketConnection(
+            shard, self.intake, self.endpoints, self.limits, self.scope, self.source, self.say,
+            self._on_change, feed.lifetime_s, feed.overlap_s,
+        )  # fmt: skip
+        self.connections.append(connection)
+        self._running[connection] = asyncio.create_task(connection.run())
+
+    def _take_notices(self, now_ns: int) -> None:
+        """Act on `!contractInfo`: the status at once, all else by asking for the list."""
+        notices, self.intake.notices = self.intake.notices, []
+        for payload in notices:
+            changes = self.discovery.notice(payload)
+            if changes is not None:
+                self._apply(changes)
+        self._noticed = self._noticed or bool(notices)
+        if self._noticed and self._is_due("notice", now_ns, _NOTICE_NS):
+            self._noticed = False
+            self._due_ns["refresh"] = 0
+
+    def _refresh_pause_ns(self) -> int:
+        """Without the real list every second counts; with it a look a minute is enough."""
+        return _RETRY_NS if self.universe.source == FALLBACK else _REFRESH_NS
+
+    def _refresh(self) -> None:
+        if self._refreshing is None or self._refreshing.done():
+            self._refreshing = asyncio.create_task(self._refresh_quietly())
+
+    async def _refresh_quietly(self) -> None:
+        try:
+            changes = await self.discovery.refresh()
+        except FeedError as error:
+            self.say(f"instruments not refreshed: {error}")
+            return
+        if changes is not None:
+            self._apply(changes)
 
     def _spin(self) -> None:
         """Keep the loop from sleeping in epoll: a profile that spins gives us a core of our own."""
@@ -231,7 +319,9 @@ class Feed:
 
     def _turn(self, now_ns: int) -> None:
         """What is due between messages."""
-        self._send_requests(now_ns)
+        self.resync.send(now_ns)
+        if self.intake.notices or self._noticed:
+            self._take_notices(now_ns)
         if self._is_due("canary", now_ns, _CANARY_NS):
             self._canary += 1
             self.intake.canary(self._canary, now_ns)
@@ -240,8 +330,9 @@ class Feed:
         if self._is_due("second", now_ns, _SECOND_NS):
             self._track_clock()
             self._tell_errors()
-        if self._is_due("refresh", now_ns, _REFRESH_NS) and not self._refreshing:
-            self._spawn(self._refresh_quietly())
+            self.resync.write_counters()
+        if self._is_due("refresh", now_ns, self._refresh_pause_ns()):
+            self._refresh()
         idle = now_ns - self.counters["last_message_ns"] > int(_TURN_S * 1e9)
         self.scope.safe_point(now_ns, idle)
 
@@ -250,16 +341,23 @@ class Feed:
             connection.tend(now_ns)
             if connection.watch is None:
                 continue
-            instruments = connection.plan.instruments
+            instruments = connection.shard.instruments
             sightings = [self._sighting(instrument) for instrument in instruments]
             complaint = connection.watch.complaint(sightings, now_ns)
-            if complaint is None and any(
-                self.intake.is_hopeless(instrument, now_ns, self.limits.bridge_s)
+            hopeless = [
+                instrument
                 for instrument in instruments
-            ):
+                if self.intake.is_hopeless(instrument, now_ns, self.limits.bridge_s)
+            ]
+            if complaint is None and hopeless and connection.is_beyond(hopeless):
                 complaint = "no snapshot joins the stream"
             if complaint is not None:
                 connection.restart(complaint)
+                continue
+            quiet = [instruments[place] for place in connection.watch.quiet(sightings, now_ns)]
+            for instrument in dict.fromkeys([*hopeless, *quiet]):
+                self.counters["streams_asked_again"] += 1
+                connection.ask_again(instrument)
         self._judge_state()
 
     def _sighting(self, instrument: int) -> Sighting:
@@ -286,61 +384,27 @@ class Feed:
             self.say(f"{refused} messages refused, the last one: {self.intake.last_error}")
 
     def _judge_state(self) -> None:
-        whole = bool(self.connections) and all(
-            connection.is_up and connection.subscribed == len(connection.plan.names)
-            for connection in self.connections
-        )
-        if whole and all(self.intake.valid):
+        """READY with every stream and (nearly) every book; once ready, DEGRADED without."""
+        counters, wanted = self.counters, sum(self.intake.wanted)
+        valid = sum(self.intake.valid)
+        needed = wanted * _READY_SHARE if self.universe.takes_all else wanted
+        whole = bool(self.connections) and counters["subscribed"] == counters["streams_wanted"]
+        if whole and valid >= needed and self.universe.source != FALLBACK:
             self._was_ready = True
-            self.counters["state"] = READY
+            counters["state"] = READY
         elif self._was_ready or whole:
-            self.counters["state"] = DEGRADED
+            counters["state"] = DEGRADED
 
     def _on_change(self) -> None:
         """A connection came or went, or its subscription was acknowledged."""
-        counters = self.counters
-        counters["connected"] = sum(connection.is_up for connection in self.connections)
-        counters["subscribed"] = sum(connection.subscribed for connection in self.connections)
-        again = sum(max(connection.opened - 1, 0) for connection in self.connections)
-        counters["reconnects"] = self._reconnects + again
-        self._send_requests(monotonic_ns())
-
-    # ---- REST
-
-    def _send_requests(self, now_ns: int) -> None:
-        for request in self.intake.snapshots.due(now_ns):
-            self._spawn(self._fetch_snapshot(request))
-
-    async def _fetch_snapshot(self, request: SnapshotRequest) -> None:
-        intake, snapshots = self.intake, self.intake.snapshots
-        symbol = self.symbols[request.instrument]
-        try:
-            url = self.wiring.venue_url()
-            if url is None:
-                raise FeedError("the exchange has no address")
-            body = await self.rest.get(
-                f"{url}/fapi/v1/depth", symbol=symbol, limit=_SNAPSHOT_LEVELS
-            )
-        except FeedError as error:
-            now_ns = monotonic_ns()
-            if isinstance(error, RateLimitedError):
-                snapshots.pause(now_ns, error.retry_after_s)
-            if snapshots.is_current(request):
-                snapshots.failed(request.instrument, now_ns)
-                self.say(f"snapshot of {symbol}: {error}")
-            return
-        intake.on_snapshot(request, body, monotonic_ns())
-
-    async def _refresh_quietly(self) -> None:
-        self._refreshing = True
-        try:
-            await self._refresh_instruments()
-        except FeedError as error:
-            self.say(f"instruments not refreshed: {error}")
-        finally:
-            self._refreshing = False
-
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        counters, connections = self.counters, self.connections
+        counters["connections_wanted"] = len(connections)
+        counters["streams_wanted"] = sum(len(one.shard.names) for one in connections)
+        counters["connected"] = sum(one.is_up for one in connections)
+        counters["subscribed"] = sum(one.subscribed for one in connections)
+        again = sum(max(one.opened - 1, 0) for one in connections)
+        counters["reconnects"] = max(counters["reconnects"], self._reconnects + again)
+        done, failed = self._handovers
+        counters["handovers"] = done + sum(one.handovers for one in connections)
+        counters["handovers_failed"] = failed + sum(one.handovers_failed for one in connections)
+        self.resync.send(monotonic_ns())

@@ -1,19 +1,22 @@
 """REST questions to the exchange: GET with a deadline, and what a refusal means.
 
 Called by the process for exchangeInfo and depth snapshots. No retries here: whoever asks knows
-what waiting costs. Raises RestError and RateLimitedError only.
+what waiting costs. Raises RestError and RateLimitedError, and InvalidSymbolError where the exchange
+has no such symbol.
 """
 
 from __future__ import annotations
 
 import asyncio
 import re
+import ssl
 import time
+from collections.abc import Callable
 from types import TracebackType
 
 import aiohttp
 
-from aegis.feed.errors import RateLimitedError, RestError
+from aegis.feed.errors import InvalidSymbolError, RateLimitedError, RestError
 
 __all__ = ["MarketRest", "pause_of"]
 
@@ -25,6 +28,9 @@ _BANNED_UNTIL = re.compile(r"until (\d{13})")
 _LIMIT_PAUSE_S = 10.0
 _BAN_PAUSE_S = 120.0
 _SHOWN = 120
+_INVALID_SYMBOL = '"code":-1121'
+_CONNECTIONS = 20
+_WEIGHT_HEADER = "X-MBX-USED-WEIGHT-1M"
 
 
 def pause_of(status: int, retry_after: str | None, text: str, now_ms: int) -> float:
@@ -40,14 +46,28 @@ def pause_of(status: int, retry_after: str | None, text: str, now_ms: int) -> fl
 class MarketRest:
     """One HTTP session; use as `async with`."""
 
-    def __init__(self, deadline_s: float) -> None:
+    def __init__(
+        self,
+        deadline_s: float,
+        tls: ssl.SSLContext | None = None,
+        proxy: str | None = None,
+        observe: Callable[[int], None] = lambda used: None,
+    ) -> None:
+        """`tls` verifies https addresses (without it the system's authorities do).
+
+        `observe` hears the request weight of this minute, as each answer tells it.
+        """
         self.deadline_s = deadline_s
+        self._observe = observe
+        self._tls = tls or ssl.create_default_context()
+        self._proxy = proxy
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> MarketRest:
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=8),
-            # Certificates are verified, proxies and cookies are nobody's business here.
+            connector=aiohttp.TCPConnector(limit=_CONNECTIONS, ssl=self._tls),
+            # No proxy from the environment, and no cookies.
+            trust_env=False,
             cookie_jar=aiohttp.DummyCookieJar(),
         )
         return self
@@ -67,8 +87,11 @@ class MarketRest:
         limit_s = self.deadline_s if deadline_s is None else deadline_s
         try:
             async with asyncio.timeout(limit_s):
-                async with self._session.get(url, params=parameters) as response:
+                async with self._session.get(
+                    url, params=parameters, proxy=self._proxy, allow_redirects=False
+                ) as response:
                     body = await _read_bounded(response, url)
+                    self._note_weight(response.headers.get(_WEIGHT_HEADER))
                     status = response.status
                     retry_after = response.headers.get("Retry-After")
         except TimeoutError as error:
@@ -81,7 +104,13 @@ class MarketRest:
         if status in (418, 429):
             pause_s = pause_of(status, retry_after, text, time.time_ns() // 1_000_000)
             raise RateLimitedError(f"GET {url}: {status}, wait {pause_s:g} s: {text}", pause_s)
+        if status == 400 and _INVALID_SYMBOL in text:
+            raise InvalidSymbolError(f"GET {url}: {status}: {text}")
         raise RestError(f"GET {url}: {status}: {text}")
+
+    def _note_weight(self, text: str | None) -> None:
+        if text is not None and text.strip().isdigit():
+            self._observe(int(text))
 
 
 async def _read_bounded(response: aiohttp.ClientResponse, url: str) -> bytes:

@@ -3,8 +3,8 @@
 Called by the intake (a book broke, a snapshot was too old) and by the process (which asks over
 REST and reports). Attempts of one instrument back off and are counted; success is believed only
 after the book has lived a while, so a book that breaks at once keeps backing off. When the
-exchange says stop, everybody waits. A request weighs 20 of the 2,400 a minute that one address
-has, so only a few are under way at a time.
+exchange says stop, everybody waits. Only a few are under way at a time, and whoever asks tells how
+many the weight of this minute has room for.
 """
 
 from __future__ import annotations
@@ -54,6 +54,7 @@ class SnapshotQueue:
     instruments: int
     source: random.Random
     paused_until_ns: int = 0
+    at_once: int = MAX_UNDER_WAY
     _wants: list[_Want] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -75,11 +76,16 @@ class SnapshotQueue:
         want.backoff.attempts = max(want.backoff.attempts, 1)
         want.due_ns = now_ns + int(delay_s * _NS)
 
-    def due(self, now_ns: int) -> list[SnapshotRequest]:
-        """Requests to send now; each counts as under way until `placed` or `failed`."""
-        if now_ns < self.paused_until_ns:
+    @property
+    def is_waiting(self) -> bool:
+        """Whether anybody waits for a request to be sent."""
+        return any(want.due_ns >= 0 for want in self._wants)
+
+    def due(self, now_ns: int, room: int = MAX_UNDER_WAY) -> list[SnapshotRequest]:
+        """Requests to send now, at most `room`; each is under way until `placed` or `failed`."""
+        if now_ns < self.paused_until_ns or room <= 0 or not self.is_waiting:
             return []
-        room = MAX_UNDER_WAY - sum(want.under_way for want in self._wants)
+        room = min(room, self.at_once - sum(want.under_way for want in self._wants))
         ready = [
             (want.due_ns, instrument)
             for instrument, want in enumerate(self._wants)

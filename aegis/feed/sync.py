@@ -79,6 +79,7 @@ class Reason(IntEnum):
     TOP_MISMATCH = 7
     STALE = 8
     STOPPING = 9
+    NOT_TRADING = 10
 
 
 _WAITING, _BRIDGING = int(Phase.WAITING), int(Phase.BRIDGING)

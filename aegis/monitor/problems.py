@@ -17,6 +17,11 @@ STALL_MS = 3_000.0
 CANARY_MS = 3_000.0
 SILENT_FEED_MS = 10_000.0
 _NS_PER_MS = 1e6
+# So many invalid books are named one by one; under this share of all it is no fault of the whole.
+FEW_BOOKS = 3
+FEW_SHARE = 0.05
+# The feed's code for its own list of symbols, in the counter universe_source.
+_FALLBACK = 3
 CHILDREN = ("venue", "feed", "brain", "execution")
 _LIVE_STATES = ("running", "starting", "stopping")
 
@@ -162,14 +167,7 @@ def market_data(view: InstanceView) -> Iterator[Problem]:
     if view.state != "running":
         return
     feed = view.counters.get("feed", {})
-    for book in view.books:
-        if not book.valid:
-            yield Problem(
-                f"the book of {book.symbol or book.instrument} is not valid",
-                f"gaps {feed.get('gaps', 0)}, resyncs {feed.get('resyncs', 0)}, connections "
-                f"{feed.get('connected', 0)}; nothing is quoted from it",
-                "the feed resynchronises by itself; if it stays, check the venue and the network",
-            )
+    yield from _invalid_books(view, feed)
     ages = [book.age_ms for book in view.books if book.age_ms is not None]
     over = view.counters.get("venue", {}).get("mirror_done", 0)
     if ages and min(ages) > SILENT_FEED_MS and not over:
@@ -184,6 +182,65 @@ def market_data(view: InstanceView) -> Iterator[Problem]:
             f"{mismatches} book tops differ from bookTicker at equal update ids",
             f"of {feed.get('top_checks', 0)} compared; the book in memory is wrong",
             "stop trading on it (aegis stop) and report the recording of this session",
+        )
+
+
+def _invalid_books(view: InstanceView, feed: dict[str, int]) -> Iterator[Problem]:
+    """Each by its name while they are few; halted symbols have none, and need none."""
+    invalid = [book for book in view.books if book.trading and not book.valid]
+    names = [book.symbol or str(book.instrument) for book in invalid]
+    why = (
+        f"gaps {feed.get('gaps', 0)}, resyncs {feed.get('resyncs', 0)}, connections "
+        f"{feed.get('connected', 0)}; nothing is quoted from it"
+    )
+    do = "the feed resynchronises by itself; if it stays, check the venue and the network"
+    if len(names) <= FEW_BOOKS:
+        few = len(names) < FEW_SHARE * len(view.books)
+        for name in names:
+            severity = "warning" if few else "fault"
+            yield Problem(f"the book of {name} is not valid", why, do, severity)
+        return
+    shown = f"{', '.join(names[:FEW_BOOKS])} and {len(names) - FEW_BOOKS} more"
+    severity = "warning" if len(names) < FEW_SHARE * len(view.books) else "fault"
+    what = f"{len(names)} of {len(view.books)} books are not valid: {shown}"
+    yield Problem(what, why, f"{do}; aegis universe {view.instance} names them all", severity)
+
+
+def universe(view: InstanceView) -> Iterator[Problem]:
+    """What is followed is not what the exchange lists, or was not to be had."""
+    feed = view.counters.get("feed", {})
+    if view.state not in ("running", "starting"):
+        return
+    if feed.get("universe_source") == _FALLBACK:
+        yield Problem(
+            f"the exchange's list of symbols is not to be had: {feed.get('universe_listed')} "
+            "well-known pairs are followed instead",
+            f"{feed.get('discovery_failures', 0)} attempts failed; nothing can be traded without "
+            "tick and step sizes",
+            "the feed asks again every few seconds; check [feed] rest_url, the proxy and the net",
+        )
+    if feed.get("universe_overflow"):
+        yield Problem(
+            f"{feed['universe_overflow']} listed symbols are not followed",
+            f"all {feed.get('universe_listed')} rows of shared memory are taken",
+            f"raise max_symbols in [instances.{view.instance}] and start anew",
+            "warning",
+        )
+    if feed.get("rate_limited"):
+        yield Problem(
+            f"the exchange told the feed {feed['rate_limited']} times to ask less",
+            f"request weight {feed.get('weight_used')} of {feed.get('weight_limit')} this minute: "
+            "others on this address ask too",
+            "raise weight_reserve in [feed], or stop what else asks from this address",
+            "warning",
+        )
+    if feed.get("handovers_failed"):
+        yield Problem(
+            f"{feed['handovers_failed']} planned replacements of a connection failed",
+            f"{feed.get('handovers', 0)} succeeded; without one the exchange cuts the connection "
+            "after 24 h and its books are invalid for a moment",
+            "if it goes on: raise overlap_s in [feed], or check the network",
+            "warning",
         )
 
 
@@ -299,6 +356,7 @@ RULES: tuple[Rule, ...] = (
     process_faults,
     chain_is_broken,
     market_data,
+    universe,
     execution_faults,
     not_settled,
     losses,
@@ -316,7 +374,7 @@ def _unready(view: InstanceView) -> list[str]:
     ]
     if not view.counters.get("execution", {}).get("ready", 0):
         waiting.append("reconciliation with the venue")
-    invalid = sum(not book.valid for book in view.books)
+    invalid = sum(book.trading and not book.valid for book in view.books)
     if invalid:
         waiting.append(f"{invalid} books")
     return waiting

@@ -21,6 +21,7 @@ from aegis.risk.controls import control_name
 from aegis.shm.counter_tables import PROCESSES, STATES
 from aegis.shm.errors import ShmError
 from aegis.shm.instance import InstanceMemory, directory_of
+from aegis.shm.instruments import TRADING
 from aegis.shm.intent import PLACE
 
 __all__ = ["DEGRADED_BITS", "instances_in", "read_instance", "read_memory"]
@@ -167,10 +168,15 @@ def _read_books(view: InstanceView, memory: InstanceMemory, now_ns: int) -> None
     execution = view.counters["execution"]
     rows = min(memory.books.capacity, memory.instruments.rows.size)
     for instrument in range(rows):
+        row = memory.instruments.row(instrument)
+        if instrument > 0 and int(row["version"]) == 0:
+            # Reserved for what may be listed some day; rows are filled in order.
+            break
         symbol = memory.instruments.symbol(instrument)
+        trading = int(row["status"]) == TRADING or int(row["version"]) == 0
         book = memory.books.read(instrument)
         if book is None:
-            view.books.append(BookLook(instrument, symbol, False, None, None, None, None))
+            view.books.append(BookLook(instrument, symbol, False, None, None, None, None, trading))
             continue
         view.books.append(
             BookLook(
@@ -181,6 +187,7 @@ def _read_books(view: InstanceView, memory: InstanceMemory, now_ns: int) -> None
                 bid=float(book.bids[0, 0]) if len(book.bids) else None,
                 ask=float(book.asks[0, 0]) if len(book.asks) else None,
                 age_ms=_age_ms(now_ns, book.ts_recv_ns),
+                trading=trading,
             )
         )
     if rows:

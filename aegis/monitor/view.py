@@ -74,6 +74,8 @@ class BookLook:
     bid: float | None
     ask: float | None
     age_ms: float | None
+    # Whether the exchange trades it (a code of the instruments table says TRADING).
+    trading: bool = True
 
 
 @dataclass(slots=True)

@@ -11,10 +11,13 @@ import numpy.typing as npt
 
 from aegis.shm.region import Region
 
-__all__ = ["INSTRUMENT", "TRADING", "Instruments"]
+__all__ = ["INSTRUMENT", "NOT_LISTED", "TRADING", "UNCONFIRMED", "Instruments"]
 
 KIND = 4
+# Codes of `status`: TRADING may be traded, nothing else; the feed's table of codes names the rest.
 TRADING = 1
+# Not in the exchange's list any more, and never confirmed by it: the feed's fallback list.
+NOT_LISTED, UNCONFIRMED = 97, 98
 SYMBOL_BYTES = 32
 
 INSTRUMENT = np.dtype(
@@ -75,6 +78,13 @@ class Instruments:
     def symbol(self, instrument: int) -> str:
         """The row's symbol, or an empty text while it is not filled."""
         return bytes(self.rows[instrument]["symbol"]).decode()
+
+    @property
+    def listed(self) -> list[str]:
+        """The symbols of the rows that are filled, in row order; rows never move."""
+        filled = self.rows["version"] > 0
+        end = int(np.argmin(filled)) if not filled.all() else filled.size
+        return [self.symbol(instrument) for instrument in range(end)]
 
     def index(self, symbol: str) -> int:
         """The instrument number of a symbol; KeyError when it is not in the table."""

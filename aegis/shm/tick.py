@@ -15,7 +15,7 @@ QUOTE     bid, bid quantity, ask, ask quantity, update id
 CANDLE    open, high, low, close, volume (ts_event_ns is the candle's open time)
 BOOK      best bid, its quantity, best ask, its quantity, update id: the shared book changed
 MARK      mark price, index price, funding rate, next funding time (ms), 0
-STATUS    1 feed up, 2 book valid, 3 book invalid; reason code, 0, 0, 0
+STATUS    1 feed up, 2 book valid, 3 book invalid (b: reason), 4 trading status changed (b: code)
 GAP       expected update id, found update id, 0, 0, 0
 CANARY    number, 0, 0, 0, 0
 ======== ==================================================================================

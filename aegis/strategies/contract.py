@@ -24,7 +24,7 @@ market event, because two sockets may report fills in any order.
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
@@ -98,6 +98,9 @@ class StrategyParameters(BaseModel):
     """What all strategies let the user set. Strict, finite, no unknown key."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+    # Why `symbols = "all"` makes no sense with these parameters; empty when it does.
+    one_symbol_reason: ClassVar[str] = ""
 
     refresh_tolerance_ticks: float = Field(
         default=5.0, ge=0.0, le=1e6, description="leave an order alone that is this close"

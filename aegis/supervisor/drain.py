@@ -86,7 +86,9 @@ def _settle_orders(instance: Instance, executed: bool) -> None:
         f"orders at the venue after execution ended: {_shown(instance.open_orders)}; "
         "cancelling all in its place"
     )
-    if not account.cancel_all(instance.settings.instance.symbols):
+    # What takes all symbols has orders on few of them: those that the venue names.
+    symbols = instance.settings.instance.symbols or account.symbols_with_orders()
+    if not account.cancel_all(symbols):
         instance.unclean.append("the venue did not confirm the cancellation of all orders")
     instance.heartbeat()
     instance.open_orders = account.open_orders()

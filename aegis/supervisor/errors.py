@@ -1,8 +1,9 @@
 """Why an instance does not start or does not go on, one class per exit code.
 
 Exception tree: `SupervisorError` (exit 1) <- `AlreadyRunningError` (4), `MemoryShortError` (1),
-`StartCancelledError` (0). The text of each is for a person: it names the instance, the number that
-was wrong and what to do. Raised by the supervisor's cold path only, shown by `aegis.cli`.
+`PortTakenError` (2), `StartCancelledError` (0). The text of each is for a person: it names the
+instance, the number that was wrong and what to do. Raised by the supervisor's cold path only, shown
+by `aegis.cli`.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import ClassVar
 __all__ = [
     "AlreadyRunningError",
     "MemoryShortError",
+    "PortTakenError",
     "StartCancelledError",
     "SupervisorError",
 ]
@@ -25,6 +27,12 @@ class SupervisorError(RuntimeError):
 
 class MemoryShortError(SupervisorError):
     """The shared memory does not fit into the file system that should hold it."""
+
+
+class PortTakenError(SupervisorError):
+    """The port that the file gives to the embedded exchange is in use by another program."""
+
+    exit_code: ClassVar[int] = 2
 
 
 class AlreadyRunningError(SupervisorError):

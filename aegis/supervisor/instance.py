@@ -73,7 +73,7 @@ class Instance:
     @property
     def mirrored(self) -> bool:
         """Whether the embedded venue replays a recording."""
-        return self.settings.mirror is not None
+        return bool(self.settings.mirrors)
 
     def running(self) -> list[str]:
         """The processes that are forked and not reaped, in the order of start-up."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import resource
+import socket
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -34,7 +35,7 @@ from aegis.shm.instance import (
 from aegis.shm.wiring import Credentials, Wiring
 from aegis.supervisor.budget import RestartBudget
 from aegis.supervisor.children import Child
-from aegis.supervisor.errors import MemoryShortError
+from aegis.supervisor.errors import MemoryShortError, PortTakenError
 from aegis.supervisor.instance import Audience, Instance
 from aegis.supervisor.instance_lock import InstanceLock
 from aegis.supervisor.leftovers import clear_leftovers, find_leftovers
@@ -85,7 +86,7 @@ def watch_limits(settings: Settings) -> WatchLimits:
         stall_timeout_ns=settings.supervisor.stall_timeout_ms * _MS_NS,
         canary_timeout_ns=settings.supervisor.canary_timeout_ms * _MS_NS,
     )
-    if settings.mirror is None:
+    if not settings.mirrors:
         return limits
     # A recording is as slow as --speed makes it, and a restart in its midst would falsify it.
     return replace(limits, start_timeout_ns=_NEVER_NS, reconnect_timeout_ns=_NEVER_NS)
@@ -106,6 +107,24 @@ def prepare(
         raise
 
 
+def _check_port(host: str, port: int) -> None:
+    """Raises PortTakenError if the exchange's port is in use: no restart would free it."""
+    if port == 0:
+        return
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+            probe.listen(1)
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise PortTakenError(
+                f"the exchange cannot listen on {host}:{port}: {reason}; "
+                "write another port (or 0: any free one) under [venue]"
+            ) from None
+
+
 def _furnish(
     settings: Settings,
     config: AegisConfig,
@@ -114,6 +133,7 @@ def _furnish(
     lock: InstanceLock,
 ) -> Instance:
     """Memory, wiring and notes of an instance whose lock is held."""
+    _check_port(settings.venue.host, settings.venue.port)
     huge = huge_pages_grant(settings.hardware.hugepages)
     memory, directories = _make_memory(settings, huge)
     # A core dump of a process that holds keys would be a copy of the keys.
@@ -142,7 +162,7 @@ def _furnish(
     memory.control.command = RUN
     memory.control.mirror = instance.mirrored
     _count_oneself(instance, huge)
-    mebibytes = InstanceMemory.bytes_needed(len(settings.instance.symbols)) / (1 << 20)
+    mebibytes = InstanceMemory.bytes_needed(settings.instance.rows) / (1 << 20)
     instance.say(f"shared memory: {mebibytes:.1f} MiB in {memory.directory}")
     for words in instance.notes.degraded:
         instance.say(f"mind: {words}")
@@ -187,7 +207,7 @@ def _make_memory(settings: Settings, huge: Grant) -> tuple[InstanceMemory, tuple
         mounts = [mount for mount in hugetlbfs_mounts() if os.access(mount, os.W_OK | os.X_OK)]
         huge_dir = mounts[0] if mounts else None
     identity = own_identity()
-    rows = len(settings.instance.symbols)
+    rows = settings.instance.rows
     try:
         memory = InstanceMemory.create(
             settings.name,

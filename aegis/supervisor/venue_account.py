@@ -48,6 +48,12 @@ class VenueAccount:
         answer = self._call("GET", "/fapi/v1/openOrders", {})
         return len(answer) if isinstance(answer, list) else None
 
+    def symbols_with_orders(self) -> list[str]:
+        """The symbols on which orders rest; none when the venue does not answer."""
+        answer = self._call("GET", "/fapi/v1/openOrders", {})
+        rows = answer if isinstance(answer, list) else []
+        return sorted({str(row["symbol"]) for row in rows if "symbol" in row})
+
     def cancel_all(self, symbols: Iterable[str]) -> bool:
         """Cancel every order of these symbols. True when the venue confirmed each."""
         answers = [

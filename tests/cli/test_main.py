@@ -14,7 +14,9 @@ import pytest
 from aegis.cli import main as main_module
 from aegis.cli.main import main
 
-COMMANDS = ("run", "status", "stop", "reload", "clean", "check", "bench", "venue")
+COMMANDS = (
+    "run", "status", "stop", "reload", "clean", "check", "record", "data", "bench", "venue",
+)  # fmt: skip
 
 
 def call(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
@@ -58,6 +60,7 @@ def test_help_loads_nothing_heavy() -> None:
     script = (
         "import sys, aegis.cli.main;"
         "heavy = ['numpy', 'numba', 'uvloop', 'aiohttp', 'pydantic', 'cryptography'];"
+        "heavy += ['pyarrow', 'zstandard'];"
         "print([name for name in heavy if name in sys.modules])"
     )
     done = subprocess.run(

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from aegis.config.cores import BoxCores
+from aegis.config.models import VenueConfig
 from tests.config.sample import EIGHT_CORES, LIMITS, SAMPLE, edited, only, read_text
 
 APART = "cores = { feed = 0, brain = 1, execution = 2, venue = 3 }"
@@ -140,16 +141,25 @@ def test_an_order_limit_above_the_position_limit_is_warned(tmp_path: Path) -> No
     assert [warning.key for warning in result.warnings] == ["instances.btc.limits.max_order_qty"]
 
 
+def test_a_symbol_that_the_venue_does_not_list_is_told_with_some_that_are(tmp_path: Path) -> None:
+    result = read_text(edited(('["BTCUSDT"]', '["BTCUSD"]')), tmp_path)
+    (problem,) = result.problems
+    assert "not listed by the embedded venue" in str(problem)
+    assert "did you mean BTCUSDT?" in str(problem)
+    assert "ETHUSDT" in str(problem) and "and 12 more" in str(problem)
+    assert "1000BONKUSDT" not in str(problem)
+
+
 def test_a_venue_may_list_more_symbols_and_change_the_known_ones(tmp_path: Path) -> None:
     venue = (
-        "[venue.symbols.SOLUSDT]\nprice = 150.0\ntick = 0.01\nstep = 0.01\nmin_qty = 0.01\n"
+        "[venue.symbols.MYUSDT]\nprice = 150.0\ntick = 0.01\nstep = 0.01\nmin_qty = 0.01\n"
         "[venue.symbols.BTCUSDT]\nprice = 57000.0\n[instances.btc]\n"
     )
-    text = edited(("[instances.btc]\n", venue), ('["BTCUSDT"]', '["BTCUSDT", "SOLUSDT"]'))
+    text = edited(("[instances.btc]\n", venue), ('["BTCUSDT"]', '["BTCUSDT", "MYUSDT"]'))
     config = read_text(text, tmp_path).config
     assert config is not None
     symbols = config.venue.symbols
-    assert set(symbols) == {"BTCUSDT", "ETHUSDT", "SOLUSDT"}
+    assert set(symbols) == {*VenueConfig().symbols, "MYUSDT"}
     assert (symbols["BTCUSDT"].price, symbols["BTCUSDT"].tick) == (57_000.0, 0.1)
 
 

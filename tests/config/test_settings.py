@@ -16,10 +16,10 @@ from tests.config.sample import TWO_CORES
 def test_settings_carry_the_instance_and_what_it_shares(repository: Path) -> None:
     source = repository / "aegis.toml"
     config = load_config(source, TWO_CORES)
-    settings = Settings.of(config, "eth", source, mirror=Path("tape.gz"), speed=20.0)
+    settings = Settings.of(config, "eth", source, mirrors=(Path("tape.gz"),), speed=20.0)
     assert settings.instance is config.instances["eth"]
     assert settings.cores == config.hardware.cores
-    assert (settings.name, settings.mirror, settings.speed) == ("eth", Path("tape.gz"), 20.0)
+    assert (settings.name, settings.mirrors, settings.speed) == ("eth", (Path("tape.gz"),), 20.0)
     with pytest.raises(dataclasses.FrozenInstanceError):
         settings.speed = 1.0  # type: ignore[misc]
 

@@ -79,3 +79,18 @@ def test_every_symbol_of_a_real_exchange(shared_data: Path) -> None:
             unusable.append(name)
     # One symbol of 705 lists a tick size of 0.
     assert len(names) == 705 and unusable == ["ELSAUSDT"]
+
+
+def test_symbols_that_the_feed_chose_may_be_untradable() -> None:
+    odd = copy.deepcopy(INFO["symbols"][0])
+    odd["symbol"] = "ODDUSDT"
+    odd["filters"][0]["tickSize"] = "0.00000001"
+    odd["filters"][1]["stepSize"] = "0.001"
+    info = {"symbols": [*INFO["symbols"], odd]}
+    for symbol in ("NONEUSDT", "ODDUSDT"):
+        with pytest.raises(UnusableSetupError, match=symbol):
+            rules_of_symbols(info, ["BTCUSDT", symbol])
+        good, closed = rules_of_symbols(info, ["BTCUSDT", symbol], may_miss=True)
+        assert good == rules_of_symbols(info, ["BTCUSDT"])[0]
+        assert (closed.symbol, closed.is_trading) == (symbol, False)
+        assert closed.unit_e8 > 0, "a row of the gate can be filled with it"

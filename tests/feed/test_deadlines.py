@@ -103,3 +103,15 @@ def test_a_recording_may_stand_still() -> None:
     limits = Deadlines.for_mirror()
     seen = Sighting(101 * S, 101 * S, 101 * S, False)
     assert StreamWatch(("BTCUSDT",), limits, 100 * S).complaint([seen], 1000 * S) is None
+
+
+def test_streams_that_never_spoke_are_asked_for_again_ever_more_patiently() -> None:
+    limits = Deadlines(quiet_s=10.0)
+    watch = StreamWatch(("A", "B"), limits, 0)
+    silent, speaks = Sighting(0, 0, 0, False), Sighting(1, 1, 0, False)
+    asked = [
+        second for second in range(0, 100) if watch.quiet([silent, speaks], second * 1_000_000_000)
+    ]
+    assert asked == [10, 30, 70]
+    only_quotes = Sighting(0, 1, 0, False)
+    assert StreamWatch(("A",), limits, 0).quiet([only_quotes], 11_000_000_000) == [0]

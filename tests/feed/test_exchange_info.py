@@ -9,9 +9,8 @@ from typing import Any
 
 import pytest
 
-from aegis.feed.errors import SymbolUnknownError, WireError
-from aegis.feed.exchange_info import STATUS_OTHER, instrument_fields, update_rows
-from aegis.shm.instance import InstanceMemory
+from aegis.feed.errors import WireError
+from aegis.feed.exchange_info import STATUS_OTHER, read_listing
 from aegis.shm.instruments import TRADING
 
 
@@ -32,7 +31,7 @@ def exchange_info(**changes: Any) -> bytes:
 
 
 def test_rows_hold_the_filters() -> None:
-    (fields,) = instrument_fields(exchange_info(), ["BTCUSDT"])
+    fields = read_listing(exchange_info()).fields("BTCUSDT")
     assert fields == {
         "symbol": b"BTCUSDT", "status": TRADING, "price_precision": 2, "quantity_precision": 3,
         "tick_size": 0.1, "min_price": 556.8, "max_price": 4529764.0, "step_size": 0.001,
@@ -44,25 +43,22 @@ def test_rows_hold_the_filters() -> None:
 def test_the_real_table_of_705_symbols_is_read(shared_data: Path) -> None:
     body = gzip.decompress((shared_data / "usdm/exchangeInfo_20260331.json.gz").read_bytes())
     listed = [row["symbol"] for row in json.loads(body)["symbols"] if row["status"] == "TRADING"]
-    rows = instrument_fields(body, listed)
+    listing = read_listing(body)
+    rows = [listing.fields(symbol) for symbol in listed]
     assert len(rows) == len(listed) == 590
     assert all(row["status"] == TRADING and row["tick_size"] > 0 for row in rows)
-    (settling, _) = instrument_fields(body, ["BTCUSDT", "ETHUSDT"])
-    assert settling["min_notional"] == 100.0
+    assert listing.fields("BTCUSDT")["min_notional"] == 100.0
+    assert listing.weight_per_minute == 6_000
+    assert 500 < sum(map(listing.is_trading, listing.perpetuals)) < 590
 
 
 def test_other_states_are_not_trading() -> None:
     codes = [
-        instrument_fields(exchange_info(status=status), ["BTCUSDT"])[0]["status"]
+        read_listing(exchange_info(status=status)).fields("BTCUSDT")["status"]
         for status in ("SETTLING", "PENDING_TRADING", "CLOSE", "BRAND_NEW_STATE")
     ]
     assert TRADING not in codes
     assert codes[-1] == STATUS_OTHER
-
-
-def test_unknown_symbols_are_named() -> None:
-    with pytest.raises(SymbolUnknownError, match="lists 1 symbols, but not NOUSDT, XUSDT"):
-        instrument_fields(exchange_info(), ["NOUSDT", "BTCUSDT", "XUSDT"])
 
 
 @pytest.mark.parametrize("tick", ["nan", "inf", "-1", "0", "", None, "1e999"])
@@ -70,23 +66,10 @@ def test_filters_must_be_finite(tick: Any) -> None:
     filters = json.loads(exchange_info())["symbols"][0]["filters"]
     filters[0]["tickSize"] = tick
     with pytest.raises(WireError, match="exchangeInfo"):
-        instrument_fields(exchange_info(filters=filters), ["BTCUSDT"])
+        read_listing(exchange_info(filters=filters)).fields("BTCUSDT")
 
 
 @pytest.mark.parametrize("body", [b"", b"{}", b"[]", b"null", b"\xff", b'{"symbols":[1]}'])
 def test_other_bodies_are_refused(body: bytes) -> None:
     with pytest.raises(WireError, match="exchangeInfo"):
-        instrument_fields(body, ["BTCUSDT"])
-
-
-def test_the_table_is_written_when_something_changed_and_only_then(memory: InstanceMemory) -> None:
-    table = memory.instruments
-    rows = instrument_fields(exchange_info(), ["BTCUSDT"])
-    assert update_rows(table, rows) == []
-    assert int(table.row(0)["version"]) == 1
-    assert update_rows(table, rows) == []
-    assert int(table.row(0)["version"]) == 1
-    changed = instrument_fields(exchange_info(status="SETTLING"), ["BTCUSDT"])
-    assert update_rows(table, changed) == ["BTCUSDT: status 1 -> 4"]
-    assert int(table.row(0)["version"]) == 2
-    assert table.symbol(0) == "BTCUSDT"
+        read_listing(body)

@@ -44,7 +44,8 @@ async def eventually(condition: Callable[[], bool], what: str) -> None:
 def settings(repository: Path, tmp_path: Path) -> Settings:
     config = load_config(repository / "aegis.toml")
     # A recording has no mark prices: one connection is enough for most of these tests.
-    return Settings.of(config, "btc", repository / "aegis.toml", mirror=tmp_path / "recording.gz")
+    recording = tmp_path / "recording.gz"
+    return Settings.of(config, "btc", repository / "aegis.toml", mirrors=(recording,))
 
 
 @pytest.fixture
@@ -372,12 +373,12 @@ def test_mark_prices_come_over_their_own_route(
     play: Callable[..., int], settings: Settings
 ) -> None:
     async def body(stand: Stand) -> None:
-        await eventually(lambda: stand.counter("subscribed") == 4, "both routes")
+        await eventually(lambda: stand.counter("subscribed") == 5, "both routes")
         assert stand.counter("connected") == 2
         assert stand.exchange.requests["/market/stream"] == 1
         assert "btcusdt@markPrice@1s" in stand.exchange.subscribed
 
-    assert play(body, chosen=replace(settings, mirror=None)) == 0
+    assert play(body, chosen=replace(settings, mirrors=())) == 0
 
 
 def test_an_unknown_symbol_ends_the_process_with_code_2(

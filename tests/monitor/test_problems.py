@@ -103,6 +103,15 @@ def _reload(view: InstanceView) -> None:
     view.last_reload = {"ok": False, "text": "refused: order_qty = nan"}
 
 
+def _many_books(invalid: int, total: int) -> Callable[[InstanceView], None]:
+    def change(view: InstanceView) -> None:
+        view.books = [
+            BookLook(row, f"C{row}", row >= invalid, 1, 1.0, 1.1, 4.0) for row in range(total)
+        ]
+
+    return change
+
+
 CASES: list[tuple[Callable[[InstanceView], None], str, str, str]] = [
     (_absent, "btc is not running", "aegis run btc", "fault"),
     (_dead_supervisor, "died without cleaning up", "aegis clean btc", "fault"),
@@ -119,6 +128,14 @@ CASES: list[tuple[Callable[[InstanceView], None], str, str, str]] = [
     (_stuck_canary, "canary is stuck at 5", "restarts the process", "fault"),
     (_book(valid=False), "book of BTCUSDT is not valid", "resynchronises", "fault"),
     (_book(age_ms=20_000.0), "market data is silent", "venue", "fault"),
+    (_many_books(3, 4), "book of C2 is not valid", "resynchronises", "fault"),
+    (_many_books(2, 300), "book of C1 is not valid", "resynchronises", "warning"),
+    (_many_books(9, 300), "9 of 300 books", "aegis universe btc", "warning"),
+    (_many_books(20, 300), "C0, C1, C2 and 17 more", "aegis universe btc", "fault"),
+    (_count("feed", universe_source=3, universe_listed=20), "20 well-known", "proxy", "fault"),
+    (_count("feed", universe_overflow=7), "7 listed symbols", "max_symbols", "warning"),
+    (_count("feed", rate_limited=2), "told the feed 2 times", "weight_reserve", "warning"),
+    (_count("feed", handovers_failed=2), "2 planned replacements", "overlap_s", "warning"),
     (_count("feed", top_mismatches=3), "3 book tops differ", "stop trading", "fault"),
     (_count("execution", ready=0), "execution is not ready", "retries", "fault"),
     (_count("execution", private_connected=0), "down: user data stream", "reconnects", "fault"),
@@ -175,6 +192,12 @@ def test_a_recording_that_has_ended_is_silent_by_right() -> None:
     view = healthy()
     _book(age_ms=60_000.0)(view)
     _count("venue", mirror_done=1)(view)
+    assert find_problems(view) == []
+
+
+def test_a_halted_symbol_needs_no_book() -> None:
+    view = healthy()
+    _book(valid=False, trading=False)(view)
     assert find_problems(view) == []
 
 

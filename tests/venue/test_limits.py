@@ -149,5 +149,5 @@ def test_the_file_has_every_limit_and_the_same_defaults() -> None:
     assert (limits.orders_per_10s, limits.weight_per_minute, limits.orders_per_minute) == (
         7, 9, 1_200,
     )  # fmt: skip
-    with pytest.raises(ValidationError, match="stands in .venue. and in .venue.limits."):
+    with pytest.raises(ValidationError, match=r"stands in .venue. and in .venue.limits."):
         VenueConfig(orders_per_10s=7, limits=VenueLimitsConfig(orders_per_10s=8))

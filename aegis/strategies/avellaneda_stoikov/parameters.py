@@ -8,7 +8,7 @@ of inventory is one order (`order_qty`), so `risk_aversion` is per tick and orde
 with the same risk aversion is not skewed harder.
 """
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
@@ -20,6 +20,12 @@ __all__ = ["PARAMETERS", "AvellanedaStoikovParameters"]
 
 class AvellanedaStoikovParameters(StrategyParameters):
     """Sizes have no default: how much money works must stand in the file."""
+
+    one_symbol_reason: ClassVar[str] = (
+        "order_qty and max_inventory_qty are amounts of one coin (0.002 of BTC is not 0.002 of "
+        "DOGE), and risk_aversion, min_half_spread_ticks, intensity_a and intensity_k are in the "
+        "ticks of one contract"
+    )
 
     mode: Literal["glft", "session"] = Field(
         default="glft", description="steady state, or quotes towards the end of a session"

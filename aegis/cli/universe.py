@@ -1,0 +1,262 @@
+"""`aegis universe [INSTANCE]`: what the exchange lists, and whose books of it are in force.
+
+A running instance tells from its shared memory which symbols have rows and books in force, and
+where its exchange is; that one is asked for its list. Without an instance the exchange of
+`[venue]` or `[feed]` is asked alone. Exit 0 when every symbol that should have a valid book has
+one, 1 when not, 2 for a configuration that cannot be used, 3 when there is nobody to ask.
+
+Keys of the JSON form: `instance` (null without one), `exchange` (its address, null if it was not
+asked), `listed` and `trading` (USDT-margined perpetuals), `followed`, `valid`, `invalid`
+(symbols without a book in force), `missing` (traded there, no row here), `covered`, and `symbols`,
+a list with `symbol`, `status`, `tick`, `step`, `min_notional`, `row` and `book` ("valid",
+"invalid", or null where none is kept).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from aegis.cli.config_path import ConfigOption, config_path, shm_dir_of
+from aegis.cli.exit_codes import (
+    EXIT_FAILED,
+    EXIT_GOOD,
+    EXIT_NOT_RUNNING,
+    EXIT_USAGE,
+    complain,
+    print_object,
+)
+from aegis.cli.instance_name import instance_name
+
+if TYPE_CHECKING:
+    from aegis.config import AegisConfig
+    from aegis.feed.endpoints import Endpoints
+    from aegis.feed.exchange_info import Listing
+
+__all__ = ["universe"]
+
+_DEADLINE_S = 20.0
+_PIPE_COLUMNS = 140
+
+
+@dataclass(slots=True)
+class Line:
+    """One symbol; sizes in quote and base units, None where nobody knows them."""
+
+    symbol: str
+    status: str
+    tick: float | None
+    step: float | None
+    min_notional: float | None
+    row: int | None = None
+    book: str | None = None
+
+
+def universe(
+    instance: Annotated[
+        str | None,
+        typer.Argument(callback=instance_name, help="One instance; else the one that runs."),
+    ] = None,
+    config: ConfigOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on one line.")] = False,
+) -> None:
+    """List the symbols, their tick, step and smallest notional, and whose books are in force."""
+    from aegis.config import read_config
+
+    result = read_config(config_path(config))
+    shm_dir = shm_dir_of(config)
+    name = _chosen(instance, shm_dir)
+    lines, port, takes_all = _followed(name, shm_dir) if name is not None else ([], 0, False)
+    if name is not None and lines is None:
+        complain(f"{name} does not run")
+        raise typer.Exit(EXIT_NOT_RUNNING)
+    endpoints = _endpoints(result.config, port)
+    if endpoints is None and name is None:
+        if result.config is None:
+            for problem in result.problems:
+                complain(str(problem))
+            raise typer.Exit(EXIT_USAGE)
+        complain(
+            "no instance runs, and the exchange has no address: start one (aegis run), or give "
+            "[venue] a port"
+        )
+        raise typer.Exit(EXIT_NOT_RUNNING)
+    listing = _ask(endpoints) if endpoints is not None else None
+    if listing is None and name is None:
+        raise typer.Exit(EXIT_NOT_RUNNING)
+    asked = endpoints.rest() if endpoints is not None and listing is not None else None
+    found = _answer(name, asked, lines or [], listing, takes_all)
+    if as_json:
+        print_object(found)
+    else:
+        _show(found)
+    raise typer.Exit(EXIT_GOOD if found["covered"] else EXIT_FAILED)
+
+
+def _chosen(instance: str | None, shm_dir: str) -> str | None:
+    """The instance asked for, or the only one that runs."""
+    from aegis.monitor.reading import instances_in
+
+    if instance is not None or not Path(shm_dir).is_dir():
+        return instance
+    running = instances_in(shm_dir)
+    if len(running) > 1:
+        complain(f"several instances run ({', '.join(running)}): looking at {running[0]}")
+    return running[0] if running else None
+
+
+def _followed(name: str, shm_dir: str) -> tuple[list[Line] | None, int, bool]:
+    """(rows of the instance, its exchange's port, whether it takes all symbols)."""
+    from aegis.feed.universe import FILE
+    from aegis.shm.errors import ShmError
+    from aegis.shm.instance import InstanceMemory
+
+    try:
+        memory = InstanceMemory.attach(name, shm_dir=shm_dir)
+    except ShmError as error:
+        complain(str(error))
+        return None, 0, False
+    try:
+        lines = [_line_of_row(memory, row) for row in range(len(memory.instruments.listed))]
+        port = memory.counters["venue"]["port"]
+        return lines, port, memory.counters["feed"]["universe_source"] > FILE
+    finally:
+        memory.close()
+
+
+def _line_of_row(memory: Any, row: int) -> Line:
+    from aegis.shm.instruments import TRADING, UNCONFIRMED
+
+    fields = memory.instruments.row(row)
+    status = int(fields["status"])
+    book = "valid" if memory.books.is_valid(row) else "invalid"
+    return Line(
+        symbol=memory.instruments.symbol(row),
+        status=_status_name(status),
+        tick=float(fields["tick_size"]) or None,
+        step=float(fields["step_size"]) or None,
+        min_notional=float(fields["min_notional"]) if status != UNCONFIRMED else None,
+        row=row,
+        book=book if status in (TRADING, UNCONFIRMED) else None,
+    )
+
+
+def _status_name(code: int) -> str:
+    from aegis.feed.exchange_info import STATUS_CODES
+    from aegis.shm.instruments import NOT_LISTED, UNCONFIRMED
+
+    names = {number: name for name, number in STATUS_CODES.items()}
+    names |= {NOT_LISTED: "NOT_LISTED", UNCONFIRMED: "UNCONFIRMED"}
+    return names.get(code, f"OTHER ({code})")
+
+
+def _endpoints(config: AegisConfig | None, port: int) -> Endpoints | None:
+    """How the exchange is asked; None when it has no address."""
+    from aegis.feed.endpoints import Endpoints
+    from aegis.feed.errors import FeedError
+
+    host = config.venue.host if config is not None else "127.0.0.1"
+    known = port or (config.venue.port if config is not None else 0)
+    if config is not None and str(config.venue.mode) != "embedded":
+        try:
+            return Endpoints.named(config.feed)
+        except FeedError as error:
+            complain(str(error))
+            return None
+    if not known:
+        return None
+    return Endpoints(lambda: f"http://{host}:{known}", lambda: None)
+
+
+def _ask(endpoints: Endpoints) -> Listing | None:
+    """The exchange's list; None after complaining."""
+    from aegis.feed.errors import FeedError
+    from aegis.feed.exchange_info import read_listing
+    from aegis.feed.rest import MarketRest
+
+    async def get() -> bytes:
+        async with MarketRest(_DEADLINE_S, endpoints.tls, endpoints.proxy) as rest:
+            return await rest.get(f"{endpoints.rest()}/fapi/v1/exchangeInfo")
+
+    try:
+        return read_listing(asyncio.run(get()))
+    except FeedError as error:
+        complain(f"the exchange's list cannot be had: {error}")
+        return None
+
+
+def _answer(
+    name: str | None,
+    asked: str | None,
+    lines: list[Line],
+    listing: Listing | None,
+    takes_all: bool,
+) -> dict[str, Any]:
+    known = {line.symbol for line in lines}
+    perpetuals = listing.perpetuals if listing is not None else []
+    trading = [
+        symbol for symbol in perpetuals if listing is not None and listing.is_trading(symbol)
+    ]
+    missing = [symbol for symbol in trading if symbol not in known] if takes_all else []
+    others = [_line_of_listing(listing, n) for n in perpetuals if listing and n not in known]
+    invalid = [line.symbol for line in lines if line.book == "invalid"]
+    return {
+        "instance": name,
+        "exchange": asked,
+        "listed": len(perpetuals),
+        "trading": len(trading),
+        "followed": len(lines),
+        "valid": sum(line.book == "valid" for line in lines),
+        "invalid": invalid,
+        "missing": missing,
+        "covered": not invalid and not missing,
+        "symbols": [asdict(line) for line in [*lines, *others]],
+    }
+
+
+def _line_of_listing(listing: Listing, symbol: str) -> Line:
+    from aegis.feed.errors import WireError
+
+    status = listing.symbols[symbol].status
+    try:
+        fields = listing.fields(symbol)
+    except WireError:
+        return Line(symbol, status, None, None, None)
+    sizes = (fields["tick_size"], fields["step_size"], fields["min_notional"])
+    return Line(symbol, status, *sizes)
+
+
+def _show(found: dict[str, Any]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(highlight=False, markup=False)
+    if not console.is_terminal:
+        # A pipe has no width; the table should not be folded for it.
+        console = Console(highlight=False, markup=False, width=_PIPE_COLUMNS)
+    table = Table()
+    for column in ("row", "symbol", "status", "tick", "step", "min notional", "book"):
+        table.add_column(column)
+    for line in found["symbols"]:
+        sizes = [_number(line[key]) for key in ("tick", "step", "min_notional")]
+        row = "" if line["row"] is None else str(line["row"])
+        table.add_row(row, line["symbol"], line["status"], *sizes, line["book"] or "-")
+    console.print(table)
+    where = found["exchange"] or "the exchange was not asked"
+    console.print(f"{where}: {found['listed']} listed, {found['trading']} trading")
+    if found["instance"] is not None:
+        console.print(
+            f"{found['instance']}: {found['followed']} followed, {found['valid']} books valid, "
+            f"{len(found['invalid'])} not, {len(found['missing'])} symbols missing"
+        )
+    for key, words in (("invalid", "no valid book"), ("missing", "not followed")):
+        if found[key]:
+            console.print(f"{words}: {', '.join(found[key])}")
+
+
+def _number(value: float | None) -> str:
+    return "?" if value is None else f"{value:.10g}"

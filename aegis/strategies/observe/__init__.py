@@ -1,0 +1,1 @@
+"""A strategy that trades nothing: the instance listens, keeps books and records."""
