@@ -6,6 +6,7 @@ import fcntl
 import os
 import pty
 import select
+import signal
 import subprocess
 import sys
 import termios
@@ -27,6 +28,15 @@ sys.exit(code)
 """
 
 
+def _sit_down() -> None:
+    """In the child: the terminal is its own, and a closed one is heard of.
+
+    Tests that were started with nohup ignore the signal, and so would everything they start.
+    """
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
 class Session:
     """A command on a terminal of its own; `shown` is everything it printed."""
 
@@ -41,7 +51,7 @@ class Session:
             stdout=terminal,
             stderr=terminal,
             start_new_session=True,
-            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+            preexec_fn=_sit_down,
         )
         os.close(terminal)
         self.shown = ""
