@@ -8,10 +8,13 @@ supervisor has the venue cancel everything. Called once per run, also after a fa
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from aegis.host.clock import monotonic_ns
 from aegis.supervisor.instance import Instance
+from aegis.supervisor.venue_account import VenueAccount
 
-__all__ = ["ORDER", "drain"]
+__all__ = ["ORDER", "drain", "symbols_to_cancel"]
 
 ORDER = ("brain", "execution", "feed", "venue")
 
@@ -86,15 +89,28 @@ def _settle_orders(instance: Instance, executed: bool) -> None:
         f"orders at the venue after execution ended: {_shown(instance.open_orders)}; "
         "cancelling all in its place"
     )
-    # What takes all symbols has orders on few of them: those that the venue names.
-    symbols = instance.settings.instance.symbols or account.symbols_with_orders()
-    if not account.cancel_all(symbols):
+    if not account.cancel_all(symbols_to_cancel(instance, account)):
         instance.unclean.append("the venue did not confirm the cancellation of all orders")
     instance.heartbeat()
     instance.open_orders = account.open_orders()
     if instance.open_orders != 0:
         instance.unclean.append(f"orders left at the venue: {_shown(instance.open_orders)}")
         instance.say(instance.unclean[-1])
+
+
+def symbols_to_cancel(instance: Instance, account: VenueAccount) -> Iterable[str]:
+    """The instance's own symbols. One that takes all has orders on few: those the venue names.
+
+    Where it names none because it does not answer, all that the feed ever found are cancelled on.
+    """
+    listed = instance.settings.instance.symbols
+    if listed:
+        return listed
+    named = account.symbols_with_orders()
+    if named is not None:
+        return named
+    table = instance.memory.instruments
+    return [table.symbol(row) for row in range(table.rows.size) if table.symbol(row)]
 
 
 def _shown(open_orders: int | None) -> str:

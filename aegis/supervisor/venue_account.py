@@ -19,6 +19,7 @@ from typing import Any, Protocol
 __all__ = ["AccountKey", "VenueAccount"]
 
 _TIMEOUT_S = 2.0
+_CANCEL_PATIENCE_S = 10.0
 _RECV_WINDOW_MS = 5_000
 _HTTP_OK = 200
 _MOST_BYTES = 4 * 1024 * 1024
@@ -48,18 +49,27 @@ class VenueAccount:
         answer = self._call("GET", "/fapi/v1/openOrders", {})
         return len(answer) if isinstance(answer, list) else None
 
-    def symbols_with_orders(self) -> list[str]:
-        """The symbols on which orders rest; none when the venue does not answer."""
+    def symbols_with_orders(self) -> list[str] | None:
+        """The symbols on which orders rest; None when the venue does not answer."""
         answer = self._call("GET", "/fapi/v1/openOrders", {})
-        rows = answer if isinstance(answer, list) else []
-        return sorted({str(row["symbol"]) for row in rows if "symbol" in row})
+        if not isinstance(answer, list):
+            return None
+        return sorted({str(row["symbol"]) for row in answer if "symbol" in row})
 
     def cancel_all(self, symbols: Iterable[str]) -> bool:
-        """Cancel every order of these symbols. True when the venue confirmed each."""
-        answers = [
-            self._call("DELETE", "/fapi/v1/allOpenOrders", {"symbol": symbol}) for symbol in symbols
-        ]
-        return all(isinstance(answer, dict) for answer in answers)
+        """Cancel every order of these symbols. True when the venue confirmed each.
+
+        A venue that has become silent is not asked for hundreds of symbols: after some seconds the
+        rest are given up, and the answer is False.
+        """
+        deadline_s = time.monotonic() + _CANCEL_PATIENCE_S
+        confirmed = True
+        for symbol in symbols:
+            if time.monotonic() > deadline_s:
+                return False
+            answer = self._call("DELETE", "/fapi/v1/allOpenOrders", {"symbol": symbol})
+            confirmed = confirmed and isinstance(answer, dict)
+        return confirmed
 
     def _call(self, method: str, path: str, parameters: dict[str, str]) -> Any:
         """Sign and send; the decoded answer, or None for anything but a 200 with JSON in it."""
