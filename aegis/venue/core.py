@@ -39,8 +39,7 @@ class Tally:
     """What the venue counts of its requests, for its counters."""
 
     rest_requests: int = 0
-    rest_order_requests: int = 0  # of these, placing, modifying or cancelling one order
-    ws_requests: int = 0  # the same over the WebSocket API
+    ws_requests: int = 0  # placing, modifying or cancelling one order over the WebSocket API
     ws_answers: int = 0  # answers to them, accepted or refused
     fills: int = 0  # fills of client orders
 

@@ -22,7 +22,6 @@ REASON_IOC_SELF_TRADE: Final = 3
 REASON_REDUCE_ONLY: Final = 4
 REASON_LIQUIDATION: Final = 5
 REASON_POSITION_CLOSED: Final = 6  # of an order with timeInForce GTE_GTC
-REASON_DELISTED: Final = 7
 REASON_TRIGGERED: Final = 8  # the conditional order that a triggered one comes from
 REASON_MARKET_REST: Final = 9
 

@@ -19,7 +19,6 @@ from aegis.venue.decimals import E8
 from aegis.venue.symbols import QUOTES, SymbolSpec
 
 DEFAULT_LEVERAGE: Final = 20
-MAX_LEVERAGE: Final = 125
 USDT: Final = "USDT"
 
 # Position sides: one of them per symbol in one-way mode, the other two in hedge mode.

@@ -181,10 +181,6 @@ class Limiter:
         ban.until_ms = now_ms + int(length_s * SECOND_MS)
         return ban.until_ms
 
-    def lift_ban(self, address: str) -> None:
-        """End a ban before its time, and forget the record; a fault that is withdrawn does it."""
-        self._bans.pop(address, None)
-
     def retry_after_s(self, address: str, error: RejectError, now_ms: int) -> int:
         """What Retry-After says to a 418 or 429: whole seconds until it is worth trying again."""
         ban = self._bans.get(address)

@@ -12,7 +12,7 @@ from typing import Final
 import msgspec
 
 from aegis.venue.ledger import BOTH
-from aegis.venue.orders import LIMIT_STOPS, Condition, closes
+from aegis.venue.orders import Condition, closes
 
 NEW: Final = "NEW"
 TRIGGERING: Final = "TRIGGERING"
@@ -67,11 +67,6 @@ class AlgoOrder(msgspec.Struct, array_like=True, eq=False):
     @property
     def is_final(self) -> bool:
         return self.status in FINAL_STATUSES
-
-    @property
-    def becomes(self) -> str:
-        """The type of the order that it turns into."""
-        return "LIMIT" if self.kind in LIMIT_STOPS else "MARKET"
 
     @property
     def reduces(self) -> bool:

@@ -7,7 +7,7 @@ there.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Protocol
 
 from aegis.venue.faults.board import FaultBoard
@@ -16,8 +16,6 @@ from aegis.venue.faults.held import Later
 from aegis.venue.faults.lines import Line, Lines, Wire
 from aegis.venue.faults.menu import Room
 from aegis.venue.market import Market
-
-Divert = Callable[[Wire, Diverter | None], None]
 
 
 class Fanout(Protocol):

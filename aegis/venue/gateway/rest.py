@@ -72,7 +72,6 @@ def _admit(core: Core, request: RestRequest) -> Call:
     if endpoint is None:
         core.limiter.charge_weight(request.address, UNKNOWN_WEIGHT, core.wall_ms())
         raise reject(-5000, _shown(request.path), request.method)
-    core.tally.rest_order_requests += endpoint.tallied
     read = _read(request.query, request.body)
     cost = endpoint.cost(read.parameters)
     core.limiter.charge_weight(request.address, cost, core.wall_ms())
