@@ -41,8 +41,6 @@ class Finding:
     lost: int = 0
     bad_frame: int | None = None
     bad_offset: int | None = None
-    first_recv_ns: int = 0
-    last_recv_ns: int = 0
     symbols: int = 0
     header: Header | None = None
 
@@ -71,12 +69,7 @@ def examine(path: Path, progress: Progress = lambda end: None, *, bodies: bool =
         return Finding(path, state, str(error), size, bad_frame=0, bad_offset=0)
     # Asked before reading: what is closed meanwhile is found whole by the reading.
     locked = _is_locked(path)
-    first_ns, last_ns = 0, 0
     for frame in recording.frames(bodies=bodies):
-        if frame.body and frame.head.kind == layout.RECORDS:
-            times = decode_records(frame.body)["ts_recv_ns"]
-            first_ns = first_ns or int(times[0])
-            last_ns = int(times[-1])
         progress(frame.end)
     damage, header = recording.damage, recording.header
     found = Finding(
@@ -84,9 +77,6 @@ def examine(path: Path, progress: Progress = lambda end: None, *, bodies: bool =
         sum(loss.lost for loss in recording.losses), header=header,
         symbols=recording.instruments.size,
     )  # fmt: skip
-    if first_ns:
-        found.first_recv_ns = first_ns + header.wall_minus_recv_ns
-        found.last_recv_ns = last_ns + header.wall_minus_recv_ns
     if damage is not None:
         found.state = "writing" if locked else "damaged"
         found.text = str(damage)
