@@ -13,22 +13,17 @@ import pytest
 from aegis.quant import performance as perf
 from aegis.quant.tail_risk import calculate_cvar, calculate_var, cornish_fisher_quantile
 
-FOLDER = Path("../shared/data/risk")
-
 
 @pytest.fixture(scope="module")
-def known() -> dict[str, float]:
-    if not FOLDER.exists():
-        pytest.skip("no reference data here")
-    found: dict[str, float] = json.loads((FOLDER / "reference_values.json").read_text())
+def known(shared_data: Path) -> dict[str, float]:
+    text = (shared_data / "risk" / "reference_values.json").read_text()
+    found: dict[str, float] = json.loads(text)
     return found
 
 
 @pytest.fixture(scope="module")
-def returns() -> npt.NDArray[np.float64]:
-    if not FOLDER.exists():
-        pytest.skip("no reference data here")
-    return np.loadtxt(FOLDER / "returns_t4_1000.csv", skiprows=1)
+def returns(shared_data: Path) -> npt.NDArray[np.float64]:
+    return np.loadtxt(shared_data / "risk" / "returns_t4_1000.csv", skiprows=1)
 
 
 def test_the_ratios_are_those_of_the_libraries(

@@ -18,8 +18,6 @@ from hypothesis import strategies as st
 from aegis.quant import indicators
 
 Arrays = tuple[npt.NDArray[np.float64], ...]
-REFERENCE = Path("../shared/data/indicators/talib_0.8.2_reference_600.csv")
-CANDLES = Path("../shared/data/klines/BTCUSDT_1m_2021.csv.gz")
 
 
 class Indicator(NamedTuple):
@@ -89,10 +87,8 @@ def walk(size: int, seed: int = 7, volatility: float = 1e-3) -> npt.NDArray[np.f
 
 
 @pytest.fixture(scope="module")
-def reference() -> dict[str, npt.NDArray[np.float64]]:
-    if not REFERENCE.exists():
-        pytest.skip("no reference data here")
-    with REFERENCE.open() as stream:
+def reference(shared_data: Path) -> dict[str, npt.NDArray[np.float64]]:
+    with (shared_data / "indicators" / "talib_0.8.2_reference_600.csv").open() as stream:
         rows = list(csv.DictReader(stream))
     return {
         name: np.array([float(row[name]) if row[name] else math.nan for row in rows])
@@ -126,11 +122,9 @@ def test_the_reference_is_met(
 
 
 @each
-def test_a_year_of_candles_gives_what_talib_gives(indicator: Indicator) -> None:
+def test_weeks_of_candles_give_what_talib_gives(indicator: Indicator, shared_data: Path) -> None:
     talib = pytest.importorskip("talib")
-    if not CANDLES.exists():
-        pytest.skip("no candles here")
-    with gzip.open(CANDLES, "rt") as text:
+    with gzip.open(shared_data / "klines" / "BTCUSDT_1m_2021.csv.gz", "rt") as text:
         rows = list(csv.DictReader(text))
     series = {
         name: np.array([float(row[name]) for row in rows]) for name in ("high", "low", "close")

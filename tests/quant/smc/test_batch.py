@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,26 +16,29 @@ from aegis.quant.smc import batch
 from aegis.quant.smc.liquidity import liquidity
 from aegis.quant.smc.order_blocks import order_blocks
 
-FOLDER = Path("../shared/data/smc")
 # The library takes seconds for each; two of them are compared at every run.
 SOON = {(2, False), (10, True)}
 Columns = dict[str, npt.NDArray[np.float64]]
 
 
-def read(name: str) -> Columns:
-    with (FOLDER / name).open() as stream:
-        rows = list(csv.DictReader(stream))
-    return {
-        key: np.array([float(row[key]) if row[key] else math.nan for row in rows])
-        for key in rows[0]
-        if key != "Date"
-    }
+@pytest.fixture(scope="module")
+def read(shared_data: Path) -> Callable[[str], Columns]:
+    """Reads one of the reference files by its name."""
+
+    def columns(name: str) -> Columns:
+        with (shared_data / "smc" / name).open() as stream:
+            rows = list(csv.DictReader(stream))
+        return {
+            key: np.array([float(row[key]) if row[key] else math.nan for row in rows])
+            for key in rows[0]
+            if key != "Date"
+        }
+
+    return columns
 
 
 @pytest.fixture(scope="module")
-def candles() -> Columns:
-    if not FOLDER.exists():
-        pytest.skip("no reference candles here")
+def candles(read: Callable[[str], Columns]) -> Columns:
     found = read("EURUSD_15M.csv")
     return {
         **{name.lower(): found[name] for name in ("Open", "High", "Low", "Close")},
@@ -59,7 +63,9 @@ def single(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 
 
 @pytest.mark.parametrize("join", [False, True])
-def test_fair_value_gaps_are_those_on_record(candles: Columns, join: bool) -> None:
+def test_fair_value_gaps_are_those_on_record(
+    candles: Columns, read: Callable[[str], Columns], join: bool
+) -> None:
     found = batch.fair_value_gaps(
         candles["open"], candles["high"], candles["low"], candles["close"], join_consecutive=join
     )
@@ -70,7 +76,9 @@ def test_fair_value_gaps_are_those_on_record(candles: Columns, join: bool) -> No
     check(found.mitigated, known["MitigatedIndex"], -1.0, zero=True)
 
 
-def test_swings_and_structure_are_those_on_record(candles: Columns) -> None:
+def test_swings_and_structure_are_those_on_record(
+    candles: Columns, read: Callable[[str], Columns]
+) -> None:
     high, low, close = candles["high"], candles["low"], candles["close"]
     swings = batch.swing_highs_lows(high, low, 5, anchors=True)
     known = read("swing_highs_lows_result_data.csv")
@@ -84,7 +92,7 @@ def test_swings_and_structure_are_those_on_record(candles: Columns) -> None:
     check(found.broken, known["BrokenIndex"], -1.0)
 
 
-def test_liquidity_is_that_on_record(candles: Columns) -> None:
+def test_liquidity_is_that_on_record(candles: Columns, read: Callable[[str], Columns]) -> None:
     high, low = candles["high"], candles["low"]
     swings = batch.swing_highs_lows(high, low, 5, anchors=True)
     reach = (float(np.max(high)) - float(np.min(low))) * 0.01
