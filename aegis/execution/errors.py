@@ -5,6 +5,7 @@
     ExecutionError
     ├── UnusableSetupError    the account, a filter or a key cannot be worked with
     ├── ReconcileError        the account could not be read back; nothing may be assumed
+    ├── FiltersChangedError   ticks, lots or bounds are not what they were: start again
     ├── OrderLinkError        the order connection could not be made or logged on
     └── ExchangeError         the exchange (or the way to it) answered with an error
         ├── RefusedError          definitive: it was not done
@@ -27,6 +28,7 @@ __all__ = [
     "ExchangeError",
     "ExecutionError",
     "FateUnknownError",
+    "FiltersChangedError",
     "OrderLinkError",
     "RateLimitedError",
     "ReconcileError",
@@ -45,6 +47,10 @@ class UnusableSetupError(ExecutionError):
 
 class ReconcileError(ExecutionError):
     """The account could not be read back from the exchange within the time given."""
+
+
+class FiltersChangedError(ExecutionError):
+    """The exchange's filters of our symbols are others than at our start."""
 
 
 class OrderLinkError(ExecutionError):

@@ -13,10 +13,11 @@ from aegis.execution import order_states as states
 from aegis.execution.batch import answer_request
 from aegis.execution.client_id import ClientIds, OrderName
 from aegis.execution.decimal_text import text_to_e8, text_to_scaled
+from aegis.execution.error_codes import Verdict
 from aegis.execution.layouts import REQUEST_PLACE
 from aegis.execution.order_table import DUPLICATE, apply_event, apply_fill, find_order
 from aegis.execution.positions import apply_stray_fill, note_trade
-from aegis.execution.replies import Answer, OrderBody, Verdict, verdict_of
+from aegis.execution.replies import Answer, OrderBody, verdict_of
 from aegis.execution.tables import Tables
 from aegis.execution.user_events import AccountUpdate, OrderUpdate
 from aegis.execution.words import RECONCILE_WANTED
@@ -46,8 +47,9 @@ _STATUS_EVENTS = {
 }
 _UNKNOWN_ORDER = -2011
 _LATCHING = {
-    Verdict.CREDENTIALS: Control.CREDENTIALS,
-    Verdict.BANNED: Control.BANNED,
+    Verdict.CREDENTIALS: (LatchState.HALTED, Control.CREDENTIALS),
+    Verdict.BANNED: (LatchState.HALTED, Control.BANNED),
+    Verdict.RESTRICTED: (LatchState.REDUCING, Control.EXCHANGE_RESTRICTION),
 }
 
 
@@ -65,6 +67,7 @@ class EvidenceReader:
         self.words = tables.words
         self.index = {rules.symbol: place for place, rules in enumerate(self.instruments)}
         self.clock_skewed = False
+        self.filters_suspect = False
         self.foreign_orders = 0
         self.strays = 0
         self.pnl_differences = 0
@@ -108,9 +111,14 @@ class EvidenceReader:
 
     def _note_verdict(self, verdict: Verdict, now_ns: int) -> None:
         if verdict in _LATCHING:
-            self.gate.latch.trip(LatchState.HALTED, _LATCHING[verdict], now_ns)
+            state, control = _LATCHING[verdict]
+            self.gate.latch.trip(state, control, now_ns)
         elif verdict is Verdict.CLOCK:
             self.clock_skewed = True
+        elif verdict is Verdict.MISMATCH:
+            self.words[RECONCILE_WANTED] += 1
+        elif verdict is Verdict.FILTERS:
+            self.filters_suspect = True
 
     def on_order_body(self, slot: int, body: OrderBody, now_ns: int) -> int:
         """An order as an answer or a query describes it."""

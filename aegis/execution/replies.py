@@ -1,18 +1,18 @@
-"""What an answer of the exchange means: one table from status, code and text to a verdict.
+"""What an answer of the exchange means: from status, code and text to a verdict.
 
-Used for REST and for the order connection alike. The rule behind the table: an error is a refusal
-only where the exchange says that it is one; whatever may have been carried out is UNKNOWN and must
-be asked about (503 has three texts, of which one means exactly that). Decoding is by msgspec into
-the few fields that we use, so unknown new fields change nothing.
+Used for REST and for the order connection alike; the codes are in `error_codes`. The rule: an error
+is a refusal only where the exchange says that it is one; whatever may have been carried out is
+UNKNOWN and must be asked about (503 has three texts, of which one means exactly that). Decoding is
+by msgspec into the few fields that we use, so unknown new fields change nothing.
 """
 
 from __future__ import annotations
 
 import re
-from enum import Enum
 
 import msgspec
 
+from aegis.execution.error_codes import Verdict, verdict_of_code
 from aegis.execution.errors import (
     BannedError,
     ClockSkewError,
@@ -27,23 +27,13 @@ __all__ = [
     "ANSWER_DECODER",
     "Answer",
     "ErrorBody",
+    "LimitCount",
     "OrderBody",
     "Verdict",
     "error_of",
+    "pause_s_of",
     "verdict_of",
 ]
-
-
-class Verdict(Enum):
-    """What became of a request."""
-
-    DONE = "done"
-    REFUSED = "refused"
-    UNKNOWN = "unknown"
-    RATE_LIMITED = "rate limited"
-    BANNED = "banned"
-    CREDENTIALS = "credentials refused"
-    CLOCK = "clock skew"
 
 
 class ErrorBody(msgspec.Struct):
@@ -66,33 +56,28 @@ class OrderBody(msgspec.Struct, rename="camel"):
     update_time: int = 0
 
 
+class LimitCount(msgspec.Struct, rename="camel"):
+    """One row of `rateLimits`: in exchangeInfo without a count, in answers with it."""
+
+    rate_limit_type: str = ""
+    interval: str = ""
+    interval_num: int = 0
+    limit: int = 0
+    count: int = 0
+
+
 class Answer(msgspec.Struct):
-    """One message of the order connection."""
+    """One answer to an order command; of REST, the line makes one of status and body."""
 
     id: int | str | None = None
     status: int = 0
     result: OrderBody | None = None
     error: ErrorBody | None = None
+    rate_limits: list[LimitCount] = msgspec.field(name="rateLimits", default_factory=list)
 
 
 ANSWER_DECODER = msgspec.json.Decoder(Answer)
 
-_BY_CODE = {
-    -1000: Verdict.UNKNOWN,
-    -1001: Verdict.REFUSED,
-    -1003: Verdict.RATE_LIMITED,
-    -1006: Verdict.UNKNOWN,
-    -1007: Verdict.UNKNOWN,
-    -1008: Verdict.REFUSED,
-    -1015: Verdict.RATE_LIMITED,
-    -1021: Verdict.CLOCK,
-    -5028: Verdict.CLOCK,
-    -1022: Verdict.CREDENTIALS,
-    -2014: Verdict.CREDENTIALS,
-    -2015: Verdict.CREDENTIALS,
-    # A duplicate client id proves that the first copy exists: ask for it, and adopt it.
-    -4116: Verdict.UNKNOWN,
-}
 _BY_STATUS = {
     200: Verdict.DONE,
     401: Verdict.CREDENTIALS,
@@ -116,9 +101,10 @@ def verdict_of(status: int, code: int, text: str) -> Verdict:
         if _UNKNOWN_503 in lowered:
             return Verdict.UNKNOWN
         if code == -1008 or any(known in lowered for known in _FAILED_503):
-            return Verdict.REFUSED
-    if code in _BY_CODE:
-        return _BY_CODE[code]
+            return Verdict.OVERLOADED
+    by_code = verdict_of_code(code)
+    if by_code is not None:
+        return by_code
     if status in _BY_STATUS:
         return _BY_STATUS[status]
     if 400 <= status < 500:
@@ -128,7 +114,6 @@ def verdict_of(status: int, code: int, text: str) -> Verdict:
 
 
 _ERRORS: dict[Verdict, type[ExchangeError]] = {
-    Verdict.REFUSED: RefusedError,
     Verdict.UNKNOWN: FateUnknownError,
     Verdict.RATE_LIMITED: RateLimitedError,
     Verdict.BANNED: BannedError,
@@ -149,13 +134,13 @@ def error_of(
     verdict = verdict_of(status, error.code, error.msg)
     raised = _ERRORS.get(verdict, RefusedError)(action, status, error.code, error.msg)
     if isinstance(raised, RateLimitedError | BannedError):
-        pause_s = _pause_s(error.msg, retry_after, now_ms)
+        pause_s = pause_s_of(error.msg, retry_after, now_ms)
         if pause_s is not None:
             raised.retry_after_s = pause_s
     return raised
 
 
-def _pause_s(text: str, retry_after: str | None, now_ms: int) -> float | None:
+def pause_s_of(text: str, retry_after: str | None, now_ms: int) -> float | None:
     """How long to be quiet, from the ban's end in the text or from the header."""
     found = _BANNED_UNTIL.search(text)
     if found is not None:

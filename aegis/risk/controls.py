@@ -52,6 +52,7 @@ class Control(IntEnum):
     BANNED = 44
     OPERATOR = 45
     RECONCILE_FAILED = 46
+    EXCHANGE_RESTRICTION = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,6 +271,13 @@ _ENTRIES = (
         "The account could be read back from the exchange.",
         ("RTS 6 art. 17",),
         "tests/execution/test_reconcile.py::test_unreadable_account_is_not_flat",
+        reducing_passes=True,
+    ),
+    ControlEntry(
+        Control.EXCHANGE_RESTRICTION,
+        "The exchange takes new risk from this account: margin, bracket, rules and law permit it.",
+        ("15c3-5(c)(1)(i)", "RTS 6 art. 15"),
+        "tests/execution/test_core.py::test_what_a_refusal_leads_to",
         reducing_passes=True,
     ),
 )

@@ -356,6 +356,27 @@ def test_refused_credentials_halt(
     assert desk.gate.latch.reason == control
 
 
+@pytest.mark.parametrize(
+    ("code", "state", "wants_compare", "suspects_filters"),
+    [
+        (-2019, LatchState.REDUCING, False, False),
+        (-2027, LatchState.REDUCING, False, False),
+        (-2022, LatchState.ACTIVE, True, False),
+        (-1111, LatchState.ACTIVE, False, True),
+        (-5022, LatchState.ACTIVE, False, False),
+    ],
+)
+def test_what_a_refusal_leads_to(
+    desk: Desk, code: int, state: LatchState, wants_compare: bool, suspects_filters: bool
+) -> None:
+    desk.place()
+    desk.answer(failed(1, 400, code))
+    assert REJECTED in desk.kinds()
+    assert desk.gate.latch.state is state
+    assert (desk.core.words[RECONCILE_WANTED] > 0) == wants_compare
+    assert desk.core.filters_suspect == suspects_filters
+
+
 def test_a_clock_error_rejects_and_asks_for_the_time(desk: Desk) -> None:
     desk.place()
     desk.answer(failed(1, 400, -1021))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from aegis.execution.error_codes import Verdict
 from aegis.execution.errors import (
     BannedError,
     CredentialsError,
@@ -12,7 +13,7 @@ from aegis.execution.errors import (
     RateLimitedError,
     RefusedError,
 )
-from aegis.execution.replies import Verdict, error_of, verdict_of
+from aegis.execution.replies import error_of, verdict_of
 
 UNKNOWN_503 = "Unknown error, please check your request or try again later."
 INTERNAL_503 = "Internal error; unable to process your request. Please try again."
@@ -24,9 +25,9 @@ INTERNAL_503 = "Internal error; unable to process your request. Please try again
         (200, 0, "", Verdict.DONE),
         (503, 0, UNKNOWN_503, Verdict.UNKNOWN),
         (503, -1000, UNKNOWN_503, Verdict.UNKNOWN),
-        (503, 0, "Service Unavailable.", Verdict.REFUSED),
-        (503, -1001, INTERNAL_503, Verdict.REFUSED),
-        (503, -1008, "Server is currently overloaded with other requests.", Verdict.REFUSED),
+        (503, 0, "Service Unavailable.", Verdict.OVERLOADED),
+        (503, -1001, INTERNAL_503, Verdict.OVERLOADED),
+        (503, -1008, "Server is currently overloaded with other requests.", Verdict.OVERLOADED),
         (503, 0, "<html>nginx</html>", Verdict.UNKNOWN),
         (408, -1007, "Timeout waiting for response from backend server.", Verdict.UNKNOWN),
         (400, -1007, "", Verdict.UNKNOWN),
@@ -35,7 +36,7 @@ INTERNAL_503 = "Internal error; unable to process your request. Please try again
         (502, 0, "", Verdict.UNKNOWN),
         (0, 0, "", Verdict.UNKNOWN),
         (400, -4116, "ClientOrderId is duplicated.", Verdict.UNKNOWN),
-        (400, -2019, "Margin is insufficient.", Verdict.REFUSED),
+        (400, -2019, "Margin is insufficient.", Verdict.RESTRICTED),
         (400, -5022, "", Verdict.REFUSED),
         (400, -2011, "Unknown order sent.", Verdict.REFUSED),
         (400, -1021, "", Verdict.CLOCK),
