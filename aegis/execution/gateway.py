@@ -1,10 +1,10 @@
 """The order connection: one WebSocket to the exchange's order API, logged on once.
 
 `connect` opens it, signs one session.logon with Ed25519, and from then on `send` hands order
-requests over as they are: the bytes are in the kernel's socket buffer when it returns. Answers go
-to `on_answer` as they come, the loss of the line to `on_cut`, once. It keeps no order state,
-retries nothing and reconnects only when told: what was under way on a lost line is the core's to
-resolve.
+requests over as they are: the bytes are in the kernel's socket buffer when it returns. With an HMAC
+key, which cannot log on, every request is signed instead. Answers go to `on_answer` as they come,
+the loss of the line to `on_cut`, once. It keeps no order state, retries nothing and reconnects only
+when told: what was under way on a lost line is the core's to resolve.
 
 The protocol object lives in an event loop and is not thread-safe. Secrets are in the signer alone.
 """
@@ -18,9 +18,11 @@ from typing import Any
 import msgspec
 from picows import WSError, WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
 
+from aegis.execution.endpoints import Endpoints, Keys
 from aegis.execution.errors import OrderLinkError
+from aegis.execution.order_signing import signed_request
 from aegis.execution.replies import ANSWER_DECODER, Answer
-from aegis.execution.signing import Signer, session_payload
+from aegis.execution.signing import session_payload
 from aegis.host.clock import monotonic_ns
 
 __all__ = ["OrderGateway"]
@@ -62,16 +64,19 @@ class OrderGateway:
 
     def __init__(
         self,
-        api_key: str,
-        signer: Signer,
+        endpoints: Endpoints,
+        keys: Keys,
+        exchange_ms: Callable[[], int],
         on_answer: Callable[[Answer, int], None],
         on_cut: Callable[[], None],
         *,
         recv_window_ms: int = 5_000,
         timeout_s: float = 3.0,
     ) -> None:
-        self._api_key = api_key
-        self._signer = signer
+        """`exchange_ms` is the exchange's clock."""
+        self._endpoints = endpoints
+        self._keys = keys
+        self._exchange_ms = exchange_ms
         self._on_answer = on_answer
         self._on_cut = on_cut
         self._recv_window_ms = recv_window_ms
@@ -89,27 +94,32 @@ class OrderGateway:
         transport = self._transport
         return transport is not None and self._logon is None and not transport.is_disconnected
 
-    async def connect(self, url: str, timestamp_ms: int) -> None:
-        """Open the connection and log on; raises OrderLinkError, and leaves nothing open then.
+    @property
+    def is_ready(self) -> bool:
+        """Whether a request can be sent at once; this line takes any number."""
+        return self.is_connected
 
-        `url` is the order API's (ws://host:port/ws-fapi/v1), `timestamp_ms` the exchange's clock.
-        """
+    async def connect(self) -> None:
+        """Open the connection and log on; raises OrderLinkError, and leaves nothing open then."""
         self.close()
+        url = self._endpoints.order_url()
+        if url is None:
+            raise OrderLinkError("the exchange has no address yet")
         loop = asyncio.get_running_loop()
         self._logon = loop.create_future()
         try:
             async with asyncio.timeout(self._timeout_s):
                 self._transport, _ = await ws_connect(
                     lambda: _Session(self),
-                    f"{url}?returnRateLimits=false",
+                    f"{url}?returnRateLimits=true",
+                    ssl_context=self._endpoints.trust(url),
                     max_frame_size=_MOST_BYTES,
                     enable_auto_ping=True,
                     auto_ping_idle_timeout=10,
                     auto_ping_reply_timeout=10,
                     logger_name="aegis",
                 )
-                self._transport.send(_TEXT, self._logon_request(timestamp_ms))
-                answer = await self._logon
+                answer = await self._log_on()
         except (OSError, TimeoutError, asyncio.CancelledError, WSError) as error:
             self.close()
             if isinstance(error, asyncio.CancelledError):
@@ -125,13 +135,11 @@ class OrderGateway:
 
     def send(self, request: Any) -> None:
         """Hand one request (bytes-like) to the socket. Only while `is_connected`."""
-        assert self._transport is not None
-        self._transport.send(_TEXT, request)
-
-    @property
-    def transport(self) -> WSTransport | None:
-        """The live transport, for the hot path, which calls its `send` directly."""
-        return self._transport
+        transport = self._transport
+        assert transport is not None
+        if not self._keys.can_log_on:
+            request = signed_request(request, self._keys.api_key, self._keys.order_signer)
+        transport.send(_TEXT, request)
 
     def close(self) -> None:
         """Close the line, if there is one; `on_cut` is not called for it."""
@@ -161,12 +169,17 @@ class OrderGateway:
             if self._logon is None:
                 self._on_cut()
 
-    def _logon_request(self, timestamp_ms: int) -> bytes:
+    async def _log_on(self) -> Answer:
+        """The exchange's answer to the log-on; with a key that signs each request there is none."""
+        assert self._logon is not None and self._transport is not None
+        if not self._keys.can_log_on:
+            return Answer(status=200)
         parameters: dict[str, str | int] = {
-            "apiKey": self._api_key,
+            "apiKey": self._keys.api_key,
             "recvWindow": self._recv_window_ms,
-            "timestamp": timestamp_ms,
+            "timestamp": self._exchange_ms(),
         }
-        parameters["signature"] = self._signer.sign(session_payload(parameters))
+        parameters["signature"] = self._keys.order_signer.sign(session_payload(parameters))
         request = {"id": _LOGON_ID, "method": "session.logon", "params": parameters}
-        return msgspec.json.encode(request)
+        self._transport.send(_TEXT, msgspec.json.encode(request))
+        return await self._logon

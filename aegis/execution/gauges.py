@@ -8,8 +8,8 @@ outlives it), so each is written as what stood there at the start plus what this
 from __future__ import annotations
 
 from aegis.execution.core import ExecutionCore
-from aegis.execution.gateway import OrderGateway
-from aegis.execution.user_stream import UserStream
+from aegis.execution.order_routes import OrderRoutes
+from aegis.execution.transports import PrivateStream
 from aegis.execution.words import (
     ACCEPTED_ORDERS,
     ANOMALIES,
@@ -54,7 +54,7 @@ class Gauges:
         self._sums_before = {name: counters[name] for name in ("realized_pnl_e8", "fees_e8")}
         self.errors = 0
 
-    def write(self, gateway: OrderGateway, stream: UserStream, *, is_reconciled: bool) -> None:
+    def write(self, routes: OrderRoutes, stream: PrivateStream, *, is_reconciled: bool) -> None:
         """Copy everything that may have moved."""
         counters, core = self._counters, self._core
         words = core.words
@@ -66,10 +66,10 @@ class Gauges:
         counters["position_lots"] = sums["position_lots"]
         for name, before in self._sums_before.items():
             counters[name] = before + sums[name]
-        errors = self.errors + gateway.undecodable + stream.undecodable + int(words[ANOMALIES])
+        errors = self.errors + routes.undecodable + stream.undecodable + int(words[ANOMALIES])
         counters.set(self._errors, self._errors_before + errors)
         latch = core.gate.latch
         counters["gate_state"] = int(latch.state)
         counters["gate_reason"] = latch.reason
-        counters["order_connected"] = int(gateway.is_connected)
+        counters["order_connected"] = int(routes.first.is_connected)
         counters["private_connected"] = int(stream.is_connected and is_reconciled)

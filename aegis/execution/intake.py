@@ -1,7 +1,7 @@
 """The intake: from the brain's eventfd to the exchange's socket, the hot path in Python's share.
 
 The event loop calls `wake` when the brain signals; everything that is pending is then taken in
-batches: one kernel call gates and writes a batch, `send` hands each request to the transport, one
+batches: one kernel call gates and writes a batch, `send` hands each request to the line, one
 kernel call records what left. Between two batches outcomes go out and counters follow their
 effects, in this order: orders sent, then outcomes, then intents consumed, so that whoever waits for
 the last has seen the first.
@@ -17,11 +17,9 @@ from collections.abc import Callable
 from time import monotonic_ns
 
 import numpy as np
-from picows import WSMsgType
 
 from aegis.execution import order_states as states
 from aegis.execution.core import ExecutionCore
-from aegis.execution.gateway import OrderGateway
 from aegis.execution.layouts import (
     ACT_CANARY,
     ACT_CANCEL,
@@ -30,6 +28,7 @@ from aegis.execution.layouts import (
     ACT_PLACE,
     ACT_RESYNC,
 )
+from aegis.execution.order_routes import OrderRoutes
 from aegis.risk.controls import Control
 from aegis.shm.instance import InstanceMemory
 from aegis.shm.intent import CANARY, CANCEL, PLACE, RESYNC
@@ -38,7 +37,6 @@ from aegis.shm.wake import arm_eventfd, disarm
 
 __all__ = ["CanaryDesk", "Intake", "Parking", "WaitingRoom"]
 
-_TEXT = WSMsgType.TEXT
 _READER_SLOT = 0
 # After so many batches the loop gets its turn: answers and fills must not starve.
 _BATCHES_A_TURN = 32
@@ -134,12 +132,12 @@ class WaitingRoom:
 
 
 class Intake:
-    """Carries the intents of one core to one order connection."""
+    """Carries the intents of one core to the exchange."""
 
     def __init__(
         self,
         core: ExecutionCore,
-        gateway: OrderGateway,
+        routes: OrderRoutes,
         memory: InstanceMemory,
         exchange_ms: Callable[[], int],
         on_resync: Callable[[int, int], None],
@@ -147,7 +145,7 @@ class Intake:
     ) -> None:
         """`on_resync` gets (epoch, intent id), `on_rest_cancel` the slot to cancel by REST."""
         self._core = core
-        self._gateway = gateway
+        self._routes = routes
         self._memory = memory
         self._exchange_ms = exchange_ms
         self._on_resync = on_resync
@@ -178,27 +176,29 @@ class Intake:
         """Do what the batch asks for, requests first to last."""
         core = self._core
         actions = core.actions(count)
-        transport = self._gateway.transport if self._gateway.is_connected else None
+        line = self._routes.current()
         out = self._out
         done = core.tables.done_ns
         places = cancels = 0
         for at, (kind, slot, start, end, _, _, _, _) in enumerate(actions):
             if kind == ACT_PLACE:
-                if transport is None:
+                if line is None or not line.is_ready:
                     # Certain: these bytes never left.
                     core.apply(slot, states.REJECT, monotonic_ns(), code=0)
                     continue
-                transport.send(_TEXT, out[start:end])
+                line.send(out[start:end])
                 done[at] = monotonic_ns()
                 places += 1
             elif kind == ACT_CANCEL:
-                if transport is None:
+                if line is None or not line.is_ready:
                     self._on_rest_cancel(slot)
                     continue
-                transport.send(_TEXT, out[start:end])
+                line.send(out[start:end])
                 done[at] = monotonic_ns()
                 cancels += 1
         core.settle(count)
+        if line is self._routes.fallback:
+            self._routes.fallback_requests += places + cancels
         if places:
             self._counters.add(self._sent, places)
         if cancels:

@@ -24,6 +24,8 @@ import uvloop
 
 from aegis.config.settings import Settings
 from aegis.execution.client_id import MAX_EPOCH, ClientIds
+from aegis.execution.connections import NetworkConnections
+from aegis.execution.endpoints import Endpoints, Keys
 from aegis.execution.errors import ExecutionError, UnusableSetupError
 from aegis.execution.gauges import Gauges
 from aegis.execution.intake import Parking, WaitingRoom
@@ -76,6 +78,13 @@ class ExecutionProcess:
         self._loop_seq = self._counters.index("loop_seq")
         self._loop_ts = self._counters.index("loop_ts_ns")
         self._max_cycle = self._counters.index("max_cycle_ns")
+        self._endpoints = Endpoints(
+            lambda: wiring.venue_url("http"),
+            lambda: wiring.venue_url("ws"),
+            lambda: wiring.venue_url("ws"),
+            dialect=settings.venue.dialect,
+            is_embedded=True,
+        )
         self._waiting = WaitingRoom(memory)
         self._parking = Parking(memory, wiring.intents_fd, settings.hardware.wait)
         self._session: TradingSession | None = None
@@ -170,10 +179,15 @@ class ExecutionProcess:
         credentials = wiring.credentials
         if credentials is None:
             raise UnusableSetupError("no API credentials were handed to execution")
-        url = wiring.venue_url("http")
+        keys = Keys(
+            credentials.api_key,
+            HmacSigner(credentials.hmac_secret),
+            Ed25519Signer(credentials.ed25519_private_pem),
+        )
+        url = self._endpoints.rest_url()
         if url is None:
             raise ExecutionError("the exchange has no address yet")
-        rest = RestClient(url, credentials.api_key, HmacSigner(credentials.hmac_secret))
+        rest = RestClient(url, keys.api_key, keys.signer, tls=self._endpoints.tls)
         try:
             takes_all = self._settings.instance.takes_all
             rules = await read_rules(rest, self._symbols(), may_miss=takes_all)
@@ -183,9 +197,7 @@ class ExecutionProcess:
                 rest,
                 rules,
                 ClientIds(self._settings.name, int(time.time())),
-                credentials.api_key,
-                Ed25519Signer(credentials.ed25519_private_pem),
-                lambda: wiring.venue_url("ws"),
+                NetworkConnections(self._endpoints, keys, rest),
             )
         except LimitsError as error:
             await rest.close()
@@ -293,7 +305,7 @@ class ExecutionProcess:
 
     def _write_gauges(self, session: TradingSession) -> None:
         assert self._gauges is not None
-        self._gauges.write(session.gateway, session.stream, is_reconciled=session.is_reconciled)
+        self._gauges.write(session.routes, session.stream, is_reconciled=session.is_reconciled)
 
     def _look_at_vitals(self, session: TradingSession, now_ns: int) -> None:
         feed, brain = self._memory.counters["feed"], self._memory.counters["brain"]
@@ -327,7 +339,7 @@ class ExecutionProcess:
 
     def _follow_address(self, session: TradingSession) -> None:
         """An exchange that came back may have another port."""
-        url = self._wiring.venue_url("http")
+        url = self._endpoints.rest_url()
         if url is not None:
             session.rest.base_url = url
 

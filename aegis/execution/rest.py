@@ -1,15 +1,17 @@
 """A thin signed REST client: the queries, cancels and keys that the order connection has not.
 
 Used by the start-up, the resolver, the drain and the user stream; never on the way of an order. One
-attempt per call and no hidden retry: whoever asks knows whether asking again is safe. Every error
-becomes one of `aegis.execution.errors`; a time-out or a cut connection is a FateUnknownError. A 429
-or 418 makes the client quiet for the time the exchange asked for, and it says so.
+attempt per call and no hidden retry (but for a question or a cancel that was refused for its
+timestamp, once): whoever asks knows whether asking again is safe. Every error becomes one of
+`aegis.execution.errors`; a time-out or a cut connection is a FateUnknownError. A 429 or 418 makes
+the client quiet for the time the exchange asked for, and it says so.
 
 No exception, log or repr holds a parameter, a signature, a key or a URL's query.
 """
 
 from __future__ import annotations
 
+import ssl
 import time
 from collections.abc import Mapping
 from typing import Any, TypeVar
@@ -21,6 +23,7 @@ from yarl import URL
 
 from aegis.execution.errors import (
     BannedError,
+    ClockSkewError,
     ExchangeError,
     FateUnknownError,
     RateLimitedError,
@@ -34,6 +37,7 @@ __all__ = ["RestClient", "UserTrade"]
 T = TypeVar("T")
 
 _FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+_REPEATABLE = ("GET", "DELETE")
 _ORDER = msgspec.json.Decoder(OrderBody)
 _ORDERS = msgspec.json.Decoder(list[OrderBody])
 
@@ -69,9 +73,11 @@ class RestClient:
         api_key: str,
         signer: Signer,
         *,
+        tls: ssl.SSLContext | None = None,
         recv_window_ms: int = 5_000,
         timeout_s: float = 2.0,
     ) -> None:
+        """`tls` verifies encrypted addresses; without it the system's authorities do."""
         self.base_url = base_url.rstrip("/")
         self.offset_ms = 0
         self.used_weight = 0
@@ -81,7 +87,9 @@ class RestClient:
         self._quiet_until_s = 0.0
         self._session = aiohttp.ClientSession(
             timeout=aiohttp.ClientTimeout(total=timeout_s),
-            connector=aiohttp.TCPConnector(limit=8),
+            connector=aiohttp.TCPConnector(limit=8, ssl=tls or ssl.create_default_context()),
+            # No proxy and no password file from the environment.
+            trust_env=False,
             cookie_jar=aiohttp.DummyCookieJar(),
         )
 
@@ -175,7 +183,22 @@ class RestClient:
         *,
         signed: bool = True,
     ) -> bytes:
-        """One request; the body of a 200. Raises an ExchangeError for everything else."""
+        """One request; the body of a 200. Raises an ExchangeError for everything else.
+
+        What the exchange refused for its timestamp and may be repeated (a question, a cancel) is
+        asked once more after a look at the clock. A placement never is: it needs a new decision.
+        """
+        try:
+            return await self._attempt(method, path, parameters, signed)
+        except ClockSkewError:
+            if method not in _REPEATABLE:
+                raise
+        await self.synchronise()
+        return await self._attempt(method, path, parameters, signed)
+
+    async def _attempt(
+        self, method: str, path: str, parameters: Mapping[str, str | int], signed: bool
+    ) -> bytes:
         action = f"{method} {path}"
         self._stay_quiet(action)
         if signed:

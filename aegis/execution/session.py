@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from time import monotonic_ns
 from typing import Any
 
@@ -20,16 +20,22 @@ from aegis.config.settings import Settings
 from aegis.execution import order_states as states
 from aegis.execution.client_id import ClientIds
 from aegis.execution.core import ExecutionCore, OpenOrder
-from aegis.execution.errors import ExchangeError, OrderLinkError, ReconcileError, RefusedError
-from aegis.execution.gateway import OrderGateway
+from aegis.execution.errors import (
+    ExchangeError,
+    FiltersChangedError,
+    OrderLinkError,
+    ReconcileError,
+    RefusedError,
+)
 from aegis.execution.intake import Intake
+from aegis.execution.order_routes import OrderRoutes
 from aegis.execution.reconcile import Reconciler
 from aegis.execution.replies import Answer
 from aegis.execution.resolver import Resolver
 from aegis.execution.rest import RestClient
-from aegis.execution.signing import Signer
+from aegis.execution.symbols import rules_of_symbols
+from aegis.execution.transports import Connections
 from aegis.execution.user_events import AccountUpdate, OrderUpdate
-from aegis.execution.user_stream import UserStream
 from aegis.execution.words import OPEN_COUNT, RECONCILE_WANTED
 from aegis.risk.gate_state import (
     BLOCK_DRAINING,
@@ -50,6 +56,8 @@ _UNKNOWN_ORDER = -2011
 _RESOLVE_EVERY_S = 0.05
 _LOOK_EVERY_S = 0.25
 _CLOCK_EVERY_S = 30.0
+# A strategy that asks for the impossible must not have exchangeInfo read for every order.
+_FILTERS_PAUSE_NS = 60_000_000_000
 _DIFFERENCE_NS = 2_000_000_000
 _MOST_REST_CANCELS = 64
 _LONGEST_PAUSE_S = 5.0
@@ -66,9 +74,7 @@ class TradingSession:
         rest: RestClient,
         rules: list[InstrumentRules],
         ids: ClientIds,
-        api_key: str,
-        order_signer: Signer,
-        stream_url: Callable[[], str | None],
+        connections: Connections,
     ) -> None:
         limits = settings.instance.limits.model_dump()
         self.gate = Gate(len(rules), limits, monotonic_ns())
@@ -79,22 +85,15 @@ class TradingSession:
         self.core = ExecutionCore(memory, self.gate, ids, rules, RECV_WINDOW_MS)
         self.core.use_tape_time(settings.mirrored)
         self.rest = rest
-        self._stream_url = stream_url
-        self.gateway = OrderGateway(api_key, order_signer, self._answered, self._line_cut)
-        self.stream = UserStream(
-            rest,
-            stream_url,
-            self._event,
-            self._event_taken,
-            self._stream_up,
-            self._stream_down,
-            seed=ids.run,
-        )
+        self.gateway = connections.order_line(self._answered, self._line_cut)
+        self._fallback = connections.fallback_line(self._answered, self._judge_link)
+        self.routes = OrderRoutes(self.gateway, self._fallback)
+        self.stream = connections.private_stream(self, ids.run)
         self._counters = memory.counters["execution"]
         self._answers = self._counters.index("responses")
         self._events = self._counters.index("user_events")
         self.intake = Intake(
-            self.core, self.gateway, memory, rest.now_ms, self.resync, self._rest_cancel
+            self.core, self.routes, memory, rest.now_ms, self.resync, self._rest_cancel
         )
         self.resolver = Resolver(
             self.core, rest, monotonic_ns, self._cancel_again, recv_window_ms=RECV_WINDOW_MS
@@ -108,6 +107,7 @@ class TradingSession:
         self._resync_id = 0
         self._day = 0
         self._differing_since_ns = 0
+        self._filters_due_ns = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._rest_cancels: set[asyncio.Task[None]] = set()
         self._resync_task: asyncio.Task[None] | None = None
@@ -149,7 +149,7 @@ class TradingSession:
                 await self._stream_ready.wait()
         except TimeoutError:
             raise ReconcileError("the private stream did not come up within 5 s") from None
-        await self._connect()
+        await self._connect_either()
         await self.reconciler.start()
         self._carry_the_day_on()
         self.is_started = self.is_reconciled = True
@@ -206,7 +206,7 @@ class TradingSession:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        self.gateway.close()
+        self.routes.close()
         self.is_reconciled = False
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
@@ -222,19 +222,34 @@ class TradingSession:
 
     # The order line
 
+    async def _connect_either(self) -> None:
+        """The order connection; one that cannot be had is no reason not to trade over REST."""
+        if self._fallback is not None:
+            self._spawn(self._fallback.keep())
+        try:
+            await self._connect()
+        except OrderLinkError:
+            if self._fallback is None:
+                raise
+            await self._fallback.connect()
+
     async def _connect(self) -> None:
-        base = self._stream_url()
-        if base is None:
-            raise OrderLinkError("the exchange has no address yet")
-        await self.gateway.connect(f"{base}/ws-fapi/v1", self.rest.now_ms())
-        self.gate.clear(BLOCK_ORDER_LINK)
+        await self.gateway.connect()
+        self._judge_link()
 
     def _line_cut(self) -> None:
-        """The order line is lost: nothing new, and what was under way is unknown."""
-        self.gate.block(BLOCK_ORDER_LINK)
+        """The order line is lost: what was under way is unknown, and REST takes over if it can."""
+        self._judge_link()
         self.core.line_cut(monotonic_ns())
         self._line_wanted.set()
         self.intake.publish()
+
+    def _judge_link(self) -> None:
+        """Nothing new is asked for while no line is up."""
+        if self.routes.is_up:
+            self.gate.clear(BLOCK_ORDER_LINK)
+        else:
+            self.gate.block(BLOCK_ORDER_LINK)
 
     async def _keep_line(self) -> None:
         pause_s = 0.05
@@ -247,6 +262,7 @@ class TradingSession:
             try:
                 await self._connect()
             except OrderLinkError:
+                self._judge_link()
                 await asyncio.sleep(pause_s * (0.5 + self._jitter.random()))
                 pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
 
@@ -258,7 +274,7 @@ class TradingSession:
 
     # The private stream
 
-    async def _stream_up(self) -> None:
+    async def on_stream_up(self) -> None:
         """The stream is connected: before anything is trusted again, compare."""
         if not self.is_started:
             self._stream_ready.set()
@@ -274,18 +290,18 @@ class TradingSession:
             self.is_reconciled = equal
             self.gate.clear(BLOCK_PRIVATE_STREAM)
 
-    def _stream_down(self) -> None:
+    def on_stream_down(self) -> None:
         self.is_reconciled = False
         self.gate.block(BLOCK_PRIVATE_STREAM)
 
-    def _event(self, event: OrderUpdate | AccountUpdate, now_ns: int) -> None:
+    def on_event(self, event: OrderUpdate | AccountUpdate, now_ns: int) -> None:
         if isinstance(event, OrderUpdate):
             self.core.on_order_update(event, now_ns)
         else:
             self.core.on_account_update(event, now_ns)
         self.intake.publish()
 
-    def _event_taken(self) -> None:
+    def on_event_taken(self) -> None:
         """An event of whatever kind has been dealt with."""
         self._counters.add(self._events, 1)
 
@@ -311,7 +327,7 @@ class TradingSession:
     # Cancels beside the order line
 
     def _cancel_again(self, order: OpenOrder) -> bool:
-        if not self.gateway.is_connected:
+        if not self.routes.is_up:
             self._rest_cancel(order.slot)
             return False
         self.intake.cancel_one(order.slot)
@@ -364,11 +380,28 @@ class TradingSession:
                     await self.rest.synchronise()
                     self.core.clock_skewed = False
                     clock_due_ns = now_ns + int(_CLOCK_EVERY_S * 1e9)
+                if self.core.filters_suspect and now_ns > self._filters_due_ns:
+                    self._filters_due_ns = now_ns + _FILTERS_PAUSE_NS
+                    await self._look_at_filters()
                 if self._must_compare(now_ns) and self.stream.is_connected:
                     await self._reconcile()
             except ExchangeError:
                 # The exchange does not answer: what is unknown stays blocked, ask again later.
                 continue
+
+    async def _look_at_filters(self) -> None:
+        """An order broke a filter that we thought we knew: a changed one means a new start.
+
+        Ticks and lots are in every row, message and limit, so nothing is swapped in the midst.
+        """
+        self.core.filters_suspect = False
+        symbols = [rules.symbol for rules in self._rules]
+        info = await self.rest.exchange_info()
+        now = rules_of_symbols(info, symbols, may_miss=self._takes_all)
+        changed = [new.symbol for new, old in zip(now, self._rules, strict=True) if new != old]
+        if changed:
+            names = ", ".join(changed[:8])
+            self.failure = FiltersChangedError(f"the exchange has changed its filters of {names}")
 
     def _must_compare(self, now_ns: int) -> bool:
         """Evidence that contradicts, or positions that have differed for two seconds."""

@@ -1,41 +1,44 @@
 """The private stream: our own orders, fills and balances as the exchange tells them.
 
-`run` keeps it up for as long as the process lives: a listen key over REST, a connection to
-/private, the key's care, and all of it again after a loss. It decides nothing: every event goes to
-`on_event`, a loss at once to `on_down` (no new risk from then on), and each new connection to
-`on_up`, which reconciles before anything is trusted again. Silence is no proof of life: a key is
-extended well before its hour ends, and a refused extension is a loss.
+`run` keeps it up for as long as the process lives: a listen key over REST, a connection to the
+private route, the key's care, and all of it again after a loss. It decides nothing: every event
+goes to the listener, a loss at once (no new risk from then on), and so does each new connection,
+which is reconciled before anything is trusted again. Silence is no proof of life: a key is extended
+well before its hour ends, and a refused extension is a loss. Before the exchange cuts a connection
+after 24 h a second one takes over: for `overlap_s` both speak, and what comes twice counts once.
 """
 
 from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable
 
 import msgspec
 from picows import WSError, WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
 
+from aegis.execution.endpoints import Endpoints
 from aegis.execution.errors import ExchangeError
 from aegis.execution.rest import RestClient
-from aegis.execution.user_events import (
-    AccountUpdate,
-    ListenKeyExpired,
-    OrderUpdate,
-    decode_event,
-)
+from aegis.execution.transports import StreamListener
+from aegis.execution.user_events import ListenKeyExpired, decode_event
 from aegis.host.clock import monotonic_ns
 
 __all__ = ["UserStream"]
 
-_EXTEND_EVERY_S = 20 * 60.0
+# A key lives for an hour, a connection for a day.
+_EXTEND_EVERY_S = 30 * 60.0
+_LIFETIME_S = 23.5 * 3600
+_OVERLAP_S = 2.0
 _FIRST_PAUSE_S = 0.1
 _LONGEST_PAUSE_S = 5.0
+_OPEN_TIMEOUT_S = 5.0
+# How soon a replacement that failed is tried again; the current connection is still good.
+_AGAIN_S = 60.0
 _MOST_BYTES = 4 * 1024 * 1024
 
 
 class _Session(WSListener):  # type: ignore[misc, unused-ignore]
-    """One connection to /private."""
+    """One connection to the private route."""
 
     def __init__(self, stream: UserStream) -> None:
         self._stream = stream
@@ -64,30 +67,28 @@ class UserStream:
     def __init__(
         self,
         rest: RestClient,
-        stream_url: Callable[[], str | None],
-        on_event: Callable[[OrderUpdate | AccountUpdate, int], None],
-        on_taken: Callable[[], None],
-        on_up: Callable[[], Awaitable[None]],
-        on_down: Callable[[], None],
+        endpoints: Endpoints,
+        listener: StreamListener,
         *,
         seed: int = 0,
+        extend_every_s: float = _EXTEND_EVERY_S,
+        lifetime_s: float = _LIFETIME_S,
+        overlap_s: float = _OVERLAP_S,
     ) -> None:
-        """`stream_url` gives ws://host:port, or None while the exchange has no address.
-
-        `on_taken` is called after every event, also those that ask for nothing.
-        """
+        """`lifetime_s` after it was made a connection is replaced."""
         self._rest = rest
-        self._stream_url = stream_url
-        self._on_event = on_event
-        self._on_taken = on_taken
-        self._on_up = on_up
-        self._on_down = on_down
+        self._endpoints = endpoints
+        self._listener = listener
+        self._extend_every_s = extend_every_s
+        self._lifetime_s = lifetime_s
+        self._overlap_s = overlap_s
         self._jitter = random.Random(seed)
         self._transport: WSTransport | None = None
-        self._ended: asyncio.Event | None = None
+        self._ended = asyncio.Event()
         self.events = 0
         self.undecodable = 0
         self.losses = 0
+        self.replacements = 0
 
     @property
     def is_connected(self) -> bool:
@@ -100,10 +101,10 @@ class UserStream:
         try:
             while True:
                 try:
-                    async with asyncio.timeout(5.0):
-                        await self._open()
+                    self._ended = asyncio.Event()
+                    self._transport = await self._open()
                     pause_s = _FIRST_PAUSE_S
-                    await self._on_up()
+                    await self._listener.on_stream_up()
                     await self._care()
                 except (ExchangeError, OSError, TimeoutError, WSError):
                     # Counted, not told: the state is in the counters, the reason in the gate.
@@ -114,48 +115,80 @@ class UserStream:
         finally:
             self._drop()
 
-    async def _open(self) -> None:
-        base = self._stream_url()
-        if base is None:
-            raise OSError("the exchange has no address yet")
-        key = await self._rest.open_listen_key()
-        self._ended = asyncio.Event()
-        self._transport, _ = await ws_connect(
-            lambda: _Session(self),
-            f"{base}/private/ws/{key}",
-            max_frame_size=_MOST_BYTES,
-            enable_auto_ping=True,
-            auto_ping_idle_timeout=10,
-            auto_ping_reply_timeout=10,
-            logger_name="aegis",
-        )
-        if self._transport.is_disconnected:
+    async def _open(self) -> WSTransport:
+        """A new connection; asking for the key makes one, or gives the living one its full hour."""
+        async with asyncio.timeout(_OPEN_TIMEOUT_S):
+            key = await self._rest.open_listen_key()
+            url = self._endpoints.private_url(key)
+            if url is None:
+                raise OSError("the exchange has no address yet")
+            transport, _ = await ws_connect(
+                lambda: _Session(self),
+                url,
+                ssl_context=self._endpoints.trust(url),
+                max_frame_size=_MOST_BYTES,
+                enable_auto_ping=True,
+                auto_ping_idle_timeout=10,
+                auto_ping_reply_timeout=10,
+                logger_name="aegis",
+            )
+        if transport.is_disconnected:
             raise OSError("closed at once")
+        return transport
 
     async def _care(self) -> None:
-        """Extend the key now and then until the connection ends or the key does."""
-        assert self._ended is not None
+        """Extend the key and replace the connection in time, until either ends by itself."""
+        loop = asyncio.get_running_loop()
+        extend_at = loop.time() + self._extend_every_s
+        replace_at = loop.time() + self._lifetime_s
         while not self._ended.is_set():
             try:
-                async with asyncio.timeout(_EXTEND_EVERY_S):
+                async with asyncio.timeout_at(min(extend_at, replace_at)):
                     await self._ended.wait()
+                break
             except TimeoutError:
-                await self._rest.extend_listen_key()
+                if loop.time() >= replace_at:
+                    pause_s = self._lifetime_s if await self._replace() else _AGAIN_S
+                    replace_at = loop.time() + pause_s
+                else:
+                    await self._rest.extend_listen_key()
+                    extend_at = loop.time() + self._extend_every_s
         self.losses += 1
+
+    async def _replace(self) -> bool:
+        """Let a second connection take over; False when there was none to be had yet."""
+        try:
+            successor = await self._open()
+        except (ExchangeError, OSError, TimeoutError, WSError):
+            return False
+        try:
+            await asyncio.sleep(self._overlap_s)
+        except asyncio.CancelledError:
+            successor.disconnect()
+            raise
+        if self._ended.is_set() or successor.is_disconnected:
+            # One of the two is gone, and nobody knows what was told on it last: begin anew.
+            successor.disconnect()
+            self._ended.set()
+            return False
+        predecessor, self._transport = self._transport, successor
+        if predecessor is not None:
+            predecessor.disconnect()
+        self.replacements += 1
+        return True
 
     def _drop(self) -> None:
         """Take the stream for lost, once, whatever ended it."""
         transport, self._transport = self._transport, None
         if transport is not None:
             transport.disconnect()
-            self._on_down()
+            self._listener.on_stream_down()
 
     def lost(self, transport: WSTransport) -> None:
-        """The connection has ended."""
+        """A connection has ended. One that was replaced, or is not yet current, is no loss."""
         if transport is self._transport:
             self._transport = None
-            self._on_down()
-        if self._ended is not None:
+            self._listener.on_stream_down()
             self._ended.set()
 
     def receive(self, payload: bytes) -> None:
@@ -166,15 +199,13 @@ class UserStream:
             event = decode_event(payload)
             if isinstance(event, ListenKeyExpired):
                 # The socket would stay open and silent.
-                if self._ended is not None:
-                    self._ended.set()
+                self._ended.set()
                 self._drop()
             elif event is not None:
-                self._on_event(event, now_ns)
+                self._listener.on_event(event, now_ns)
         except (msgspec.DecodeError, UnicodeDecodeError, ValueError):
             # An event that cannot be read may have been a fill: the picture is suspect.
             self.undecodable += 1
-            if self._ended is not None:
-                self._ended.set()
+            self._ended.set()
             self._drop()
-        self._on_taken()
+        self._listener.on_event_taken()

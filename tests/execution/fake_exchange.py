@@ -98,6 +98,7 @@ class FakeExchange:
 
     def __post_init__(self) -> None:
         self.order_lines: set[web.WebSocketResponse] = set()
+        self.stream_paths: list[str] = []
         self.streams: set[web.WebSocketResponse] = set()
         self._pushes: set[asyncio.Task[None]] = set()
 
@@ -105,6 +106,7 @@ class FakeExchange:
         app = web.Application()
         app.router.add_get("/ws-fapi/v1", self._order_line)
         app.router.add_get("/private/ws/{key}", self._stream)
+        app.router.add_get("/ws/{key}", self._stream)
         app.router.add_route("*", "/fapi/{rest:.*}", self._rest)
         self._runner = web.AppRunner(app, shutdown_timeout=0.1)
         await self._runner.setup()
@@ -209,7 +211,25 @@ class FakeExchange:
             return _error(401, -2015, "Invalid API-key, IP, or permissions for action.")
         if "signature=" in text and not self._is_signed(text):
             return _error(400, -1022, "Signature for this request is not valid.")
+        if action == "POST v1/order":
+            return await self._place_by_rest(request, dict(parse_qsl(text)))
         return self._answer(action, dict(parse_qsl(text)))
+
+    async def _place_by_rest(self, request: web.Request, params: Json) -> web.Response:
+        fault = self.place_faults.pop(0) if self.place_faults else Fault()
+        client_id = params["newClientOrderId"]
+        self.placements.append(client_id)
+        reply = fault.answer or self._place(client_id, params, fault)
+        if fault.answer is not None:
+            self._place(client_id, params, fault)
+        if fault.cut:
+            assert request.transport is not None
+            request.transport.close()
+        if fault.silent:
+            await asyncio.Event().wait()
+        if "error" in reply:
+            return web.json_response(reply["error"], status=reply["status"])
+        return web.json_response(reply["result"])
 
     def _is_signed(self, text: str) -> bool:
         payload, _, signature = text.partition("&signature=")
@@ -340,6 +360,7 @@ class FakeExchange:
             raise web.HTTPServiceUnavailable
         stream = web.WebSocketResponse()
         await stream.prepare(request)
+        self.stream_paths.append(request.path)
         self.streams.add(stream)
         try:
             async for _ in stream:

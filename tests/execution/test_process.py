@@ -249,26 +249,6 @@ def test_an_ended_listen_key_is_a_loss(tmp_path: Path) -> None:
     run(day())
 
 
-def test_the_order_line_goes_and_cancels_go_by_rest(tmp_path: Path) -> None:
-    async def day() -> None:
-        async with FakeExchange() as exchange, running(tmp_path, exchange) as rig:
-            ref = await rig.placed()
-            exchange.refuse_orders = True
-            for line in list(exchange.order_lines):
-                await line.close()
-            await rig.until(lambda: not rig.session.gateway.is_connected, "the loss")
-            refused = rig.send()
-            assert (await rig.outcome(refused, DENIED))["reason"] == Control.ORDER_LINK
-            rig.cancel(ref)
-            await rig.outcome(ref, CANCELED)
-            assert "DELETE v1/order" in exchange.requests
-            exchange.refuse_orders = False
-            await rig.until(lambda: rig.session.gateway.is_connected, "the return")
-            await rig.placed()
-
-    run(day())
-
-
 @pytest.mark.parametrize("who", ["supervisor", "brain"])
 def test_a_silent_process_takes_the_orders_with_it(tmp_path: Path, who: str) -> None:
     async def day() -> None:
