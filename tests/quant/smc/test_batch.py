@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import importlib
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pandas
 import pytest
 
 from aegis.quant.smc import batch
@@ -116,8 +118,7 @@ def test_every_column_of_the_library_is_met(
     candles: Columns, length: int, by_close: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SMC_CREDIT", "0")
-    pandas = pytest.importorskip("pandas")
-    library = pytest.importorskip("smartmoneyconcepts.smc").smc
+    library = importlib.import_module("smartmoneyconcepts.smc").smc
     frame = pandas.DataFrame(candles)
     open_, high, low, close = (candles[name] for name in ("open", "high", "low", "close"))
     swings = batch.swing_highs_lows(high, low, length, anchors=True)
