@@ -51,7 +51,12 @@ def atr_state(period: int = 14) -> FloatArray:
 
 @kernel("f8(f8, f8, f8)")
 def _true_range(high: float, low: float, close_before: float) -> float:
-    return float(max(high, close_before) - min(low, close_before))
+    """The range including the close before. A broken close stays broken, a broken high or low may
+    not: a comparison with NaN is false.
+    """
+    top = high if high > close_before else close_before
+    bottom = low if low < close_before else close_before
+    return top - bottom
 
 
 @kernel("f8(f8[::1], f8[::1], f8[::1], i8, i8, f8[::1])")
@@ -62,22 +67,24 @@ def _atr(
     if high.size - start <= period:
         return math.nan
     average = 0.0
-    rest = (high[start] - high[start]) + (low[start] - low[start])
+    rest = (high[start] - low[start]) * 0.0
     for index in range(start + 1, start + period + 1):
         average += _true_range(high[index], low[index], close[index - 1])
-        # 0 of finite numbers, NaN of others; maximum and minimum would hide a NaN.
-        rest += (high[index] + low[index] + close[index - 1]) * 0.0
+        # 0 of finite numbers, NaN of others, which the range may hide. A broken close stays in the
+        # average for ever.
+        rest = fused(high[index] - low[index], 0.0, rest)
     average /= period
     out[start + period] = average
     keep, weight = (period - 1) / period, 1.0 / period
     first = start + period + 1
     high, low, close, out = high[first:], low[first:], close[first - 1 :], out[first:]
     for index in range(high.size):
+        # All reading before the writing: read again after it, the numbers would wait for it.
         reach = _true_range(high[index], low[index], close[index])
+        rest = fused(high[index] - low[index], 0.0, rest)
         average = fused(average, keep, reach * weight)
         out[index] = average
-        rest += (high[index] + low[index] + close[index]) * 0.0
-    return float(rest + close[high.size] * 0.0)
+    return float(rest + (average + close[high.size]) * 0.0)
 
 
 @kernel("f8(f8[::1], f8, f8, f8)")

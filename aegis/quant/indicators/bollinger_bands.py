@@ -14,9 +14,10 @@ import numpy as np
 import numpy.typing as npt
 
 from aegis.host.jit import kernel
+from aegis.quant.indicators.arithmetic import fused
 from aegis.quant.indicators.series import (
     FloatArray,
-    empty_like,
+    empty_columns,
     period_of,
     refuse_broken,
     start_of,
@@ -29,6 +30,8 @@ __all__ = ["bollinger_bands", "bollinger_bands_state", "bollinger_bands_update"]
 _RECENTRE_EVERY = 64
 # Squares that are so many times the spread they hold have lost 4 of their 16 digits.
 _CANCELLED = 1e4
+# Values that are made into bands at once: three columns of them stay in the first-level cache.
+_BLOCK = 512
 
 # state: period, values seen, widths up and down, centre, sum, sum of squares, values since the
 # centre was moved, place of the oldest, the window
@@ -48,7 +51,7 @@ def bollinger_bands(
     period = period_of(period, 2)
     up, down = _width(width_up, "width_up"), _width(width_down, "width_down")
     start = start_of(series, names=_NAMES)
-    upper, middle, lower = (empty_like(series, start + period - 1) for _ in range(3))
+    upper, middle, lower = empty_columns(series, start + period - 1)
     rest = _bands(series, start, period, up, down, upper, middle, lower)
     refuse_broken(rest, start, _NAMES, series)
     return upper, middle, lower
@@ -97,6 +100,20 @@ def _is_spoilt(gone: float, squares: float, spread: float) -> bool:
     return bool(max(squares, gone * gone) > _CANCELLED * spread)
 
 
+@kernel("void(f8, f8, f8[::1], f8[::1], f8[::1])")
+def _spread_out(
+    up: float, down: float, upper: FloatArray, middle: FloatArray, lower: FloatArray
+) -> None:
+    """From the variances in `upper` and the means to the bands.
+
+    Apart from the sums, because nothing here waits for the value before: it is vectorised.
+    """
+    for index in range(middle.size):
+        mean, deviation = middle[index], math.sqrt(max(upper[index], 0.0))
+        upper[index] = mean + up * deviation
+        lower[index] = mean - down * deviation
+
+
 @kernel("f8(f8[::1], i8, i8, f8, f8, f8[::1], f8[::1], f8[::1])")
 def _bands(
     values: FloatArray,
@@ -114,24 +131,27 @@ def _bands(
     centre, total, squares = _centred(values, start, period)
     since, share = 0, 1.0 / period
     rest = squares * 0.0
-    spread = _spread(total, squares, share)
-    for index in range(start + period - 1, values.size):
-        if index >= start + period:
-            gone, come = values[index - period] - centre, values[index] - centre
-            rest += come * 0.0
-            total += come - gone
-            squares += come * come - gone * gone
-            since += 1
+    first = start + period - 1
+    middle, upper, lower = middle[first:], upper[first:], lower[first:]
+    middle[0], upper[0] = centre + total * share, _spread(total, squares, share) * share
+    done = 0
+    going, coming = values[start:], values[first:]
+    for index in range(1, coming.size):
+        gone, come = going[index - 1] - centre, coming[index] - centre
+        rest = fused(come, 0.0, rest)
+        total += come - gone
+        squares += come * come - gone * gone
+        since += 1
+        spread = _spread(total, squares, share)
+        if since == _RECENTRE_EVERY or _is_spoilt(gone, squares, spread):
+            centre, total, squares = _centred(going, index, period)
             spread = _spread(total, squares, share)
-            if since == _RECENTRE_EVERY or _is_spoilt(gone, squares, spread):
-                centre, total, squares = _centred(values, index - period + 1, period)
-                spread = _spread(total, squares, share)
-                since = 0
-        mean = centre + total * share
-        deviation = math.sqrt(max(spread * share, 0.0))
-        middle[index] = mean
-        upper[index] = mean + up * deviation
-        lower[index] = mean - down * deviation
+            since = 0
+        middle[index], upper[index] = centre + total * share, spread * share
+        if index - done == _BLOCK:
+            _spread_out(up, down, upper[done:index], middle[done:index], lower[done:index])
+            done = index
+    _spread_out(up, down, upper[done:], middle[done:], lower[done:])
     return rest
 
 

@@ -1,6 +1,7 @@
 """Exponential moving average with a = 2 / (period + 1), seeded with the first SMA.
 
-First value at `period` - 1. The recursion is written as TA-Lib writes it, so that it rounds alike.
+First value at `period` - 1. The recursion is the one of TA-Lib 0.8, (value - average) * a + average
+rounded once after the subtraction, so that it gives the same bits.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from aegis.host.jit import kernel
+from aegis.quant.indicators.arithmetic import fused
 from aegis.quant.indicators.series import (
     FloatArray,
     empty_like,
@@ -59,7 +61,7 @@ def _ema(values: FloatArray, start: int, period: int, out: FloatArray) -> float:
     out[start + period - 1] = average
     come, averages = values[start + period :], out[start + period :]
     for index in range(come.size):
-        average = (come[index] - average) * weight + average
+        average = fused(come[index] - average, weight, average)
         averages[index] = average
     return average
 
@@ -71,7 +73,7 @@ def ema_update(state: FloatArray, value: float) -> float:
         return math.nan
     period, seen = state[_PERIOD], state[_SEEN]
     if seen >= period:
-        state[_AVERAGE] = (value - state[_AVERAGE]) * (2.0 / (period + 1)) + state[_AVERAGE]
+        state[_AVERAGE] = fused(value - state[_AVERAGE], 2.0 / (period + 1.0), state[_AVERAGE])
         return float(state[_AVERAGE])
     state[_AVERAGE] += value
     state[_SEEN] = seen + 1.0

@@ -16,7 +16,7 @@ from aegis.host.jit import kernel
 from aegis.quant.indicators.arithmetic import fused
 from aegis.quant.indicators.series import (
     FloatArray,
-    empty_like,
+    empty_columns,
     period_of,
     refuse_broken,
     start_of,
@@ -50,7 +50,7 @@ def macd(
     fast, slow, signal = _periods(fast, slow, signal)
     start = start_of(series, names=_NAMES)
     first = start + slow + signal - 2
-    line, average, rest = (empty_like(series, first) for _ in range(3))
+    line, average, rest = empty_columns(series, first)
     left = _macd(series, start, fast, slow, signal, line, average, rest)
     refuse_broken(left, start, _NAMES, series)
     return line, average, rest

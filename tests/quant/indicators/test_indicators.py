@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 import pytest
+import talib
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -123,7 +124,6 @@ def test_the_reference_is_met(
 
 @each
 def test_weeks_of_candles_give_what_talib_gives(indicator: Indicator, shared_data: Path) -> None:
-    talib = pytest.importorskip("talib")
     with gzip.open(shared_data / "klines" / "BTCUSDT_1m_2021.csv.gz", "rt") as text:
         rows = list(csv.DictReader(text))
     series = {
@@ -145,6 +145,13 @@ def test_weeks_of_candles_give_what_talib_gives(indicator: Indicator, shared_dat
         assert np.array_equal(np.isnan(one), np.isnan(other))
         scale = series["close"] if indicator.name == "macd" else np.abs(other)
         assert np.nanmax(np.abs(one - other) / scale) <= 1e-10
+
+
+@pytest.mark.parametrize("period", [2, 7, 9, 20, 30])
+def test_the_exponential_average_is_talibs_to_the_bit_on_wild_prices(period: int) -> None:
+    """Steps as large as the price: what rounds once and what rounds twice differ soon."""
+    prices = np.random.default_rng(1).random(50_000) * 1_000.0 + 1.0
+    assert same_bits((indicators.ema(prices, period),), (talib.EMA(prices, period),))
 
 
 @each
