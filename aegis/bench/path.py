@@ -8,7 +8,6 @@ feed to the return of the call that hands the order's bytes to the socket in exe
 (see `path_baseline.py`) runs on the same recording, exchange and strategy, in the same run.
 """
 
-import asyncio
 import json
 import os
 import statistics
@@ -20,6 +19,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from aegis.bench.child import fork
+from aegis.bench.exchange import NO_LIMIT, serve_exchange
 from aegis.bench.path_baseline import MIN_REQUOTE_MS, Peer, run_baseline
 from aegis.bench.quote_tape import SYMBOL, Pace, write_tape
 
@@ -125,83 +126,36 @@ def _ours(
     return summary
 
 
-class _Exchange:
-    """The embedded exchange on the tape, in a child process, for the baseline."""
-
-    def __init__(self, tape: Path) -> None:
-        from aegis.venue.credentials import mint
-
-        self.keys = mint()
-        reader, writer = os.pipe()
-        self.pid = os.fork()
-        if self.pid == 0:
-            # Whatever happens in here, the child must never go on as a second parent.
-            try:
-                os.close(reader)
-                _serve(tape, self.keys, lambda port: os.write(writer, f"{port}\n".encode()))
-            except Exception as error:
-                print(f"bench: the embedded exchange failed: {error}", file=sys.stderr)
-            finally:
-                os._exit(0)
-        os.close(writer)
-        with os.fdopen(reader) as told:
-            line = told.readline()
-        if not line:
-            os.waitpid(self.pid, 0)
-            raise PathError("the embedded exchange did not start")
-        self.port = int(line)
-
-    def close(self) -> None:
-        """End the child and reap it."""
-        os.kill(self.pid, 15)
-        os.waitpid(self.pid, 0)
-
-
-def _serve(tape: Path, keys: Any, tell: Callable[[int], object]) -> None:
-    import signal
-
-    import uvloop
-
+def _serve(tape: Path, keys: Any, tell: Callable[[object], None]) -> None:
     from aegis.config.models import VenueConfig
     from aegis.venue.build import VenueOptions
-    from aegis.venue.serve import Venue
 
-    limit = 10_000_000
     config = VenueConfig(
-        balance_usdt=1e7, orders_per_10s=limit, orders_per_minute=limit, lockstep=False
+        balance_usdt=1e7, orders_per_10s=NO_LIMIT, orders_per_minute=NO_LIMIT, lockstep=False
     )
-    options = VenueOptions(config=config, keys=(keys,), mirrors=(tape,), slice_ms=1)
-
-    async def serve() -> None:
-        stop = asyncio.Event()
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-        venue = Venue(options)
-        await venue.start()
-        tell(venue.port)
-        await venue.wait(stop)
-        await venue.close()
-
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(serve())
+    serve_exchange(VenueOptions(config=config, keys=(keys,), mirrors=(tape,), slice_ms=1), tell)
 
 
 def _theirs(tape: Path, seconds: float) -> dict[str, int]:
-    exchange = _Exchange(tape)
+    from aegis.venue.credentials import mint
+
+    keys = mint()
+    exchange = fork(lambda tell: _serve(tape, keys, tell), None)
     try:
         symbol = SYMBOL.lower()
         base = f"ws://127.0.0.1:{exchange.port}"
         peer = Peer(
             stream_url=f"{base}/public/stream?streams={symbol}@bookTicker/{symbol}@depth@0ms",
             order_url=f"{base}/ws-fapi/v1",
-            api_key=exchange.keys.api_key,
-            hmac_secret=exchange.keys.hmac_secret,
+            api_key=keys.api_key,
+            hmac_secret=keys.hmac_secret,
             symbol=SYMBOL,
             parameters=PARAMETERS,
             seconds=seconds,
         )
         return run_baseline(peer)
     finally:
-        exchange.close()
+        exchange.stop()
 
 
 def _median(rounds: list[dict[str, int]]) -> dict[str, int]:

@@ -9,128 +9,40 @@ thousand messages a second flow. The first two stand beside the usual Python way
 
 from __future__ import annotations
 
-import asyncio
 import os
 import signal
 import statistics
-import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
+from aegis.bench.child import ChildError, fork, pinned, processor_s
+from aegis.bench.exchange import NO_LIMIT, serve_exchange, stream_paths
 from aegis.bench.frame_counter import FrameCounter
 from aegis.bench.pair import Cores, cores
 from aegis.bench.venue_baseline import match_plainly, serve_plainly
 from aegis.bench.venue_orders import OrderClient
-from aegis.host.prctl import die_with_parent
 
-__all__ = ["VenueBenchError", "measure_venue"]
+__all__ = ["measure_venue"]
 
 UNIVERSE: Final = 320
 CONNECTIONS: Final = 4
 STREAMS: Final = ("bookTicker", "trade", "depth@100ms")
 LOAD_PER_S: Final = 10_000
 SEED: Final = 42
-NO_LIMIT: Final = 10_000_000
-
-
-class VenueBenchError(Exception):
-    """The benchmark could not run; the text says which part failed and how."""
-
-
-@dataclass(slots=True)
-class _Child:
-    """A server in a process of its own: its port, and what it says at its end."""
-
-    pid: int
-    port: int
-    said: int
-
-    def stop(self) -> str:
-        """End it; returns its last words, empty if it died without any."""
-        with suppress(ProcessLookupError):
-            os.kill(self.pid, signal.SIGTERM)
-        with os.fdopen(self.said) as words:
-            text = words.read()
-        os.waitpid(self.pid, 0)
-        return text.strip()
-
-
-def _fork(serve: Callable[[Callable[[object], None]], None], core: int) -> _Child:
-    """Run `serve(tell)` in a child on a core; it tells its port first. Raises VenueBenchError."""
-    reader, writer = os.pipe()
-    parent = os.getpid()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    pid = os.fork()
-    if pid == 0:
-        # Whatever happens in here, the child must never go on as a second parent.
-        try:
-            os.close(reader)
-            die_with_parent(parent)
-            os.sched_setaffinity(0, {core})
-
-            def tell(word: object) -> None:
-                os.write(writer, f"{word}\n".encode())
-
-            serve(tell)
-        except BaseException as error:
-            print(f"bench: a server of the benchmark failed: {error}", file=sys.stderr)
-        finally:
-            os._exit(0)
-    os.close(writer)
-    first = b""
-    while not first.endswith(b"\n"):
-        byte = os.read(reader, 1)
-        if not byte:
-            os.close(reader)
-            os.waitpid(pid, 0)
-            raise VenueBenchError("a server of the benchmark did not start")
-        first += byte
-    return _Child(pid, int(first), reader)
 
 
 def _serve_venue(keys: Any, speed: float, tell: Callable[[object], None]) -> None:
-    import uvloop
-
     from aegis.config.models import VenueConfig
     from aegis.venue.build import VenueOptions
     from aegis.venue.limits import RateLimits
-    from aegis.venue.serve import Venue
 
     config = VenueConfig(universe=UNIVERSE, seed=SEED, balance_usdt=1e9)
     limits = RateLimits(
         weight_per_minute=NO_LIMIT, orders_per_10s=NO_LIMIT, orders_per_minute=NO_LIMIT
     )
-    options = VenueOptions(config=config, keys=(keys,), speed=speed, limits=limits)
-
-    async def serve() -> None:
-        stop = asyncio.Event()
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-        venue = Venue(options)
-        await venue.start()
-        tell(venue.port)
-        await venue.wait(stop)
-        tell(venue.hub.sent)
-        await venue.close()
-
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(serve())
-
-
-def _stream_paths() -> list[str]:
-    """Combined streams of every symbol, spread over the connections."""
-    from aegis.config.models import VenueConfig
-
-    symbols = [symbol.lower() for symbol in VenueConfig(universe=UNIVERSE).symbols]
-    paths = []
-    for number in range(CONNECTIONS):
-        part = symbols[number::CONNECTIONS]
-        names = "/".join(f"{symbol}@{stream}" for symbol in part for stream in STREAMS)
-        paths.append(f"/public/stream?streams={names}")
-    return paths
+    serve_exchange(VenueOptions(config=config, keys=(keys,), speed=speed, limits=limits), tell)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,32 +66,15 @@ def _count(counter: FrameCounter, seconds: float) -> _Flow:
     return _Flow(counter.messages - messages, counter.payload_bytes - size, elapsed_s)
 
 
-def _processor_s(pid: int) -> float:
-    """User and system time of a process so far."""
-    with open(f"/proc/{pid}/stat", "rb") as file:
-        fields = file.read().rpartition(b")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-@contextmanager
-def _pinned(core: int) -> Iterator[None]:
-    before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {core})
-    try:
-        yield
-    finally:
-        os.sched_setaffinity(0, before)
-
-
 def _served(keys: Any, speed: float, seconds: float, where: Cores) -> dict[str, Any]:
     """Messages a second at one speed of the venue's clock, counted at both ends."""
-    child = _fork(lambda tell: _serve_venue(keys, speed, tell), where.child)
+    child = fork(lambda tell: _serve_venue(keys, speed, tell), where.child)
     try:
-        counter = FrameCounter(child.port, _stream_paths())
+        counter = FrameCounter(child.port, stream_paths(UNIVERSE, STREAMS, CONNECTIONS))
         _count(counter, min(1.0, seconds))
-        busy_s = _processor_s(child.pid)
+        busy_s = processor_s(child.pid)
         flow = _count(counter, seconds)
-        busy_s = _processor_s(child.pid) - busy_s
+        busy_s = processor_s(child.pid) - busy_s
         cut = counter.closed
     except BaseException:
         child.stop()
@@ -190,7 +85,7 @@ def _served(keys: Any, speed: float, seconds: float, where: Cores) -> dict[str, 
     counter.close()
     words = child.stop()
     if not words:
-        raise VenueBenchError(f"the venue died at speed {speed:g}")
+        raise ChildError(f"the venue died at speed {speed:g}")
     return {
         "speed": round(speed, 2),
         "messages_per_s": round(flow.per_s),
@@ -226,7 +121,7 @@ def _messages(keys: Any, smoke: bool, where: Cores, say: Any) -> dict[str, Any]:
 def _plain_messages(smoke: bool, where: Cores) -> float:
     """The baseline's messages a second."""
     seconds = 2.0 if smoke else 5.0
-    child = _fork(lambda tell: tell(serve_plainly(tell, seconds + 3.0)), where.child)
+    child = fork(lambda tell: tell(serve_plainly(tell, seconds + 3.0)), where.child)
     try:
         counter = FrameCounter(child.port, ["/"])
         _count(counter, 0.5)
@@ -246,11 +141,11 @@ def _acknowledged(
     keys: Any, speed: float, smoke: bool, where: Cores
 ) -> tuple[dict[str, float], float]:
     """Times from an order's last byte out to its answer in, us, and the flow beside it."""
-    child = _fork(lambda tell: _serve_venue(keys, speed, tell), where.child)
+    child = fork(lambda tell: _serve_venue(keys, speed, tell), where.child)
     reader = None
     try:
-        paths = _stream_paths()
-        reader = _fork(lambda tell: _read_along(child.port, paths, tell), where.parent)
+        paths = stream_paths(UNIVERSE, STREAMS, CONNECTIONS)
+        reader = fork(lambda tell: _read_along(child.port, paths, tell), where.parent)
         orders = OrderClient(child.port, keys.api_key, keys.hmac_secret)
         times, began_s = list[int](), time.perf_counter()
         for number in range(200 if smoke else 5_000):
@@ -292,7 +187,7 @@ def measure_venue(*, smoke: bool = False, progress: Any = None) -> dict[str, Any
 
     say = progress or (lambda text: None)
     where, keys = cores(), mint()
-    with _pinned(where.parent):
+    with pinned(where.parent):
         say("matching: orders and cancellations through the kernels")
         sizes = (1_000_000, 1) if smoke else (10_000_000, 5)
         poured = [workload.measure(sizes[0]).orders_per_s for _ in range(sizes[1])]

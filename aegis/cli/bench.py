@@ -1,4 +1,4 @@
-"""`aegis bench ring|hop|path|venue|quant`: progress on stderr, the result on stdout."""
+"""`aegis bench ring|hop|path|feed|venue|quant`: progress on stderr, the result on stdout."""
 
 from __future__ import annotations
 
@@ -66,14 +66,29 @@ def hop(
 @app.command()
 def path(as_json: Json = False, smoke: Smoke = False) -> None:
     """Tick to order: from the socket read to the order bytes handed to the socket."""
+    from aegis.bench.child import ChildError
     from aegis.bench.path import PathError, measure_path
 
     try:
         result = measure_path(smoke=smoke, progress=_say)
-    except PathError as error:
+    except (PathError, ChildError) as error:
         _say(str(error))
         raise typer.Exit(1) from error
     _finish(result, as_json, _path_table)
+
+
+@app.command()
+def feed(as_json: Json = False, smoke: Smoke = False) -> None:
+    """Market data: messages a second that one core takes in without losing any."""
+    from aegis.bench.child import ChildError
+    from aegis.bench.feed import measure_feed
+
+    try:
+        result = measure_feed(smoke=smoke, progress=_say)
+    except (ChildError, OSError) as error:
+        _say(str(error))
+        raise typer.Exit(1) from error
+    _finish(result, as_json, _feed_table)
 
 
 @app.command()
@@ -87,12 +102,13 @@ def quant(as_json: Json = False, smoke: Smoke = False) -> None:
 @app.command()
 def venue(as_json: Json = False, smoke: Smoke = False) -> None:
     """The embedded exchange: messages and orders a second on one core, time to acknowledgement."""
-    from aegis.bench.venue import VenueBenchError, measure_venue
+    from aegis.bench.child import ChildError
+    from aegis.bench.venue import measure_venue
     from aegis.bench.venue_orders import OrderError
 
     try:
         result = measure_venue(smoke=smoke, progress=_say)
-    except (VenueBenchError, OrderError, OSError) as error:
+    except (ChildError, OrderError, OSError) as error:
         _say(str(error))
         raise typer.Exit(1) from error
     _finish(result, as_json, _venue_table)
@@ -113,6 +129,31 @@ def _venue_table(result: dict[str, Any]) -> Table:
         f"{streams['symbols']} symbols, {streams['sent']:,} messages sent and "
         f"{streams['received']:,} received; place to acknowledgement p50 {acks['p50']:g} µs, "
         f"p99 {acks['p99']:g} µs while {result['load_messages_per_s']:,} messages/s flow"
+    )
+    return table
+
+
+def _feed_table(result: dict[str, Any]) -> Table:
+    from rich.table import Table
+
+    table = Table(
+        title=f"market data of {result['symbols']} symbols, one core for the feed; "
+        "socket read to ring, µs",
+        title_justify="left",
+    )
+    for column in ("who", "messages/s", "of a core", "whole", *_PERCENTILES[:3]):
+        table.add_column(column, justify="left" if column == "who" else "right")
+    lanes = [("aegis", one, "yes" if one["whole"] else "no") for one in result["rounds"]]
+    lanes += [("websockets, json", one, "-") for one in result["baseline"]["rounds"]]
+    for name, one, whole in lanes:
+        times = one["message_to_ring_us"]
+        table.add_row(
+            name, f"{one['messages_per_s']:,}", f"{100 * one['core_used']:.0f} %", whole,
+            *(f"{times[p]:,}" for p in _PERCENTILES[:3]),
+        )  # fmt: skip
+    table.caption = (
+        f"highest rate without loss {result['messages_per_s_zero_loss']:,}/s, "
+        f"{result['times_faster']:g} times the most that websockets and json take in"
     )
     return table
 
