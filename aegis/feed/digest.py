@@ -70,7 +70,7 @@ BROKEN_ABSURD = 5
 TOPS_DIFFER = 6  # bookTicker and book disagree at one update id
 BROKEN_RANGE = 7  # a depth event whose ids cannot be
 
-_LIVE = int(Phase.LIVE)
+_LIVE, _WAITING = int(Phase.LIVE), int(Phase.WAITING)
 _APPLY, _OLD, _DUPLICATE = int(Verdict.APPLY), int(Verdict.OLD), int(Verdict.DUPLICATE)
 _MS = 1_000_000
 
@@ -298,7 +298,8 @@ def _take_depth(context: Any) -> Any:
         totals[layout.DECODE_ERRORS] += 1
         return BROKEN_RANGE
     if rows[base + layout.PHASE] != _LIVE:
-        return DEPTH_HELD
+        is_idle = rows[base + layout.PHASE] == _WAITING and rows[base + layout.DEFERRED] == 1
+        return DONE if is_idle else DEPTH_HELD
     verdict = judge(rows, base, first, last, previous, integers[EVENT_MS])
     if verdict == _APPLY:
         return apply_depth(context, np.int64(1))

@@ -91,7 +91,9 @@ class Intake:
         self.syncs = [BookSync(self.rows[number]) for number in range(capacity)]
         self.valid = [False] * capacity
         self.wanted = [number < len(symbols) for number in range(capacity)]
-        self.snapshots = SnapshotQueue(capacity, source or random.Random(0))
+        self.snapshots = SnapshotQueue(
+            capacity, source or random.Random(0), deferred=self.rows[:, layout.DEFERRED]
+        )
         self.replies: list[wire.Reply] = []
         # Frames of `!contractInfo`, for whoever keeps the universe.
         self.notices: list[bytes] = []

@@ -31,6 +31,7 @@ MESSAGE_WORDS = 16
 PHASE, LAST_ID, LAST_MS, BIDS, ASKS = range(5)
 QUOTE_ID, QUOTE_MS, QUOTE_COUNT, TOP_COUNT, TRADE_ID, TRADE_MS = range(5, 11)
 DEPTH_RECV_NS, QUOTE_RECV_NS, TRADE_RECV_NS = range(11, 14)
+DEFERRED = 14  # 1: its snapshot is far from being asked for; its events need not be kept
 ROW_WORDS = 16
 
 # ---- what the streams have brought so far (TOTALS); the names are counters of the feed

@@ -30,7 +30,7 @@ __all__ = ["Link"]
 _NS = 1_000_000_000
 # The exchange takes ten messages a second from a client, pings and pongs included.
 _CONTROL_GAP_S = 0.15
-_READ_BUFFER_BYTES = 64 * 1024
+_READ_BUFFER_BYTES = 16 * 1024
 # Unanswered bytes (our pings) may stay on the way so long before the kernel gives the peer up.
 _USER_TIMEOUT_MS = 10_000
 _KEEPALIVE_IDLE_S, _KEEPALIVE_EVERY_S, _KEEPALIVE_PROBES = 30, 10, 3

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import random
 
+import numpy as np
 import pytest
 
 from aegis.feed.backoff import Backoff
 from aegis.feed.snapshots import (
     BELIEVED_AFTER_S,
     FIRST_DELAY_S,
+    HELD_BEFORE_S,
+    HELD_PER_REQUEST,
     LIMIT_DELAY_S,
     MAX_ATTEMPTS,
     MAX_UNDER_WAY,
@@ -108,3 +111,50 @@ def test_a_cancelled_want_voids_what_is_under_way(queue: SnapshotQueue) -> None:
     queue.want(0, 2 * S)
     (again,) = queue.due(2 * S)
     assert queue.is_current(again)
+
+
+def test_books_far_back_in_the_queue_do_not_buffer_before_their_turn() -> None:
+    queue = SnapshotQueue(300, random.Random(1))
+    for instrument in range(300):
+        queue.want(instrument, 0)
+    buffering = HELD_PER_REQUEST * MAX_UNDER_WAY
+    assert queue.deferred.tolist() == [0] * buffering + [1] * (300 - buffering)
+
+    # Each answer lets others begin, and nobody is forgotten.
+    now, asked = 0, list[int]()
+    while len(asked) < 300:
+        requests = queue.due(now)
+        for request in requests:
+            assert not queue.deferred[request.instrument]
+            asked.append(request.instrument)
+            queue.placed(request.instrument, now)
+        assert (queue.deferred == 0).sum() - len(asked) <= buffering
+        now += int(HELD_BEFORE_S * S)
+        assert now < 60 * S, "the queue stands still"
+    assert asked == sorted(asked)
+    assert not queue.deferred.any()
+
+
+def test_a_book_that_begins_to_buffer_late_asks_a_moment_later() -> None:
+    queue = SnapshotQueue(40, random.Random(1))
+    for instrument in range(40):
+        queue.want(instrument, 0)
+    late = int(np.flatnonzero(queue.deferred)[0])
+    while requests := queue.due(0):
+        for request in requests:
+            assert request.instrument < late, "it has not buffered for long enough"
+            queue.placed(request.instrument, 0)
+    assert not queue.deferred[late]
+    assert queue.due(int(HELD_BEFORE_S * S) - 1) == []
+    assert queue.due(int(HELD_BEFORE_S * S))[0].instrument == late
+
+
+def test_a_lost_connection_ends_the_deferral() -> None:
+    queue = SnapshotQueue(40, random.Random(1))
+    for instrument in range(40):
+        queue.want(instrument, 0)
+    for instrument in range(40):
+        queue.cancel(instrument)
+    assert not queue.deferred.any()
+    queue.want(39, 5)
+    assert queue.due(5) == [SnapshotRequest(39, 1)]
