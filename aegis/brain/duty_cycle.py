@@ -25,12 +25,12 @@ from aegis.brain.progress import publish_progress
 from aegis.brain.quoter import settle, take_wishes
 from aegis.host.clock import kernel_monotonic_ns
 from aegis.host.jit import kernel
-from aegis.shm.atomics import load_relaxed
+from aegis.shm.atomics import load_acquire, load_relaxed
 from aegis.shm.broadcast import poll
 from aegis.shm.gated import take
 from aegis.shm.histogram import record
 from aegis.shm.intent import CANCEL_ALL
-from aegis.shm.ring_header import HEAD
+from aegis.shm.ring_header import HEAD, TAIL
 from aegis.shm.wait import wait_any
 from aegis.strategies.contract import NO_OPINION, Strategy, unbound_step
 
@@ -45,25 +45,51 @@ step = unbound_step
 
 
 @kernel
-def lapped(desk: Any, wires: Any, lost: Any) -> Any:
-    """The feed lapped us: count it and take the tops from the shared books.
+def resync_markets(desk: Any, wires: Any) -> Any:
+    """Records were missed: take the tops from the shared books.
 
     What the lanes wish stands until their next event, a moment away; a market whose book is not
     valid has no top until then, and its next event withdraws the orders.
     """
     core, event = desk.core[0], desk.event[0]
-    core.ticks_lost += lost
-    core.laps += 1
     for index in range(desk.lanes.size):
         market = desk.markets[index]
         market.valid = 0
-        # A STATUS may be among what was lost: the book's own flag says what it said.
+        # A STATUS may be among what was missed: the book's own flag says what it said.
         market.book_usable = 0
         if tick_from_book(
             event, index, wires.book_words, wires.book_levels, desk.book_head, desk.book_levels
         ):
             market.book_usable = 1
             apply_tick(core, event, market)
+
+
+@kernel
+def lapped(desk: Any, wires: Any, lost: Any) -> Any:
+    """The feed lapped us: count it and go on from the books."""
+    core = desk.core[0]
+    core.ticks_lost += lost
+    core.laps += 1
+    resync_markets(desk, wires)
+
+
+@kernel
+def catch_up(desk: Any, wires: Any) -> Any:
+    """When we are too far behind, pass over what is old news and go on from the books.
+
+    Deciding on quotes that were replaced thousands of records ago is worse than not having seen
+    them. What is passed over is counted; nothing of it is lost silently.
+    """
+    core = desk.core[0]
+    published = load_acquire(wires.tick_header, TAIL)
+    behind = np.int64(published - desk.cursor[0])
+    # While the history is read again to warm up, it is meant to be behind.
+    is_live = np.int64(desk.cursor[0]) >= core.live_from_seq
+    if core.catch_up_records > 0 and is_live and behind > core.catch_up_records:
+        desk.cursor[0] = published
+        core.ticks_skipped += behind
+        core.catch_ups += 1
+        resync_markets(desk, wires)
 
 
 @kernel
@@ -108,6 +134,7 @@ def duty_cycle(
         if core.staged > 0:
             flush(core, stage, wires.intent_header, wires.intent_records)
         core.outcomes_consumed += known
+        catch_up(desk, wires)
         first = np.int64(desk.cursor[0])
         got = poll(wires.tick_header, wires.tick_records, desk.cursor, desk.ticks, BATCH)
         if got < 0:

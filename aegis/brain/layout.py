@@ -128,6 +128,9 @@ CORE = np.dtype(
         ("ticks_consumed", "<i8"),
         ("ticks_lost", "<i8"),
         ("laps", "<i8"),
+        ("catch_up_records", "<i8"),  # further behind than this: go on from the books; 0: never
+        ("ticks_skipped", "<i8"),
+        ("catch_ups", "<i8"),
         ("outcomes_consumed", "<i8"),
         ("wakeups", "<i8"),
         ("max_cycle_ns", "<i8"),

@@ -137,6 +137,9 @@ class Brain:
         core["live_from_seq"] = published
         core["outcomes_consumed"] = self.memory.outcomes.consumed
         core["config_version"] = version
+        # A replayed recording waits for us, however long we take: nothing may be passed over.
+        feed = self.settings.feed
+        core["catch_up_records"] = 0 if self.settings.mirrored else feed.catch_up_records
 
     def turn(self) -> int:
         """One call of the compiled loop, at most fifty milliseconds; returns records handled."""

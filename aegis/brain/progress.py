@@ -25,6 +25,8 @@ def _word(name: str) -> np.uint64:
 _TICKS_CONSUMED = _word("ticks_consumed")
 _TICKS_LOST = _word("ticks_lost")
 _LAPS = _word("laps")
+_TICKS_SKIPPED = _word("ticks_skipped")
+_CATCH_UPS = _word("catch_ups")
 _OUTCOMES_CONSUMED = _word("outcomes_consumed")
 _INTENTS = _word("intents")
 _INTENTS_HASH = _word("intents_hash")
@@ -43,6 +45,8 @@ def publish_progress(core: Any, ticks_consumed: Any, words: Any) -> Any:
     """Store the counters, those that others wait for last and with release order."""
     store_relaxed(words, _TICKS_LOST, core.ticks_lost)
     store_relaxed(words, _LAPS, core.laps)
+    store_relaxed(words, _TICKS_SKIPPED, core.ticks_skipped)
+    store_relaxed(words, _CATCH_UPS, core.catch_ups)
     store_relaxed(words, _INTENTS, core.intents)
     store_relaxed(words, _INTENTS_HASH, np.int64(core.intents_hash))
     store_relaxed(words, _REFUSED_FULL, core.refused_full)

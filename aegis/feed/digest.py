@@ -15,6 +15,7 @@ import numpy as np
 
 from aegis.feed import layout
 from aegis.feed.book import ABSURD_RATIO, apply_side, best_price, copy_top
+from aegis.feed.conflate import push_top, release_tops
 from aegis.feed.cross_check import (
     RECENT_QUOTES,
     RECENT_ROWS,
@@ -134,8 +135,8 @@ def _take_quote(context: Any) -> Any:
         totals[layout.DUPLICATES] += 1
         return DONE
     totals[layout.QUOTES] += 1
-    push_tick(
-        context, instrument, np.int64(QUOTE), np.int64(0), event_ms * _MS, recv_ns,
+    push_top(
+        context, instrument, np.int64(QUOTE), event_ms * _MS, recv_ns,
         bid, bid_quantity, ask, ask_quantity, np.float64(number),
     )  # fmt: skip
     first = instrument * RECENT_ROWS
@@ -230,8 +231,8 @@ def _announce(context: Any, instrument: Any, bid_rows: Any, ask_rows: Any) -> An
         instrument, update_id, event_ns, recv_ns, shared_books.VALID,
         bids, asks, bid_rows, ask_rows,
     )  # fmt: skip
-    push_tick(
-        context, instrument, np.int64(BOOK), np.int64(0), event_ns, recv_ns,
+    push_top(
+        context, instrument, np.int64(BOOK), event_ns, recv_ns,
         bids[0, 0], bids[0, 1], asks[0, 0], asks[0, 1], np.float64(update_id),
     )  # fmt: skip
 
@@ -320,6 +321,9 @@ def take_message(context: Any, kind: Any) -> Any:
     ahead = integers[SENT_MS] * _MS - recv_ns
     if ahead > control[layout.CLOCK_AHEAD_NS] or control[layout.CLOCK_AHEAD_NS] == NO_CLOCK:
         control[layout.CLOCK_AHEAD_NS] = ahead
+    # By the exchange's time between any two messages, however they were batched.
+    if control[layout.CONFLATE_BY_EVENT] == 1:
+        release_tops(context, integers[EVENT_MS] * _MS)
     if kind == QUOTE:
         return _take_quote(context)
     if kind == TRADE:
@@ -367,6 +371,8 @@ def digest(context: Any) -> Any:
         if code != DONE:
             return code
         start = end
+    if control[layout.CONFLATE_BY_EVENT] == 0:
+        release_tops(context, control[layout.RECV_NS])
     finish(context, frames)
     return DONE
 

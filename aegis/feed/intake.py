@@ -19,6 +19,7 @@ import numpy.typing as npt
 from aegis.feed import digest as codes
 from aegis.feed import layout, wire
 from aegis.feed.book import FullBook
+from aegis.feed.conflate import forget_tops, release_tops
 from aegis.feed.cross_check import RECENT_QUOTES, RECENT_ROWS, RECENT_TOPS
 from aegis.feed.digest import announce_book, apply_depth, digest, take_message
 from aegis.feed.emit import flush, push_tick
@@ -129,6 +130,17 @@ class Intake:
         """STATUS: the exchange trades the instrument now, or does not (a code of the row)."""
         self._push(instrument, STATUS, 0, now_ns, TRADING_STATUS, float(status))
         flush(self.context)
+
+    def conflate(self, window_ms: int, *, by_event: bool) -> None:
+        """Let only the newest top of a window reach the ring; 0 lets all (see conflate.py)."""
+        self._control[layout.CONFLATE_NS] = window_ms * 1_000_000
+        self._control[layout.CONFLATE_BY_EVENT] = int(by_event)
+
+    def release(self, now_ns: int) -> None:
+        """Let out the tops whose window has ended; a recording lets them out by its own events."""
+        if self._control[layout.LISTED_COUNT] and not self._control[layout.CONFLATE_BY_EVENT]:
+            release_tops(self.context, now_ns)
+            flush(self.context)
 
     # ---- the hot path
 
@@ -347,6 +359,7 @@ class Intake:
             return
         self.valid[instrument] = False
         self.books.set_valid(instrument, False)
+        forget_tops(self.context, instrument)
         self._push(instrument, STATUS, 0, self.recv_ns, BOOK_INVALID, float(reason))
         self._count_valid()
 

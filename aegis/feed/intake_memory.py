@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from aegis.feed import layout
+from aegis.feed.conflate import CONFLATION_WORDS
 from aegis.feed.cross_check import RECENT_ROWS
 from aegis.feed.layout import ROW_WORDS, SLOTS, TOTAL_NAMES
 from aegis.feed.symbols import SymbolTable
@@ -85,5 +86,8 @@ def make_memory(
         "histogram": counters.histograms["socket_to_ring_ns"].counts,
         "top_bids": np.zeros(top),
         "top_asks": np.zeros(top),
+        "conflation": np.zeros(2 * count * CONFLATION_WORDS, np.int64),
+        "waiting_tops": np.zeros(2 * count, TICK),
+        "listed": np.zeros(2 * count, np.int64),
     }
     return IntakeMemory(arrays)

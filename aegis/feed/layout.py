@@ -49,6 +49,7 @@ TOTAL_NAMES = (
     "top_checks",
     "top_mismatches",
     "last_message_ns",
+    "conflated",
 )
 (
     MESSAGES,
@@ -64,6 +65,7 @@ TOTAL_NAMES = (
     TOP_CHECKS,
     TOP_MISMATCHES,
     LAST_MESSAGE_NS,
+    CONFLATED,
 ) = range(len(TOTAL_NAMES))
 
 # ---- the batch at hand (CONTROL)
@@ -74,6 +76,9 @@ MAX_FRAMES = 16
 FRAMES, FRAME, START, END, RECV_NS, FIRST_SIZE = range(6)
 _REST = FIRST_SIZE + MAX_FRAMES
 STAGED_TICKS, CLOCK_AHEAD_NS, SIDE_CAPACITY = range(_REST, _REST + 3)
+# The window of conflation (0: none), whether the exchange's time counts, the rows that wait, and
+# when the first of them is due.
+CONFLATE_NS, CONFLATE_BY_EVENT, LISTED_COUNT, CONFLATE_NEXT_NS = range(_REST + 3, _REST + 7)
 CONTROL_WORDS = 32
 NO_CLOCK = -(2**62)
 
@@ -105,6 +110,9 @@ SLOTS = (
     "histogram",
     "top_bids",
     "top_asks",
+    "conflation",
+    "waiting_tops",
+    "listed",
 )
 (
     STAGING,
@@ -133,6 +141,9 @@ SLOTS = (
     HISTOGRAM,
     TOP_BIDS,
     TOP_ASKS,
+    CONFLATION,
+    WAITING_TOPS,
+    LISTED,
 ) = range(len(SLOTS))
 _COUNT = len(SLOTS)
 _WORD = ir.IntType(64)

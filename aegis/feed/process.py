@@ -95,6 +95,7 @@ class Feed:
             rows=rows,
         )
         self.intake.snapshots.at_once = settings.feed.snapshots_at_once
+        self.intake.conflate(settings.feed.conflate_ms, by_event=settings.mirrored)
         for instrument in range(len(self.universe.symbols)):
             self.intake.set_wanted(instrument, False)
         hardware = settings.hardware
@@ -320,6 +321,7 @@ class Feed:
     def _turn(self, now_ns: int) -> None:
         """What is due between messages."""
         self.resync.send(now_ns)
+        self.intake.release(now_ns)
         if self.intake.notices or self._noticed:
             self._take_notices(now_ns)
         if self._is_due("canary", now_ns, _CANARY_NS):

@@ -296,6 +296,13 @@ def losses(view: InstanceView) -> Iterator[Problem]:
             "give the brain its own core ([hardware] cores), or wait = spin",
             "warning",
         )
+    if brain.get("catch_ups"):
+        yield Problem(
+            f"the brain passed over {brain['ticks_skipped']} records to catch up",
+            f"{brain['catch_ups']} times it was further behind than [feed] catch_up_records",
+            "give the brain its own core ([hardware] cores), or set [feed] conflate_ms = 100",
+            "warning",
+        )
     if brain.get("intents_refused_full"):
         yield Problem(
             f"{brain['intents_refused_full']} intents found the lane to execution full",
