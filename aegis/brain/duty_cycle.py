@@ -7,21 +7,22 @@ them one record at a time, so that the size of the batches cannot change a decis
 offered: whoever sees them knows that nothing more will come of those records.
 
 The strategy's step is not an argument: `load_duty_cycle` compiles the loop once per strategy with
-`step` bound as a global, which inlines it and lets Numba keep the machine code on disk.
+`step` bound as a global, which inlines it and lets Numba keep the machine code on disk. For a plain
+Python class `plain_duty_cycle` binds its methods to the same loop and leaves it uncompiled.
 """
 
 import hashlib
 import types
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
 from aegis.brain.intents import flush, stage_intent
 from aegis.brain.layout import BATCH
 from aegis.brain.market import DECIDE, WITHDRAW, apply_tick, receive_tick, tick_from_book
-from aegis.brain.outcomes import learn, request_resync
-from aegis.brain.progress import publish_progress
+from aegis.brain.outcomes import learn, request_resync, show_timer
+from aegis.brain.progress import mark_step, publish_progress
 from aegis.brain.quoter import settle, take_wishes
 from aegis.host.clock import kernel_monotonic_ns
 from aegis.host.jit import kernel
@@ -34,14 +35,16 @@ from aegis.shm.ring_header import HEAD, TAIL
 from aegis.shm.wait import wait_any
 from aegis.strategies.contract import NO_OPINION, Strategy, unbound_step
 
-__all__ = ["READER_SLOT", "load_duty_cycle", "withdraw_all"]
+__all__ = ["READER_SLOT", "load_duty_cycle", "plain_duty_cycle", "withdraw_all"]
 
 # The brain's sleeping flag in the ticks and outcomes rings.
 READER_SLOT = 0
 # While the lane to execution is full there is something to retry: do not sleep for long.
 _RETRY_NS = 200_000
 
-step = unbound_step
+# Bound anew for each strategy, in this order: `ask` calls the step, the other two call `ask`.
+step: Any = unbound_step
+_BOUND: Final = ("ask", "ring_timers", "duty_cycle")
 
 
 @kernel
@@ -106,6 +109,41 @@ def rest(
     return kernel_monotonic_ns()
 
 
+def ask(desk: Any, words: Any, params: Any, states: Any, event: Any, lane: Any) -> Any:
+    """What the strategy wishes on an event of a lane; nothing at all once it is latched.
+
+    While it works the row stands in a counter, so that whoever finds the brain hanging can say on
+    whose account.
+    """
+    if desk.core[0].strategy_latch != 0:
+        return np.int64(0)
+    mark_step(words, lane + 1)
+    wished = step(
+        event, desk.markets[lane], desk.positions[lane], params[lane], states[lane], desk.wishes
+    )
+    mark_step(words, 0)
+    return np.int64(wished)
+
+
+def ring_timers(desk: Any, wires: Any, params: Any, states: Any) -> None:
+    """The event clock has passed a multiple of the strategy's timer: every lane hears of it, once.
+
+    The first event only sets the clock; of several multiples passed at once the last one is told.
+    """
+    core, event = desk.core[0], desk.event[0]
+    first = core.timer_due_ns == 0
+    due_ns = core.clock_ns // core.timer_ns * core.timer_ns
+    core.timer_due_ns = due_ns + core.timer_ns
+    if first:
+        return
+    for lane in range(desk.lanes.size):
+        market = desk.markets[lane]
+        if market.instrument_version != 0:
+            show_timer(event, lane, due_ns, core.cause_ts_recv_ns)
+            wished = ask(desk, wires.counters, params, states, event, lane)
+            settle(core, desk.lanes[lane], desk.slots, market, desk.stage, desk.wishes, wished)
+
+
 def duty_cycle(
     desk: Any, wires: Any, params: Any, states: Any, wait_kind: Any, deadline_ns: Any
 ) -> Any:
@@ -126,9 +164,7 @@ def duty_cycle(
             outcome = desk.outcomes[item]
             if learn(core, lanes, slots, positions, desk.finished, stage, event, outcome):
                 lane = np.int64(event.instrument)
-                wished = step(
-                    event, markets[lane], positions[lane], params[lane], states[lane], wishes
-                )
+                wished = ask(desk, wires.counters, params, states, event, lane)
                 if wished >= 0:
                     take_wishes(core, lanes[lane], slots, wishes, wished)
         if core.staged > 0:
@@ -146,15 +182,15 @@ def duty_cycle(
             verdict = receive_tick(
                 core, lanes, markets, stage, wires.instruments, tick, first + item
             )
+            if core.timer_ns > 0 and core.clock_ns >= core.timer_due_ns:
+                ring_timers(desk, wires, params, states)
             # One lane as a rule; all of them when a record takes every market away.
             begin, end = np.int64(0), np.int64(0)
-            wished = NO_OPINION
+            wished = np.int64(NO_OPINION)
             if verdict == DECIDE:
                 begin = np.int64(tick.instrument)
                 end = begin + np.int64(1)
-                wished = step(
-                    tick, markets[begin], positions[begin], params[begin], states[begin], wishes
-                )
+                wished = ask(desk, wires.counters, params, states, tick, begin)
             elif verdict == WITHDRAW:
                 end = np.int64(lanes.size)
             for index in range(begin, end):
@@ -193,16 +229,36 @@ def load_duty_cycle(strategy: Strategy) -> Any:
     """The duty cycle with this strategy's step compiled in.
 
     Numba keys its cache by file, qualified name and line, and does not look into what a global
-    refers to. The name therefore carries the strategy's name and a hash of its sources: a changed
+    refers to. The names therefore carry the strategy's name and a hash of its sources: a changed
     strategy never meets the machine code of the old one.
     """
-    bound = types.FunctionType(
-        duty_cycle.__code__, {**globals(), "step": strategy.step}, duty_cycle.__name__
-    )
-    bound.__qualname__ = f"duty_cycle_{strategy.name}_{source_hash(strategy.source)}"
-    bound.__module__ = __name__
-    bound.__doc__ = duty_cycle.__doc__
-    return kernel(bound)
+    suffix = f"{strategy.name}_{source_hash(strategy.source)}"
+    bound = {**globals(), "step": strategy.step}
+    for name in _BOUND:
+        function = _rebound(name, bound)
+        function.__qualname__ = f"{name}_{suffix}"
+        bound[name] = kernel(function)
+    return bound["duty_cycle"]
+
+
+def plain_duty_cycle(plain_step: Any) -> Any:
+    """The same loop in plain Python, for a step that cannot be compiled.
+
+    It takes bundles whose records have their fields as attributes (`layout.with_attributes`).
+    """
+    bound = {**globals(), "step": plain_step}
+    for name in _BOUND:
+        bound[name] = _rebound(name, bound)
+    return bound["duty_cycle"]
+
+
+def _rebound(name: str, names: dict[str, Any]) -> Any:
+    """A copy of a function of this module that looks its globals up in `names`."""
+    template = globals()[name]
+    function = types.FunctionType(template.__code__, names, name)
+    function.__module__ = __name__
+    function.__doc__ = template.__doc__
+    return function
 
 
 def source_hash(folder: Path) -> str:

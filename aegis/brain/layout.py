@@ -11,7 +11,7 @@ place where an order of ours is remembered::
                         '---UNKNOWN--> RESERVED (nobody may use the slot until execution knows)
 """
 
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -31,23 +31,32 @@ __all__ = [
     "HALTED",
     "LANE",
     "LIVE",
+    "NONSENSICAL",
     "PENDING",
+    "RAISED",
     "REDUCING",
     "RESERVED",
     "SLOT",
     "SLOTS_PER_LANE",
     "STAGE_SIZE",
+    "TOO_SLOW",
+    "TRUSTED",
     "Desk",
     "Wires",
+    "as_records",
     "make_desk",
     "make_wires",
+    "with_attributes",
 ]
 
 Array = npt.NDArray[Any]
+Bundle = TypeVar("Bundle", "Desk", "Wires")
 
 EMPTY, PENDING, LIVE, CANCELING, RESERVED = 0, 1, 2, 3, 4
 # The gate's latch, as a STATE outcome tells it.
 ACTIVE, REDUCING, HALTED = 1, 2, 3
+# Why the strategy is not asked any more. Only a person re-arms it: by a reload or a restart.
+TRUSTED, RAISED, NONSENSICAL, TOO_SLOW = 0, 1, 2, 3
 
 SLOTS_PER_LANE: Final = 2 * MAX_LEVELS
 # Ticks are handled in batches of this many; a batch is a few microseconds of work.
@@ -124,6 +133,12 @@ CORE = np.dtype(
         ("resyncs", "<i8"),
         ("orphans", "<i8"),
         ("step_errors", "<i8"),
+        ("strategy_latch", "<i8"),
+        ("strategy_errors", "<i8"),
+        ("blamed", "<i8"),  # strategy errors since `blamed_since_ns` (event clock)
+        ("blamed_since_ns", "<i8"),
+        ("timer_ns", "<i8"),  # the strategy wants EVENT_TIMER so often; 0: never
+        ("timer_due_ns", "<i8"),  # event clock of the next one; 0 before the first event
         ("quotes_seen", "<i8"),
         ("ticks_consumed", "<i8"),
         ("ticks_lost", "<i8"),
@@ -226,3 +241,15 @@ def make_wires(memory: InstanceMemory) -> Wires:
         hop_counts=histograms["hop_ns"].counts,
         step_counts=histograms["step_ns"].counts,
     )
+
+
+def with_attributes(bundle: Bundle) -> Bundle:
+    """The same memory, its records with their fields as attributes, as kernels see them."""
+    return type(bundle)(*(as_records(array) for array in bundle))
+
+
+def as_records(array: Array) -> Array:
+    """A view whose elements are np.record; arrays of plain numbers stay as they are."""
+    if array.dtype.names is None:
+        return array
+    return array.view(np.dtype((np.record, array.dtype)))

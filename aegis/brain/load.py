@@ -5,14 +5,18 @@ pages and the first tick meets machine code. `fit_parameters` is called at the s
 and when the exchange has changed an instrument's filters.
 """
 
+import re
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from numba.core.errors import NumbaError
 
 from aegis.brain.duty_cycle import load_duty_cycle, withdraw_all
 from aegis.brain.layout import Desk, Wires, make_desk
+from aegis.brain.plain_cycle import PlainCycle
 from aegis.shm.books import BOOK_WORDS
 from aegis.shm.counters import CAPACITY, STRIDE_WORDS
 from aegis.shm.histogram import SLOT_WORDS
@@ -23,30 +27,69 @@ from aegis.shm.region import HEADER_BYTES
 from aegis.shm.tick import TICK
 from aegis.shm.wait import SPIN
 from aegis.strategies.contract import POLICY_FIELDS, Strategy, StrategyParameters
-from aegis.strategies.errors import UnusableInstrumentError
+from aegis.strategies.errors import BrokenStrategyError, UnusableInstrumentError
 from aegis.strategies.registry import load_strategy
 
-__all__ = ["compile_brain", "compiled_cycle", "fit_parameters"]
+__all__ = ["compile_brain", "compiled_cycle", "compiler_words", "fit_parameters"]
 
 
-@cache
 def compiled_cycle(strategy: Strategy) -> Any:
     """The strategy's duty cycle, compiled (or loaded from the cache) for the brain's types.
 
-    It is run once over empty rings, so the first real call compiles nothing.
+    It is run once over empty rings, so the first real call compiles nothing. A plain strategy's
+    loop is Python, a new one for each call; the kernels that it calls are compiled all the same.
+    Raises BrokenStrategyError, with file and line, for a step that Numba does not accept.
     """
+    if strategy.plain is not None:
+        _run_empty(strategy, PlainCycle(strategy))
+        return PlainCycle(strategy)
+    return _compiled(strategy)
+
+
+@cache
+def _compiled(strategy: Strategy) -> Any:
     cycle = load_duty_cycle(strategy)
+    try:
+        _run_empty(strategy, cycle)
+    except NumbaError as error:
+        raise BrokenStrategyError(
+            f"strategy {strategy.name}: {compiler_words(str(error), strategy.source)}"
+        ) from None
+    return cycle
+
+
+def _run_empty(strategy: Strategy, cycle: Any) -> None:
+    """One call over empty rings."""
     params = np.zeros(1, strategy.parameters_dtype)
     states = np.zeros(1, strategy.state_dtype)
     desk, wires = make_desk(1, 1), _blank_wires()
     cycle(desk, wires, params, states, SPIN, 0)
     withdraw_all(desk, wires)
-    return cycle
 
 
-def compile_brain(name: str) -> None:
+def compiler_words(text: str, source: Path) -> str:
+    """What a person needs of Numba's many lines: the place in their file, and the first reason."""
+    files = [path.name for path in sorted(source.rglob("*.py"))] if source.is_dir() else []
+    files = files or [source.name]
+    places = [
+        (Path(file), line)
+        for file, line in re.findall(r'File "([^"]+)", line (\d+)', text)
+        if Path(file).name in files
+    ]
+    lines = [line.strip() for line in text.splitlines()]
+    reasons = [
+        line
+        for line in lines
+        if line and not line.startswith(("Failed in", "During:", "File ", "-", "<source", "^"))
+    ]
+    reason = reasons[0] if reasons else "Numba cannot compile it"
+    place = f"{places[-1][0].name}:{places[-1][1]}: " if places else ""
+    return f"{place}cannot be compiled: {reason}"
+
+
+def compile_brain(reference: str) -> None:
     """Compile everything that a brain with this strategy runs. Raises StrategyError."""
-    compiled_cycle(load_strategy(name))
+    compiled_cycle(load_strategy(reference))
 
 
 def fit_parameters(
@@ -95,6 +138,7 @@ def fit_parameters(
             lane[name] = params[index][name]
         lane["tradable"] = int(tradable)
     desk.core[0]["stale_instruments"] = 0
+    desk.core[0]["timer_ns"] = strategy.timer_ms * 1_000_000
     return problems
 
 

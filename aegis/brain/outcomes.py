@@ -33,9 +33,9 @@ from aegis.shm.outcome import (
     STATE,
     UNKNOWN,
 )
-from aegis.strategies.contract import EVENT_FILL, EVENT_POSITION
+from aegis.strategies.contract import EVENT_FILL, EVENT_POSITION, EVENT_TIMER
 
-__all__ = ["learn", "request_resync"]
+__all__ = ["learn", "request_resync", "show_timer"]
 
 _FINISHED_MASK = FINISHED_SIZE - 1
 _MOST_REFUSALS = 16
@@ -138,6 +138,21 @@ def show(core: Any, event: Any, kind: Any, outcome: Any) -> Any:
     event.b = float(outcome.qty_lots)
     event.c = float(outcome.side)
     event.d = float(outcome.position_lots)
+    event.e = 0.0
+
+
+@kernel
+def show_timer(event: Any, index: Any, due_ns: Any, ts_recv_ns: Any) -> Any:
+    """Write an EVENT_TIMER of the event clock into `event`, for the strategy."""
+    event.instrument = index
+    event.kind = EVENT_TIMER
+    event.flags = 0
+    event.ts_event_ns = due_ns
+    event.ts_recv_ns = ts_recv_ns
+    event.a = 0.0
+    event.b = 0.0
+    event.c = 0.0
+    event.d = 0.0
     event.e = 0.0
 
 

@@ -17,14 +17,16 @@ import numpy as np
 from aegis.brain.duty_cycle import withdraw_all
 from aegis.brain.layout import make_desk, make_wires
 from aegis.brain.load import compile_brain, compiled_cycle, fit_parameters
+from aegis.brain.trust import Trust
 from aegis.config.settings import Settings
 from aegis.host.clock import monotonic_ns
 from aegis.host.gc_scope import GcScope
 from aegis.shm.instance import InstanceMemory
 from aegis.shm.wait import BY_NAME
 from aegis.shm.wiring import Wiring
+from aegis.strategies.contract import StrategyParameters
 from aegis.strategies.errors import StrategyError
-from aegis.strategies.registry import load_strategy, read_parameters
+from aegis.strategies.registry import load_strategy, validate_parameters
 
 __all__ = ["Brain", "run", "warm_up"]
 
@@ -40,7 +42,7 @@ _DRAIN_NS: Final = 500_000_000
 
 def warm_up(settings: Settings) -> None:
     """Compile what the brain runs, in the parent, before the fork. Raises StrategyError."""
-    compile_brain(settings.instance.strategy)
+    compile_brain(settings.strategy)
 
 
 def run(settings: Settings, memory: InstanceMemory, wiring: Wiring) -> int:
@@ -80,7 +82,7 @@ class Brain:
         self.settings = settings
         self.memory = memory
         self.counters = memory.counters["brain"]
-        self.strategy = load_strategy(settings.instance.strategy)
+        self.strategy = load_strategy(settings.strategy)
         self.cycle = compiled_cycle(self.strategy)
         count = settings.instance.rows
         # Generation 0 means that no supervisor counts: a brain run by hand.
@@ -89,6 +91,7 @@ class Brain:
         self.wires = make_wires(memory)
         self.params = np.zeros(count, self.strategy.parameters_dtype)
         self.states = np.zeros(count, self.strategy.state_dtype)
+        self.trust = Trust(self.strategy, self.desk, memory, self._complain)
         self.wait = BY_NAME[settings.hardware.wait]
         self.given: Mapping[str, object] = settings.instance.parameters
         self.version = 0
@@ -123,10 +126,10 @@ class Brain:
         them is answered and no order follows from them. Raises StrategyError.
         """
         version, given = self._current_configuration()
-        model = read_parameters(self.strategy.name, given)
-        self._fit(model)
+        self._fit(self._read(given))
         self.given, self.version = given, version
         self.counters["parameters_version"] = version
+        self.trust.inherit()
         ticks = self.memory.ticks
         published = ticks.published
         # After `published`: a book that becomes valid later says so in a record still to come.
@@ -142,25 +145,34 @@ class Brain:
         core["catch_up_records"] = 0 if self.settings.mirrored else feed.catch_up_records
 
     def turn(self) -> int:
-        """One call of the compiled loop, at most fifty milliseconds; returns records handled."""
+        """One call of the compiled loop, at most fifty milliseconds; returns records handled.
+
+        What a strategy raises ends the call and the trust in it, never the brain.
+        """
         deadline_ns = monotonic_ns() + _TURN_NS
-        handled = self.cycle(
-            self.desk, self.wires, self.params, self.states, self.wait, deadline_ns
-        )
+        try:
+            handled = self.cycle(
+                self.desk, self.wires, self.params, self.states, self.wait, deadline_ns
+            )
+        except Exception as error:
+            self.trust.lose(error)
+            return 0
         return int(handled)
 
     def tend(self) -> None:
         """What is due between two turns."""
         self.beat()
+        self.trust.tell()
         if self.core["stale_instruments"] or self._has_new_rows():
-            self._fit(read_parameters(self.strategy.name, self.given))
+            self._fit(self._read(self.given))
         if self.memory.control.config_version != self.version:
             self._reload()
         self._greet_execution()
         synced = self.synced
         self.counters["synced"] = int(synced)
         if synced:
-            self.counters["state"] = DEGRADED if self.closed_lanes else READY
+            degraded = self.closed_lanes or self.trust.lost
+            self.counters["state"] = DEGRADED if degraded else READY
         else:
             self.counters["state"] = STARTING
             self._ask_again()
@@ -226,18 +238,24 @@ class Brain:
             version, given = self._current_configuration()
             if version == self.version:
                 return  # Being written at this moment; the next turn sees it whole.
-            model = read_parameters(self.strategy.name, given)
+            model = self._read(given)
         except (StrategyError, ValueError) as error:
             self._complain(f"reload {version} refused: {error}")
             # Do not read the same mistake again; parameters_version shows that it is not in force.
             self.version = version
             return
         self._fit(model)
+        if given != self.given:
+            self.trust.rearm(self.states)
         self.given, self.version = given, version
         self.core["config_version"] = version
         self.counters["parameters_version"] = version
 
-    def _fit(self, model: Any) -> None:
+    def _read(self, given: Mapping[str, object]) -> StrategyParameters:
+        """The parameters as the model of the strategy that runs has them. Raises StrategyError."""
+        return validate_parameters(self.strategy.parameters_model, self.strategy.name, given)
+
+    def _fit(self, model: StrategyParameters) -> None:
         """Pack the parameters for every lane; say which lanes had to be closed."""
         new = self.desk.markets["instrument_version"] == 0
         # Among hundreds of symbols some are always halted; `aegis universe` names them.

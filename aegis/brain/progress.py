@@ -13,7 +13,7 @@ from aegis.shm.atomics import store_relaxed, store_release
 from aegis.shm.counter_tables import COUNTERS
 from aegis.shm.counters import STRIDE_WORDS
 
-__all__ = ["publish_progress"]
+__all__ = ["mark_step", "publish_progress"]
 
 
 def _word(name: str) -> np.uint64:
@@ -38,6 +38,15 @@ _PLACES = _word("places")
 _CANCELS = _word("cancels")
 _QUOTES_SEEN = _word("quotes_seen")
 _MAX_CYCLE = _word("max_cycle_ns")
+_IN_STEP = _word("in_step")
+_STRATEGY_ERRORS = _word("strategy_errors")
+_STRATEGY_LATCH = _word("strategy_latch")
+
+
+@kernel
+def mark_step(words: Any, row: Any) -> Any:
+    """Say for which lane (its row plus 1) the strategy works now; 0 when it has returned."""
+    store_relaxed(words, _IN_STEP, np.int64(row))
 
 
 @kernel
@@ -57,5 +66,7 @@ def publish_progress(core: Any, ticks_consumed: Any, words: Any) -> Any:
     store_relaxed(words, _CANCELS, core.cancels)
     store_relaxed(words, _QUOTES_SEEN, core.quotes_seen)
     store_relaxed(words, _MAX_CYCLE, core.max_cycle_ns)
+    store_relaxed(words, _STRATEGY_ERRORS, core.strategy_errors)
+    store_relaxed(words, _STRATEGY_LATCH, core.strategy_latch)
     store_release(words, _OUTCOMES_CONSUMED, core.outcomes_consumed)
     store_release(words, _TICKS_CONSUMED, np.int64(ticks_consumed))

@@ -27,8 +27,10 @@ from aegis.brain.layout import (
     EMPTY,
     HALTED,
     LIVE,
+    NONSENSICAL,
     PENDING,
     SLOTS_PER_LANE,
+    TRUSTED,
 )
 from aegis.host.jit import kernel
 from aegis.shm.intent import CANCEL, PLACE, POST_ONLY
@@ -44,6 +46,9 @@ ANSWER_TIMEOUT_NS = 30_000_000_000
 _REFUSAL_PAUSE_NS = 100_000_000
 _REFUSAL_DOUBLINGS = 6
 _CANCEL_REFUSALS_MAX = 5
+# A strategy that is refused so often within a minute of event time is not asked any more.
+_BLAMED_MAX = 20
+_BLAMED_WINDOW_NS = 60_000_000_000
 _TICKS_MAX = 1 << 52
 _LOTS_MAX = 1 << 52
 _TTL_MAX_MS = 60_000
@@ -66,6 +71,25 @@ def is_sane(wish: Any) -> Any:
 
 
 @kernel
+def blame_strategy(core: Any) -> Any:
+    """Count a result that cannot be used; too many in a minute latch the strategy.
+
+    From then on nothing is wished anywhere, and the resynchronisation has execution cancel what
+    still rests, on the markets too that are silent.
+    """
+    core.step_errors += 1
+    core.strategy_errors += 1
+    elapsed_ns = core.clock_ns - core.blamed_since_ns
+    if elapsed_ns < 0 or elapsed_ns > _BLAMED_WINDOW_NS:
+        core.blamed = 0
+        core.blamed_since_ns = core.clock_ns
+    core.blamed += 1
+    if core.blamed >= _BLAMED_MAX and core.strategy_latch == TRUSTED:
+        core.strategy_latch = NONSENSICAL
+        core.resync_due = 1
+
+
+@kernel
 def take_wishes(core: Any, lane: Any, slots: Any, wishes: Any, count: Any) -> Any:
     """Replace the lane's wishes with `wishes[:count]`; nonsense is dropped and counted."""
     base = lane.instrument * SLOTS_PER_LANE
@@ -73,12 +97,12 @@ def take_wishes(core: Any, lane: Any, slots: Any, wishes: Any, count: Any) -> An
     for place in range(SLOTS_PER_LANE):
         slots[base + place].want_qty_lots = 0
     if count > wishes.size:
-        core.step_errors += 1
+        blame_strategy(core)
         return
     for item in range(count):
         wish = wishes[item]
         if not is_sane(wish):
-            core.step_errors += 1
+            blame_strategy(core)
             continue
         level = np.int64(wish.level)
         slot = slots[base + 2 * level + (0 if wish.side > 0 else 1)]

@@ -25,6 +25,7 @@ from aegis.cli.reload import reload
 from aegis.cli.run import run
 from aegis.cli.status import status
 from aegis.cli.stop import stop
+from aegis.cli.strategy import app as strategy_app
 from aegis.cli.universe import universe
 from aegis.cli.venue import app as venue_app
 from aegis.cli.warm import warm
@@ -85,6 +86,7 @@ def check(
 
 app.add_typer(bench_app, name="bench")
 app.add_typer(data_app, name="data")
+app.add_typer(strategy_app, name="strategy")
 app.add_typer(venue_app, name="venue")
 
 

@@ -103,6 +103,7 @@ def _supervise(
     settings: Settings, config: AegisConfig, seconds: float | None, as_json: bool
 ) -> int:
     from aegis.cli.run_audience import RunAudience
+    from aegis.strategies.errors import StrategyError
     from aegis.supervisor.errors import SupervisorError
     from aegis.supervisor.supervisor import Supervisor
 
@@ -110,9 +111,9 @@ def _supervise(
     supervisor = Supervisor(settings, config, audience, seconds=seconds)
     try:
         code = supervisor.run()
-    except SupervisorError as error:
+    except (SupervisorError, StrategyError) as error:
         complain(str(error))
-        code = error.exit_code
+        code = error.exit_code if isinstance(error, SupervisorError) else EXIT_USAGE
         if as_json:
             print_object({"ok": code == 0, "instance": settings.name, "reason": str(error)})
         return code

@@ -34,9 +34,11 @@ from aegis.config.models import (
 )
 from aegis.config.rules import PROBLEM_RULES, WARNING_RULES, Tables
 from aegis.config.schema import Checked, Finding, check_table, unknown_key
+from aegis.config.settings import strategy_reference
 
 ParametersModelOf = Callable[[str], type[BaseModel]]
-"""A strategy's name to the model of its parameters; what it raises becomes a problem's text."""
+"""A strategy's name, or its absolute path, to the model of its parameters; what it raises becomes a
+problem's text."""
 
 T = TypeVar("T")
 M = TypeVar("M", bound=BaseModel)
@@ -85,7 +87,7 @@ def read_config(
         return LoadResult(file, None, error.problems, [])
     tables, findings = _check_tables(raw, box if box is not None else box_cores())
     if parameters_model_of is not None:
-        findings += _check_parameters(tables, parameters_model_of)
+        findings += _check_parameters(tables, parameters_model_of, file)
     return _concluded(file, text, tables, findings)
 
 
@@ -195,7 +197,7 @@ def _check_tables(raw: dict[str, Any], box: BoxCores) -> tuple[Tables, list[Find
     return tables, findings
 
 
-def _check_parameters(tables: Tables, model_of: ParametersModelOf) -> list[Finding]:
+def _check_parameters(tables: Tables, model_of: ParametersModelOf, file: Path) -> list[Finding]:
     """Each instance's parameters against the model of its strategy."""
     findings: list[Finding] = []
     for name, checked in tables.instances.items():
@@ -204,7 +206,7 @@ def _check_parameters(tables: Tables, model_of: ParametersModelOf) -> list[Findi
             continue
         location = ("instances", name)
         try:
-            model = model_of(instance.strategy)
+            model = model_of(strategy_reference(instance.strategy, file))
         except Exception as error:
             # A strategy is a user's code: whatever its import does wrong is told, not thrown.
             message = str(error) or type(error).__name__

@@ -31,7 +31,10 @@ from aegis.config import catalogue
 INSTANCE_NAME_PATTERN: Final = r"^[a-z][a-z0-9_-]{0,23}$"
 SYMBOL_PATTERN: Final = r"^[A-Z0-9]{2,24}(_[0-9]{6})?$"
 ASSET_PATTERN: Final = r"^[A-Z0-9]{2,12}$"
-STRATEGY_PATTERN: Final = r"^[a-z][a-z0-9_]{0,47}$"
+# A name, or a path: with a slash in it or .py at its end.
+STRATEGY_PATTERN: Final = (
+    r"^([a-z][a-z0-9_]{0,47}|[^\x00-\x1f]{0,200}/[^\x00-\x1f]{1,200}|[^/\x00-\x1f]{1,200}\.py)$"
+)
 DIRECTORY_PATTERN: Final = r"^/[^\x00-\x1f]{1,200}$"
 # Encrypted, or to this box alone.
 REST_URL_PATTERN: Final = (

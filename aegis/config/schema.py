@@ -38,7 +38,8 @@ Location = tuple[str | int, ...]
 _PATTERN_TEXT: Final = {
     INSTANCE_NAME_PATTERN: "a lower-case letter, then up to 23 of a-z 0-9 _ -",
     SYMBOL_PATTERN: "an upper-case exchange symbol such as BTCUSDT",
-    STRATEGY_PATTERN: "lower-case words joined by _, such as avellaneda_stoikov",
+    STRATEGY_PATTERN: "lower-case words joined by _, such as avellaneda_stoikov, or a path such "
+    "as ./my_strategy.py",
     PARAMETER_PATTERN: "lower-case words joined by _, such as order_qty",
     DIRECTORY_PATTERN: "a full path such as /dev/shm",
     REST_URL_PATTERN: "https://host[:port], or http:// to 127.0.0.1, without a path",

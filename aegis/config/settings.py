@@ -6,6 +6,7 @@ is read-only for good: what a reload may change goes through shared memory, neve
 
 from __future__ import annotations
 
+import os.path
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -38,7 +39,6 @@ class Settings:
     mirrors: tuple[Path, ...] = ()
     speed: float = 1.0
     loop: bool = False
-    strategy_path: Path | None = None
     feed: FeedConfig = field(default_factory=FeedConfig)
 
     @property
@@ -51,6 +51,11 @@ class Settings:
         """The cores of this instance: its own table, or the box's."""
         return self.instance.cores or self.hardware.cores
 
+    @property
+    def strategy(self) -> str:
+        """The strategy as the registry takes it: a name, or the absolute path of a user's own."""
+        return strategy_reference(self.instance.strategy, self.source)
+
     @classmethod
     def of(
         cls,
@@ -60,7 +65,6 @@ class Settings:
         mirrors: tuple[Path, ...] = (),
         speed: float = 1.0,
         loop: bool = False,
-        strategy_path: Path | None = None,
     ) -> Settings:
         """Pick an instance. Raises ConfigError with the nearest name if it is unknown."""
         if name not in config.instances:
@@ -75,9 +79,21 @@ class Settings:
             mirrors=mirrors,
             speed=speed,
             loop=loop,
-            strategy_path=strategy_path,
             feed=config.feed,
         )
+
+
+def is_path(strategy: str) -> bool:
+    """Whether a strategy is given by its path and not by its name."""
+    return "/" in strategy or strategy.endswith(".py")
+
+
+def strategy_reference(strategy: str, source: Path) -> str:
+    """A name as it is; a path absolute, relative ones counted from the file that names them."""
+    if not is_path(strategy):
+        return strategy
+    # Not resolved: a link that is turned to another file must be seen as a change.
+    return os.path.normpath(source.absolute().parent / strategy)
 
 
 def unknown_instance(config: AegisConfig, name: str, source: Path) -> Problem:

@@ -15,7 +15,7 @@ import numba.extending
 
 from aegis.host import kernel_cache
 
-__all__ = ["allocating_kernel", "inline_kernel", "intrinsic", "kernel"]
+__all__ = ["allocating_kernel", "checked_kernel", "inline_kernel", "intrinsic", "kernel"]
 
 kernel_cache.register()
 
@@ -50,6 +50,15 @@ def kernel(argument: Any = None, /) -> Any:
 def allocating_kernel(function: F, /) -> F:
     """Like `kernel`, but may create arrays. For batch work only, never in a duty cycle."""
     compiled: F = numba.njit(**_COMMON)(function)
+    return compiled
+
+
+def checked_kernel(function: F, /) -> F:
+    """Like `kernel`, but an index out of bounds raises IndexError instead of hitting other memory.
+
+    For code that is not the house's own: strategies of the user's.
+    """
+    compiled: F = numba.njit(boundscheck=True, **_OPTIONS)(function)
     return compiled
 
 

@@ -110,6 +110,13 @@ COUNTERS: Final[dict[str, tuple[tuple[str, str], ...]]] = {
         ("cancels", "CANCEL intents"),
         ("quotes_seen", "QUOTE records processed"),
         ("synced", "1 after the POSITION answer of this epoch"),
+        ("in_step", "row plus 1 of the instrument that the strategy works on now, 0 for none"),
+        ("strategy_errors", "results of the strategy refused: no numbers, no such slot, too many"),
+        (
+            "strategy_latch",
+            "why the strategy is not asked any more: 0 it is, 1 raised, 2 nonsense, 3 too slow",
+        ),
+        ("strategy_line", "line of the strategy's file where it raised or hung, 0 unknown"),
     ),
     "execution": (
         *_STANDARD,

@@ -1,12 +1,13 @@
 """What a strategy is: the records it reads, the records it writes, and one compiled function.
 
-A strategy is a folder with `parameters.py` (a pydantic model, hot-reloadable) and `strategy.py`,
-whose `STRATEGY` bundles that model, two record types and the kernel ::
+A built-in strategy is a folder with `parameters.py` (a pydantic model, hot-reloadable) and
+`strategy.py`, whose `STRATEGY` bundles that model, two record types and the kernel ::
 
     step(event, market, position, params, state, out) -> n
 
-* `event`: a TICK record. Market events come as the feed wrote them; fills and position reports
-  come in the same shape with the kinds EVENT_FILL and EVENT_POSITION below.
+* `event`: a TICK record. Market events come as the feed wrote them; fills, position reports and
+  the strategy's timer come in the same shape with the kinds EVENT_FILL, EVENT_POSITION and
+  EVENT_TIMER below.
 * `market`: MARKET, the instrument's top of book as of this event, and its tick and step sizes.
 * `position`: POSITION, what execution last reported.
 * `params`: what `pack` made of the parameters for this instrument; `state`: the strategy's own
@@ -19,6 +20,11 @@ must depend on nothing but these six: no clock, no `ts_recv_ns`, no shared book 
 event. That is what makes the same tape give the same intents live, in replay and in a backtest,
 however the events were batched. The wishes made on a fill are acted upon at the instrument's next
 market event, because two sockets may report fills in any order.
+
+A strategy of the user's own has the same form in a file or folder of theirs (`own`), or is a plain
+Python class (`plain`). What any strategy emits is not trusted: a wish that is no order (not finite,
+no such side or slot, more than there are slots) is refused and counted, and a strategy that raises,
+hangs or is refused too often is latched: not asked again, its orders withdrawn.
 """
 
 from collections.abc import Callable
@@ -34,9 +40,11 @@ from aegis.strategies.errors import BrokenStrategyError
 __all__ = [
     "EVENT_FILL",
     "EVENT_POSITION",
+    "EVENT_TIMER",
     "MARKET",
     "MAX_LEVELS",
     "MAX_WISHES",
+    "MOST_TIMER_MS",
     "NO_OPINION",
     "POLICY_FIELDS",
     "POSITION",
@@ -47,6 +55,7 @@ __all__ = [
 ]
 
 NO_OPINION: Final = -1
+MOST_TIMER_MS: Final = 86_400_000
 MAX_LEVELS: Final = 8
 MAX_WISHES: Final = 2 * MAX_LEVELS
 
@@ -54,6 +63,9 @@ MAX_WISHES: Final = 2 * MAX_LEVELS
 # ticks. POSITION: d position, a entry price.
 EVENT_FILL: Final = 64
 EVENT_POSITION: Final = 65
+# TIMER: nothing but ts_event_ns, the multiple of the strategy's `timer_ms` that the events' clock
+# has passed. A silent market has no clock, so it has no timer either.
+EVENT_TIMER: Final = 66
 
 MARKET = np.dtype(
     [
@@ -118,7 +130,9 @@ class Strategy:
     """One strategy, ready to be compiled into a duty cycle.
 
     `pack(parameters, instrument_row)` gives one record of `parameters_dtype` and raises
-    UnusableInstrumentError. `source` is the folder whose content keys the compiled code.
+    UnusableInstrumentError. `source` is the folder (or file) whose content keys the compiled code.
+    With `timer_ms` the step sees EVENT_TIMER so often, of event time. `plain` is the Python object
+    behind a step that is not compiled.
     """
 
     name: str
@@ -128,6 +142,8 @@ class Strategy:
     step: Any = field(repr=False)
     pack: Callable[[Any, Any], Any] = field(repr=False)
     source: Path
+    timer_ms: int = 0
+    plain: Any = field(default=None, repr=False)
 
     def check(self) -> None:
         """Raise BrokenStrategyError unless the record types keep the contract."""
@@ -140,6 +156,11 @@ class Strategy:
                 )
         if not self.state_dtype.names:
             raise BrokenStrategyError(f"strategy {self.name}: state_dtype must be a record type")
+        if not 0 <= self.timer_ms <= MOST_TIMER_MS:
+            raise BrokenStrategyError(
+                f"strategy {self.name}: timer_ms = {self.timer_ms!r}; wanted 0 (none) to "
+                f"{MOST_TIMER_MS}"
+            )
 
 
 def unbound_step(event: Any, market: Any, position: Any, params: Any, state: Any, out: Any) -> Any:

@@ -1,7 +1,8 @@
-"""Find a strategy by the name that stands in `aegis.toml`.
+"""Find a strategy by the name, or the path, that stands in `aegis.toml`.
 
-Called by the configuration check (which only wants the parameter model, without compiling or
-even importing a kernel) and by the brain. A strategy is a folder of this package.
+Called by the configuration check (which only wants the parameter model, without compiling or, for
+a built-in one, even importing a kernel) and by the brain. A name is a folder of this package; a
+path (`config.settings.strategy_reference` has made it absolute) is a strategy of the user's own.
 """
 
 import difflib
@@ -12,10 +13,17 @@ from collections.abc import Mapping
 from pydantic import ValidationError
 
 import aegis.strategies
+from aegis.config.settings import is_path
 from aegis.strategies.contract import Strategy, StrategyParameters
 from aegis.strategies.errors import BrokenStrategyError, StrategyError, UnknownStrategyError
 
-__all__ = ["load_parameters_model", "load_strategy", "names", "read_parameters"]
+__all__ = [
+    "load_parameters_model",
+    "load_strategy",
+    "names",
+    "read_parameters",
+    "validate_parameters",
+]
 
 
 def names() -> list[str]:
@@ -25,11 +33,16 @@ def names() -> list[str]:
 
 
 def load_strategy(name: str) -> Strategy:
-    """The strategy of that name.
+    """The strategy of that name or absolute path.
 
-    Raises UnknownStrategyError, with the nearest name, and BrokenStrategyError when its folder
-    does not keep the contract.
+    Raises UnknownStrategyError, with the nearest name, and BrokenStrategyError when its folder or
+    file does not keep the contract.
     """
+    if is_path(name):
+        # Only here: `own` needs the plain strategies, which most starts do without.
+        from aegis.strategies.own import load_own
+
+        return load_own(name)
     _require(name)
     module = importlib.import_module(f"aegis.strategies.{name}.strategy")
     strategy = getattr(module, "STRATEGY", None)
@@ -41,6 +54,8 @@ def load_strategy(name: str) -> Strategy:
 
 def load_parameters_model(name: str) -> type[StrategyParameters]:
     """Only the parameter model: cheap, for checking a file. Raises as `load_strategy`."""
+    if is_path(name):
+        return load_strategy(name).parameters_model
     _require(name)
     module = importlib.import_module(f"aegis.strategies.{name}.parameters")
     model = getattr(module, "PARAMETERS", None)
@@ -50,11 +65,17 @@ def load_parameters_model(name: str) -> type[StrategyParameters]:
 
 
 def read_parameters(name: str, given: Mapping[str, object]) -> StrategyParameters:
-    """Validate the parameters of a strategy.
+    """Validate the parameters of a strategy that is known by its name or path.
 
     Raises StrategyError with one line for each wrong key: its name, value and what is right.
     """
-    model = load_parameters_model(name)
+    return validate_parameters(load_parameters_model(name), name, given)
+
+
+def validate_parameters(
+    model: type[StrategyParameters], name: str, given: Mapping[str, object]
+) -> StrategyParameters:
+    """The same for a model that is at hand."""
     try:
         return model.model_validate(dict(given))
     except ValidationError as error:

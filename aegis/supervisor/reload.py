@@ -12,6 +12,8 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from pydantic import ConfigDict
+
 from aegis.config import (
     AegisConfig,
     ConfigError,
@@ -21,6 +23,9 @@ from aegis.config import (
     risk_increase,
 )
 from aegis.config.errors import shown_value
+from aegis.config.settings import is_path, strategy_reference
+from aegis.strategies.contract import StrategyParameters
+from aegis.strategies.own import changed, known_model
 from aegis.strategies.registry import load_parameters_model
 
 __all__ = ["ReloadPlan", "live_text", "plan_reload"]
@@ -40,7 +45,7 @@ class ReloadPlan:
 def plan_reload(path: Path, running: AegisConfig, instance: str) -> ReloadPlan:
     """Read `path` and compare it with what runs. Never raises for what the file holds."""
     try:
-        wanted = load_config(path, parameters_model_of=load_parameters_model)
+        wanted = load_config(path, parameters_model_of=_model_of)
     except ConfigError as error:
         return ReloadPlan(None, f"refused, the old configuration stays: {error}")
     if instance not in wanted.instances:
@@ -61,7 +66,27 @@ def plan_reload(path: Path, running: AegisConfig, instance: str) -> ReloadPlan:
             tuple(change.key for change in looser),
         )
     changes = tuple(live_changes(running.instances[instance], wanted.instances[instance]))
-    return ReloadPlan(wanted, "; ".join(changes) or "nothing changed", changes)
+    text = "; ".join(changes) or "nothing changed"
+    strategy = wanted.instances[instance].strategy
+    if is_path(strategy) and changed(strategy_reference(strategy, path)):
+        text += f"; {strategy} has changed: what was started runs on until a restart"
+    return ReloadPlan(wanted, text, changes)
+
+
+class _AnyParameters(StrategyParameters):
+    """Of a strategy that this supervisor does not run: its parameters are not judged here."""
+
+    model_config = ConfigDict(extra="allow")
+
+
+def _model_of(reference: str) -> type[StrategyParameters]:
+    """The parameters' model, without executing a user's file while orders are out.
+
+    The file must still be Python; what it would do is only known after a restart.
+    """
+    if not is_path(reference):
+        return load_parameters_model(reference)
+    return known_model(reference) or _AnyParameters
 
 
 def live_changes(old: InstanceConfig, new: InstanceConfig) -> list[str]:

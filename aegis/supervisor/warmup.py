@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from aegis.config import Settings
+from aegis.config.settings import is_path
 from aegis.host.kernel_cache import source_stamp
 from aegis.host.prctl import die_with_parent
 from aegis.shm.instance import InstanceMemory
@@ -119,7 +120,7 @@ def _load(settings: Settings, name: str) -> EntryPoint:
     if name == BRAIN_MODULE:
         # The strategy's step is compiled into the brain's loop, so the brain's is by strategy.
         compile_brain = importlib.import_module("aegis.brain.load").compile_brain
-        compile_brain(settings.instance.strategy)
+        compile_brain(settings.strategy)
     warm_up = getattr(module, "warm_up", None)
     if warm_up is not None:
         warm_up(settings)
@@ -142,12 +143,17 @@ def _mark(settings: Settings, name: str) -> Path:
     place = hashlib.blake2b(str(Path(__file__).parent).encode(), digest_size=4).hexdigest()
     cache = Path(os.environ["NUMBA_CACHE_DIR"])
     stamps = [_stamp(name)]
+    strategy = settings.strategy
     if name == BRAIN_MODULE:
         stamps += [source_stamp(path) for path in sorted(_STRATEGIES.rglob("*.py"))]
+        if is_path(strategy):
+            own = importlib.import_module("aegis.strategies.own")
+            stamps.append(own.content_stamp(Path(strategy)))
+    if is_path(strategy):
+        path_hash = hashlib.blake2b(strategy.encode(), digest_size=4).hexdigest()
+        strategy = f"{Path(strategy).stem}-{path_hash}"
     content = hashlib.blake2b("".join(stamps).encode(), digest_size=8).hexdigest()
-    return (
-        cache / f"compiled-{name.replace('.', '-')}-{settings.instance.strategy}-{place}.{content}"
-    )
+    return cache / f"compiled-{name.replace('.', '-')}-{strategy}-{place}.{content}"
 
 
 def _stamp(module: str) -> str:

@@ -20,7 +20,7 @@ from aegis.shm.intent import CANCEL, PLACE
 from aegis.shm.outcome import ACCEPTED, CANCELED, FILL, OUTCOME, POSITION
 from aegis.shm.tick import QUOTE, TICK
 from aegis.shm.wait import SPIN
-from aegis.strategies.registry import load_strategy, read_parameters
+from aegis.strategies.registry import load_strategy, validate_parameters
 
 TICK_SIZE, STEP_SIZE = 0.1, 0.001
 MS = 1_000_000
@@ -86,6 +86,7 @@ class Harness:
         strategy: str = "avellaneda_stoikov",
         parameters: dict[str, Any] | None = None,
         synced: bool = True,
+        base: dict[str, Any] | None = None,
     ) -> None:
         self.memory = InstanceMemory.create("harness", instruments=instruments, shm_dir=folder)
         for index in range(instruments):
@@ -100,6 +101,7 @@ class Harness:
                 min_notional=5.0,
             )
         self.strategy = load_strategy(strategy)
+        self.base = PARAMETERS if base is None else base
         self.desk = make_desk(instruments, EPOCH)
         self.desk.markets["book_usable"] = 1  # the feed has synced its books
         self.wires = make_wires(self.memory)
@@ -118,7 +120,8 @@ class Harness:
 
     def set_parameters(self, **changes: Any) -> None:
         """Pack the default parameters with some changed."""
-        model = read_parameters(self.strategy.name, {**PARAMETERS, **changes})
+        given = {**self.base, **changes}
+        model = validate_parameters(self.strategy.parameters_model, self.strategy.name, given)
         problems = fit_parameters(
             self.strategy, model, self.desk, self.params, self.states, self.memory.instruments
         )

@@ -77,7 +77,7 @@ MISTAKES = [
     ("max_daily_loss = 200.0", 'max_daily_loss = "200"', "instances.btc.limits.max_daily_loss",
      "a number", "without quotes"),
     ('strategy = "some_strategy"', "", "instances.btc.strategy", "missing", "avellaneda_stoikov"),
-    ('strategy = "some_strategy"', 'strategy = "../x"', "instances.btc.strategy", "lower-case", ""),
+    ('strategy = "some_strategy"', 'strategy = "A-B"', "instances.btc.strategy", "lower-case", ""),
     ('strategy = "some_strategy"', 'strategy = "s"\nmax_stale_ms = 5',
      "instances.btc.max_stale_ms", "unknown key", "instances.X.limits.max_stale_ms"),
 ]  # fmt: skip

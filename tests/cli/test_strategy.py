@@ -1,0 +1,104 @@
+"""`aegis strategy new|check|list`, as a person types them."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import REPOSITORY
+
+PLAIN = """
+from aegis.strategies.plain import PlainStrategy, Wish
+
+class Mine(PlainStrategy):
+    def __init__(self, parameters):
+        super().__init__(parameters)
+        self.seen = 0
+
+    def on_quote(self, quote):
+        self.seen += 1
+        if self.seen == 30:
+            {then}
+        return []
+"""
+
+
+def aegis(*arguments: object, at: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "aegis.cli", *map(str, arguments)],
+        cwd=at,
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+        capture_output=True,
+        text=True,
+        timeout=180,
+        check=False,
+    )
+
+
+def test_a_new_plain_strategy_works_and_its_test_passes(tmp_path: Path) -> None:
+    made = aegis("strategy", "new", "my_own", "--plain", at=tmp_path)
+    assert made.returncode == 0, made.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["my_own.py", "test_my_own.py"]
+    again = aegis("strategy", "new", "my_own", at=tmp_path)
+    assert (again.returncode, "exists already" in again.stderr) == (4, True)
+    checked = aegis("strategy", "check", "my_own.py", "--json", "--events", "500", at=tmp_path)
+    found = json.loads(checked.stdout)
+    assert (checked.returncode, found["ok"], found["events"]) == (0, True, 500)
+    tested = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_my_own.py"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+        capture_output=True,
+        text=True,
+        timeout=180,
+        check=False,
+    )
+    assert "3 passed" in tested.stdout, tested.stdout
+
+
+@pytest.mark.parametrize("name", ["My", "a-b", "../x", "class", "1st"])
+def test_a_name_that_is_none_is_refused(tmp_path: Path, name: str) -> None:
+    refused = aegis("strategy", "new", name, at=tmp_path)
+    assert refused.returncode == 2
+    assert "lower-case words" in refused.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("then", "message"),
+    [
+        ("return [Wish('buy', float('nan'), 1.0)]", "a wish that is no order"),
+        ("return [Wish('buy', 60000.0, 1.0)] * 10_000", "17 wishes at once, at most 16"),
+        ("raise KeyError('x')", "KeyError: 'x'"),
+        ("import os; os.abort()", "it died"),
+        ("import os; return [Wish('buy', 1 + os.urandom(4)[0] * 9, 1.0)]", "or on chance"),
+    ],
+)
+def test_check_tells_what_is_wrong(tmp_path: Path, then: str, message: str) -> None:
+    (tmp_path / "mine.py").write_text(PLAIN.format(then=then))
+    checked = aegis("strategy", "check", "mine.py", "--events", "200", at=tmp_path)
+    assert checked.returncode == 1
+    assert message in checked.stderr
+    assert "Traceback" not in checked.stderr
+
+
+def test_list_shows_built_in_and_own_ones(tmp_path: Path) -> None:
+    text = (REPOSITORY / "aegis.toml").read_text()
+    text = text.replace('strategy = "avellaneda_stoikov"', 'strategy = "./mine.py"', 1)
+    (tmp_path / "aegis.toml").write_text(text)
+    (tmp_path / "mine.py").write_text("def broken(:\n")
+    listed = aegis("strategy", "list", "--config", "aegis.toml", "--json", at=tmp_path)
+    rows = {row["strategy"]: row for row in json.loads(listed.stdout)["strategies"]}
+    assert listed.returncode == 1
+    assert rows["avellaneda_stoikov"]["instances"] == ["eth"]
+    assert rows["./mine.py"]["instances"] == ["btc"]
+    assert "mine.py:1: invalid syntax" in rows["./mine.py"]["problem"]
+    checked = aegis("check", "--config", "aegis.toml", at=tmp_path)
+    assert checked.returncode == 2
+    assert "mine.py:1: invalid syntax" in checked.stderr
+    assert "instances.btc.strategy" in checked.stderr
