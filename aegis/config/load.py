@@ -29,6 +29,7 @@ from aegis.config.models import (
     FeedConfig,
     HardwareConfig,
     InstanceConfig,
+    JournalConfig,
     SupervisorConfig,
     VenueConfig,
 )
@@ -187,11 +188,12 @@ def _check_tables(raw: dict[str, Any], box: BoxCores) -> tuple[Tables, list[Find
     supervisor = check_table(SupervisorConfig, raw.get("supervisor", {}), ("supervisor",))
     venue = check_table(VenueConfig, raw.get("venue", {}), ("venue",))
     feed = check_table(FeedConfig, raw.get("feed", {}), ("feed",))
+    journal = check_table(JournalConfig, raw.get("journal", {}), ("journal",))
     instances, instance_findings = _check_instances(raw.get("instances", ABSENT))
-    for table in (hardware, feed, supervisor, venue):
+    for table in (hardware, feed, supervisor, venue, journal):
         findings += table.findings
     findings += instance_findings
-    tables = Tables(hardware, supervisor, venue, instances, box, feed)
+    tables = Tables(hardware, supervisor, venue, instances, box, feed, journal)
     for rule in PROBLEM_RULES:
         findings.extend(rule(tables))
     return tables, findings
@@ -235,6 +237,7 @@ def _concluded(file: Path, text: str, tables: Tables, findings: list[Finding]) -
             "feed": tables.feed.model,
             "supervisor": tables.supervisor.model,
             "venue": tables.venue.model,
+            "journal": tables.journal.model,
             "instances": {name: checked.model for name, checked in tables.instances.items()},
         }
     )

@@ -36,6 +36,7 @@ STRATEGY_PATTERN: Final = (
     r"^([a-z][a-z0-9_]{0,47}|[^\x00-\x1f]{0,200}/[^\x00-\x1f]{1,200}|[^/\x00-\x1f]{1,200}\.py)$"
 )
 DIRECTORY_PATTERN: Final = r"^/[^\x00-\x1f]{1,200}$"
+JOURNAL_DIR_PATTERN: Final = r"^(auto|/[^\x00-\x1f]{1,200})$"
 # Encrypted, or to this box alone.
 REST_URL_PATTERN: Final = (
     r"^(https://[A-Za-z0-9.-]{1,200}(:[0-9]{1,5})?|http://(127\.0\.0\.1|localhost)(:[0-9]{1,5})?)$"
@@ -429,6 +430,23 @@ class FeedConfig(Table):
     discovery_tries: int = Field(default=5, ge=1, le=1_000)
 
 
+class JournalConfig(Table):
+    """``[journal]``: what execution writes down before it sends, and keeps for the next start.
+
+    A power loss takes at most the last ``sync_ms``; a killed process loses nothing. One segment is
+    written, one more stands in reserve, and older ones go when all take more than ``keep_bytes``
+    (never what a recovery needs). ``dir`` has a folder for each instance; ``"auto"`` is the state
+    directory of systemd or of the user.
+    """
+
+    dir: str = Field(default="auto", pattern=JOURNAL_DIR_PATTERN)
+    sync_ms: int = Field(default=100, ge=1, le=60_000)
+    segment_bytes: int = Field(default=16_777_216, ge=4_194_304, le=1_073_741_824)
+    keep_bytes: int = Field(default=1_073_741_824, ge=8_388_608, le=1_099_511_627_776)
+    on_start: Literal["cancel", "adopt"] = "cancel"
+    foreign_orders: Literal["halt", "ignore", "adopt"] = "halt"
+
+
 class AegisConfig(Table):
     """The whole file."""
 
@@ -436,6 +454,7 @@ class AegisConfig(Table):
     feed: FeedConfig = Field(default_factory=FeedConfig)
     supervisor: SupervisorConfig = Field(default_factory=SupervisorConfig)
     venue: VenueConfig = Field(default_factory=VenueConfig)
+    journal: JournalConfig = Field(default_factory=JournalConfig)
     instances: dict[InstanceName, InstanceConfig] = Field(min_length=1)
 
     def cores_of(self, instance: str) -> CoresConfig:

@@ -56,7 +56,7 @@ def restart_needed(old: AegisConfig, new: AegisConfig, instance: str | None = No
     """The keys that differ and that a reload cannot change, of one instance or of all."""
     pairs = [
         (name, getattr(old, name), getattr(new, name))
-        for name in ("hardware", "feed", "supervisor", "venue")
+        for name in ("hardware", "feed", "supervisor", "venue", "journal")
     ]
     changes = [
         change

@@ -17,6 +17,7 @@ from aegis.config.models import (
     FeedConfig,
     HardwareConfig,
     InstanceConfig,
+    JournalConfig,
     SupervisorConfig,
     VenueConfig,
 )
@@ -36,6 +37,7 @@ class Tables:
     instances: dict[str, Checked[InstanceConfig]]
     box: BoxCores
     feed: Checked[FeedConfig]
+    journal: Checked[JournalConfig]
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from aegis.config.errors import ABSENT
 from aegis.config.models import (
     DIRECTORY_PATTERN,
     INSTANCE_NAME_PATTERN,
+    JOURNAL_DIR_PATTERN,
     PARAMETER_PATTERN,
     PROXY_URL_PATTERN,
     REST_URL_PATTERN,
@@ -42,6 +43,7 @@ _PATTERN_TEXT: Final = {
     "as ./my_strategy.py",
     PARAMETER_PATTERN: "lower-case words joined by _, such as order_qty",
     DIRECTORY_PATTERN: "a full path such as /dev/shm",
+    JOURNAL_DIR_PATTERN: '"auto" or a full path such as /var/lib/aegis',
     REST_URL_PATTERN: "https://host[:port], or http:// to 127.0.0.1, without a path",
     STREAM_URL_PATTERN: "wss://host[:port], or ws:// to 127.0.0.1, without a path",
     PROXY_URL_PATTERN: "http://host:port (the tunnel is a CONNECT)",

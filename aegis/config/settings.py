@@ -6,6 +6,8 @@ is read-only for good: what a reload may change goes through shared memory, neve
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os.path
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +19,7 @@ from aegis.config.models import (
     FeedConfig,
     HardwareConfig,
     InstanceConfig,
+    JournalConfig,
     SupervisorConfig,
     VenueConfig,
 )
@@ -40,11 +43,26 @@ class Settings:
     speed: float = 1.0
     loop: bool = False
     feed: FeedConfig = field(default_factory=FeedConfig)
+    journal: JournalConfig = field(default_factory=JournalConfig)
 
     @property
     def mirrored(self) -> bool:
         """The venue replays recordings instead of its own order flow."""
         return bool(self.mirrors)
+
+    @property
+    def config_hash(self) -> bytes:
+        """SHA-256 of the effective values of this instance: what the journal says of a run."""
+        tables = {
+            "instance": self.instance.model_dump(mode="json"),
+            "hardware": self.hardware.model_dump(mode="json"),
+            "venue": self.venue.model_dump(mode="json"),
+            "supervisor": self.supervisor.model_dump(mode="json"),
+            "feed": self.feed.model_dump(mode="json"),
+            "journal": self.journal.model_dump(mode="json"),
+        }
+        text = json.dumps(tables, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).digest()
 
     @property
     def cores(self) -> CoresConfig:
@@ -80,6 +98,7 @@ class Settings:
             speed=speed,
             loop=loop,
             feed=config.feed,
+            journal=config.journal,
         )
 
 

@@ -2,12 +2,13 @@
 
 ::
 
-    a<instance>-<run: 6 digits><brain epoch: 3 digits>-<order reference>      digits in base 36
+    a<instance>-<strategy: 3><run: 6><brain epoch: 3>-<order reference>       digits in base 36
 
-The run is the second at which execution started (since 2020-01-01 UTC), so a restart never repeats
-an id even if it lost everything; the brain epoch and the order reference come with the intent. The
-same intent always gives the same id, so a retry can only find its first copy, never double it.
-At most 36 characters of the set that the exchange allows.
+The strategy is a checksum of its name: which algorithm an order belongs to can be told from the
+exchange's own records. The run is the journal's durable epoch (see `run_after`): it only grows,
+whatever the clock does, so a restart never repeats an id; the brain epoch and the order reference
+come with the intent. The same intent always gives the same id, so a retry can only find its first
+copy, never double it. At most 36 characters of the set that the exchange allows.
 
 Kernels write ids through `aegis.execution.order_messages`; this is the cold side: reconciliation
 reads ids back to tell our own orders (of this run, of an earlier one) from everybody else's.
@@ -21,48 +22,83 @@ from typing import NamedTuple
 
 from aegis.execution.decimal_text import to_base36
 
-__all__ = ["BRAIN_DIGITS", "MAX_EPOCH", "RUN_DIGITS", "ClientIds", "OrderName"]
+__all__ = [
+    "BRAIN_DIGITS",
+    "MAX_EPOCH",
+    "RUN_DIGITS",
+    "ClientIds",
+    "OrderName",
+    "run_after",
+    "strategy_tag",
+]
 
 MAX_LENGTH = 36
 RUN_DIGITS = 6
 BRAIN_DIGITS = 3
 REF_DIGITS = 11
+TAG_DIGITS = 3
 MAX_EPOCH: int = 36**BRAIN_DIGITS - 1
 MAX_RUN: int = 36**RUN_DIGITS - 1
 MAX_REF = 2**53 - 1
-NAME_LENGTH = MAX_LENGTH - len("a--") - RUN_DIGITS - BRAIN_DIGITS - REF_DIGITS
+NAME_LENGTH = MAX_LENGTH - len("a--") - TAG_DIGITS - RUN_DIGITS - BRAIN_DIGITS - REF_DIGITS
+_TAGS: int = 36**TAG_DIGITS
 _YEAR_2020_S = 1_577_836_800
 assert MAX_REF < 36**REF_DIGITS, "every reference that the gate lets through fits"
-assert NAME_LENGTH == 13
+assert NAME_LENGTH == 10
 
 
 class OrderName(NamedTuple):
-    """What an id says: the run of execution, the brain's epoch, the brain's own reference."""
+    """What an id says: run of execution, the brain's epoch and reference, the strategy's tag."""
 
     run: int
     epoch: int
     order_ref: int
+    tag: int = 0
 
 
 def _short_name(instance: str) -> str:
-    """The instance in at most 13 characters; a longer name keeps its head and a checksum."""
+    """The instance in at most 10 characters; a longer name keeps its head and a checksum."""
     if len(instance) <= NAME_LENGTH:
         return instance
     return instance[: NAME_LENGTH - 7] + to_base36(zlib.crc32(instance.encode()), 7)
 
 
+def strategy_tag(strategy: str) -> int:
+    """The tag of a strategy's name, 0 to 46655."""
+    return zlib.crc32(strategy.encode()) % _TAGS
+
+
+def run_after(last_run: int, started_s: int) -> int:
+    """The run that follows `last_run` (0: none) at a wall clock of `started_s` s since 1970.
+
+    Seconds since 2020, so that it is new even where every record of earlier runs was lost; and
+    after the last run known, so that it is new even where the clock was set back.
+    """
+    return max(last_run + 1, started_s - _YEAR_2020_S, 1)
+
+
 class ClientIds:
     """The ids of one instance and one run of its execution process."""
 
-    def __init__(self, instance: str, started_s: int) -> None:
-        """`started_s` is the wall clock at the start, in whole seconds since 1970."""
+    def __init__(self, instance: str, run: int, strategy: str = "") -> None:
+        """`run` is the durable epoch, see `run_after`. Raises ValueError when none is left."""
         self.name = _short_name(instance)
-        self.run = started_s - _YEAR_2020_S
-        if not 0 <= self.run <= MAX_RUN:
-            raise ValueError(f"the clock says {started_s} s since 1970; wanted 2020 to 2089")
-        digits = f"[0-9a-z]{{{RUN_DIGITS}}})([0-9a-z]{{{BRAIN_DIGITS}}}"
-        self._pattern = re.compile(rf"a{re.escape(self.name)}-({digits})-([0-9a-z]{{1,11}})")
-        self.prefix = f"a{self.name}-{to_base36(self.run, RUN_DIGITS)}".encode()
+        self.run = run
+        self.tag = strategy_tag(strategy)
+        if not 0 < self.run <= MAX_RUN:
+            raise ValueError(f"run {run} of execution does not fit in an order id (1 to {MAX_RUN})")
+        lengths = (TAG_DIGITS, RUN_DIGITS, BRAIN_DIGITS)
+        digits = "".join(f"([0-9a-z]{{{length}}})" for length in lengths)
+        self._pattern = re.compile(rf"a{re.escape(self.name)}-{digits}-([0-9a-z]{{1,11}})")
+        self.prefix = self._prefix(self.run, self.tag).encode()
+
+    def _prefix(self, run: int, tag: int) -> str:
+        return f"a{self.name}-{to_base36(tag, TAG_DIGITS)}{to_base36(run, RUN_DIGITS)}"
+
+    def text_of(self, name: OrderName) -> str:
+        """The client order id of an order of whatever run of this instance."""
+        prefix = self._prefix(name.run, name.tag)
+        return f"{prefix}{to_base36(name.epoch, BRAIN_DIGITS)}-{to_base36(name.order_ref)}"
 
     def text(self, epoch: int, order_ref: int) -> str:
         """The client order id of an order reference of a brain epoch."""
@@ -75,7 +111,8 @@ class ClientIds:
         found = self._pattern.fullmatch(client_id)
         if found is None:
             return None
-        return OrderName(*(int(part, 36) for part in found.groups()))
+        tag, run, epoch, order_ref = (int(part, 36) for part in found.groups())
+        return OrderName(run, epoch, order_ref, tag)
 
     def is_own(self, client_id: str) -> bool:
         """Whether an order was placed by this instance, in this run or an earlier one."""

@@ -15,6 +15,7 @@ import numpy as np
 
 from aegis.execution import order_states as states
 from aegis.execution.batch import (
+    CARRIED_EPOCH,
     settle_batch,
     take_batch,
     write_cancel_all,
@@ -125,9 +126,9 @@ class ExecutionCore(EvidenceReader):
             if lots is not None and lots != int(self.gate.exposure[place]["position_lots"])
         ]
 
-    def accept_position(self, instrument: int, lots: int, cost_e8: int) -> None:
+    def accept_position(self, instrument: int, lots: int, cost_e8: int, now_ns: int = 0) -> None:
         """Take the exchange's position over (at a start)."""
-        accept_position(self.directory, instrument, lots, cost_e8)
+        accept_position(self.directory, instrument, lots, cost_e8, now_ns)
         self.reported_lots[instrument] = lots
 
     # Outcomes
@@ -181,10 +182,13 @@ class ExecutionCore(EvidenceReader):
         """One row."""
         row = dict(zip(ORDER.names or (), self.tables.rows[slot].item(), strict=True))
         name = OrderName(self.ids.run, row["epoch"], row["order_ref"])
+        carried = self.carried.get(name.order_ref) if name.epoch == CARRIED_EPOCH else None
         return OpenOrder(
             slot=slot,
             symbol=self.instruments[row["instrument"]].symbol,
-            client_id=self.ids.text(name.epoch, name.order_ref),
+            client_id=self.ids.text_of(carried)
+            if carried is not None
+            else self.ids.text(name.epoch, name.order_ref),
             name=name,
             state=row["state"],
             acknowledged=bool(row["acknowledged"]),
@@ -200,7 +204,7 @@ class ExecutionCore(EvidenceReader):
     def is_same(self, order: OpenOrder) -> bool:
         """Whether a row still holds the order that was looked at (an answer may come late)."""
         row = self.tables.rows[order.slot]
-        return (int(row["epoch"]), int(row["order_ref"])) == order.name[1:]
+        return (int(row["epoch"]), int(row["order_ref"])) == order.name[1:3]
 
     def state_of(self, slot: int) -> int:
         """The state of a row."""

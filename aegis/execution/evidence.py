@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from aegis.execution import order_states as states
-from aegis.execution.batch import answer_request
+from aegis.execution.batch import CARRIED_EPOCH, answer_request
 from aegis.execution.client_id import ClientIds, OrderName
 from aegis.execution.decimal_text import text_to_e8, text_to_scaled
 from aegis.execution.error_codes import Verdict
 from aegis.execution.layouts import REQUEST_PLACE
 from aegis.execution.order_table import DUPLICATE, apply_event, apply_fill, find_order
-from aegis.execution.positions import apply_stray_fill, note_trade
+from aegis.execution.positions import apply_stray_fill, note_funding, note_trade
 from aegis.execution.replies import Answer, OrderBody, verdict_of
 from aegis.execution.tables import Tables
 from aegis.execution.user_events import AccountUpdate, OrderUpdate
@@ -74,6 +74,11 @@ class EvidenceReader:
         self.wallet_e8 = 0
         # What the exchange last said of each position.
         self.reported_lots: list[int | None] = [None] * len(self.instruments)
+        # Orders of earlier runs that were open at the start, by their reference in the table.
+        self.carried: dict[int, OrderName] = {}
+        self.carried_refs: dict[OrderName, int] = {}
+        # Up to which trade of each instrument the exchange's list and the books agree.
+        self.confirmed_trades = [0] * len(self.instruments)
         # Exchange time up to which the positions taken over at the start hold every trade.
         self.snapshot_ms = 0
 
@@ -164,6 +169,8 @@ class EvidenceReader:
         slot = -1
         if name is not None and name.run == self.ids.run:
             slot = int(find_order(self.directory, name.epoch, name.order_ref))
+        elif name is not None and name in self.carried_refs:
+            slot = int(find_order(self.directory, CARRIED_EPOCH, self.carried_refs[name]))
         if slot < 0:
             self._on_stray(update, instrument, name, now_ns)
         elif update.x == "TRADE":
@@ -213,7 +220,7 @@ class EvidenceReader:
             return
         rules = self.instruments[instrument]
         if self.snapshot_ms >= update.T:
-            note_trade(self.directory, instrument, update.t)
+            note_trade(self.directory, instrument, update.t, now_ns)
             return
         self.strays += 1
         apply_stray_fill(
@@ -254,10 +261,16 @@ class EvidenceReader:
         for balance in update.B:
             if balance.a == "USDT":
                 self.wallet_e8 = text_to_e8(balance.wb)
+                if update.m == "FUNDING_FEE":
+                    self.on_funding(text_to_e8(balance.bc), now_ns)
         for row in update.P:
             instrument = self.index.get(row.s)
             if instrument is not None and row.ps == "BOTH":
                 self.reported_lots[instrument] = _lots(row.pa, self.instruments[instrument])
+
+    def on_funding(self, amount_e8: int, now_ns: int) -> None:
+        """Funding received (paid: negative) in 1e-8 quote."""
+        note_funding(self.directory, amount_e8, now_ns)
 
     def _rules_of_slot(self, slot: int) -> InstrumentRules:
         return self.instruments[int(self.tables.rows[slot]["instrument"])]

@@ -20,6 +20,7 @@ import numpy as np
 
 from aegis.execution import order_states as states
 from aegis.execution.core import ExecutionCore
+from aegis.execution.journal.journal import Journal
 from aegis.execution.layouts import (
     ACT_CANARY,
     ACT_CANCEL,
@@ -142,6 +143,7 @@ class Intake:
         exchange_ms: Callable[[], int],
         on_resync: Callable[[int, int], None],
         on_rest_cancel: Callable[[int], None],
+        journal: Journal | None = None,
     ) -> None:
         """`on_resync` gets (epoch, intent id), `on_rest_cancel` the slot to cancel by REST."""
         self._core = core
@@ -150,6 +152,7 @@ class Intake:
         self._exchange_ms = exchange_ms
         self._on_resync = on_resync
         self._on_rest_cancel = on_rest_cancel
+        self._journal = journal
         self._canaries = CanaryDesk(memory)
         self._out = memoryview(core.tables.out.data)
         self._counters = memory.counters["execution"]
@@ -177,12 +180,14 @@ class Intake:
         core = self._core
         actions = core.actions(count)
         line = self._routes.current()
+        # Before the first byte: an order that is not written down is not sent. A cancel is.
+        may_place = self._journal is None or self._journal.flush()
         out = self._out
         done = core.tables.done_ns
         places = cancels = 0
         for at, (kind, slot, start, end, _, _, _, _) in enumerate(actions):
             if kind == ACT_PLACE:
-                if line is None or not line.is_ready:
+                if line is None or not line.is_ready or not may_place:
                     # Certain: these bytes never left.
                     core.apply(slot, states.REJECT, monotonic_ns(), code=0)
                     continue
@@ -235,6 +240,8 @@ class Intake:
         self.carry_out(self._core.cancel_one(slot, monotonic_ns(), self._exchange_ms()))
 
     def publish(self) -> None:
-        """Outcomes to the brain, then the counter that speaks of them."""
+        """Outcomes to the brain, then the counter that speaks of them; first what they stand on."""
+        if self._journal is not None:
+            self._journal.flush()
         if self._core.publish(monotonic_ns()):
             self._counters.set(self._published, self._memory.outcomes.published)

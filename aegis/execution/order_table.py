@@ -16,6 +16,7 @@ import numpy as np
 
 from aegis.execution import order_states
 from aegis.execution.fills import book_fill, remember_trade
+from aegis.execution.journal.notes import note_event, note_fill, note_placement
 from aegis.execution.order_states import (
     ACCEPT,
     AMBIGUOUS,
@@ -159,6 +160,7 @@ def open_order(tables: Any, intent: Any, now_ns: Any, now_ms: Any) -> Any:
     exposure_of(tables)[row.instrument].open_orders += 1
     gate_of(tables)[OPEN_ORDERS] += 1
     words[OPEN_COUNT] += 1
+    note_placement(tables, slot, now_ns)
     return slot
 
 
@@ -308,6 +310,20 @@ def apply_fill(
     realized_e8 = book_fill(
         exposure, gate_of(tables), instrument, unit_e8, signed_lots, price_ticks, fee_e8
     )
+    note_fill(
+        tables,
+        slot,
+        price_ticks,
+        lots,
+        cum_lots,
+        trade_id,
+        fee_e8,
+        order_id,
+        flags,
+        ts_event_ns,
+        ts_recv_ns,
+        realized_e8,
+    )
     if not is_late:
         _reserve(tables, row, -min(lots, max(row.qty_lots - row.filled_lots, 0)))
     row.filled_lots += lots
@@ -374,6 +390,8 @@ def apply_event(
     if event == CANCEL_SENT:
         row.cancel_wanted = 1
         row.cancel_sent_ns = ts_recv_ns
+    if state >= 0 or state == ANOMALY or event == CANCEL_SENT or cum_lots > row.reported_lots:
+        note_event(tables, slot, event, code, reason, cum_lots, order_id, ts_event_ns, ts_recv_ns)
     # Answers may come out of order: what is filled in all never goes back.
     row.reported_lots = max(row.reported_lots, cum_lots)
     if state < 0:

@@ -9,6 +9,9 @@ from typing import Any
 import numpy as np
 
 from aegis.execution.fills import book_fill, remember_trade
+from aegis.execution.journal.notes import note_adoption, note_stray
+from aegis.execution.journal.notes import note_funding as journal_funding
+from aegis.execution.journal.notes import note_trade as journal_trade
 from aegis.execution.order_table import DUPLICATE, MOVED, entry_price
 from aegis.execution.outbox import stage_outcome
 from aegis.execution.tables import (
@@ -21,13 +24,22 @@ from aegis.execution.tables import (
     trades_of,
     words_of,
 )
-from aegis.execution.words import DUPLICATE_FILLS, FILLS, STAGE_COUNT
+from aegis.execution.words import DUPLICATE_FILLS, FILLS, FUNDING_E8, STAGE_COUNT
 from aegis.host.jit import kernel
+from aegis.risk.gate_state import NET_REALIZED_E8
 from aegis.shm.gated import offer
 from aegis.shm.outcome import FILL, POSITION, STATE
 from aegis.shm.wake import wake
 
-__all__ = ["accept_position", "apply_stray_fill", "flush_stage", "tell_position", "tell_state"]
+__all__ = [
+    "accept_position",
+    "apply_stray_fill",
+    "flush_stage",
+    "note_funding",
+    "note_trade",
+    "tell_position",
+    "tell_state",
+]
 
 
 @kernel("i8(i8[::1])")
@@ -49,9 +61,10 @@ def flush_stage(tables: Any) -> Any:
     return np.int64(taken)
 
 
-@kernel("void(i8[::1],i8,i8,i8)")
-def accept_position(tables: Any, instrument: Any, lots: Any, cost_e8: Any) -> Any:
+@kernel("void(i8[::1],i8,i8,i8,i8)")
+def accept_position(tables: Any, instrument: Any, lots: Any, cost_e8: Any, ts_recv_ns: Any) -> Any:
     """Take over the exchange's position (signed lots) and its signed cost in 1e-8 quote."""
+    note_adoption(tables, instrument, lots, cost_e8, ts_recv_ns)
     held = exposure_of(tables)[instrument]
     held.position_lots = lots
     held.cost_e8 = cost_e8
@@ -119,6 +132,20 @@ def apply_stray_fill(
     realized_e8 = book_fill(
         exposure, gate_of(tables), instrument, rule.unit_e8, signed_lots, price_ticks, fee_e8
     )
+    note_stray(
+        tables,
+        instrument,
+        side,
+        price_ticks,
+        lots,
+        trade_id,
+        fee_e8,
+        order_id,
+        flags,
+        ts_event_ns,
+        ts_recv_ns,
+        realized_e8,
+    )
     words[FILLS] += 1
     stage = stage_of(tables)
     place = stage_outcome(stage, words, FILL)
@@ -142,6 +169,17 @@ def apply_stray_fill(
 
 
 @kernel("void(i8[::1],i8,i8)")
-def note_trade(tables: Any, instrument: Any, trade_id: Any) -> Any:
-    """Remember a trade that a position taken over from the exchange holds already."""
-    remember_trade(trades_of(tables), words_of(tables), instrument, trade_id)
+def note_funding(tables: Any, amount_e8: Any, ts_recv_ns: Any) -> Any:
+    """Book funding received (paid: negative) in 1e-8 quote; it counts in the day's result."""
+    words_of(tables)[FUNDING_E8] += amount_e8
+    gate_of(tables)[NET_REALIZED_E8] += amount_e8
+    journal_funding(tables, amount_e8, ts_recv_ns)
+
+
+@kernel("b1(i8[::1],i8,i8,i8)")
+def note_trade(tables: Any, instrument: Any, trade_id: Any, ts_recv_ns: Any) -> Any:
+    """Remember a trade that a position taken over from the exchange holds; whether it is new."""
+    is_new = remember_trade(trades_of(tables), words_of(tables), instrument, trade_id)
+    if is_new:
+        journal_trade(tables, instrument, trade_id, ts_recv_ns)
+    return is_new

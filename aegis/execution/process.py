@@ -12,6 +12,7 @@ It decides no trade. No line that it writes holds a secret.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import os
 import signal
@@ -22,6 +23,8 @@ from typing import Any
 
 import uvloop
 
+from aegis import BUILD_ID
+from aegis.config.journal_dir import journal_dir
 from aegis.config.settings import Settings
 from aegis.execution.client_id import MAX_EPOCH, ClientIds
 from aegis.execution.connections import NetworkConnections
@@ -29,6 +32,11 @@ from aegis.execution.endpoints import Endpoints, Keys
 from aegis.execution.errors import ExecutionError, UnusableSetupError
 from aegis.execution.gauges import Gauges
 from aegis.execution.intake import Parking, WaitingRoom
+from aegis.execution.journal.disk import FolderDisk
+from aegis.execution.journal.errors import JournalDirError, JournalError
+from aegis.execution.journal.journal import Journal
+from aegis.execution.journal.recovery import Identity, Recovered, open_journal, recover
+from aegis.execution.journal.sync import SyncThread
 from aegis.execution.reconcile import read_rules
 from aegis.execution.rest import RestClient
 from aegis.execution.session import TradingSession
@@ -88,6 +96,7 @@ class ExecutionProcess:
         self._waiting = WaitingRoom(memory)
         self._parking = Parking(memory, wiring.intents_fd, settings.hardware.wait)
         self._session: TradingSession | None = None
+        self._journal: Journal | None = None
         self._gauges: Gauges | None = None
         self._parent = os.getppid()
         self._stop = asyncio.Event()
@@ -191,18 +200,23 @@ class ExecutionProcess:
         try:
             takes_all = self._settings.instance.takes_all
             rules = await read_rules(rest, self._symbols(), may_miss=takes_all)
+            journal, recovered = self._open_journal(credentials.api_key)
             session = TradingSession(
                 self._settings,
                 self._memory,
                 rest,
                 rules,
-                ClientIds(self._settings.name, int(time.time())),
+                ClientIds(self._settings.name, journal.run, self._settings.instance.strategy),
                 NetworkConnections(self._endpoints, keys, rest),
+                journal,
+                recovered,
             )
         except LimitsError as error:
+            self._close_journal()
             await rest.close()
             raise UnusableSetupError(str(error)) from error
         except BaseException:
+            self._close_journal()
             await rest.close()
             raise
         state, reason = self._inherited
@@ -218,6 +232,45 @@ class ExecutionProcess:
         self._counters["reconciles"] += 1
         self._write_gauges(session)
         self._counters["ready"] = 1
+
+    def _open_journal(self, api_key: str) -> tuple[Journal, Recovered]:
+        """Recover the journal and begin a run of it. Raises a JournalError."""
+        settings = self._settings
+        config = settings.journal
+        # An embedded exchange is another one with every key: nothing of an earlier one is true.
+        account = f"{settings.venue.mode}-{hashlib.sha256(api_key.encode()).hexdigest()[:16]}"
+        disk = FolderDisk(journal_dir(config.dir, settings.name))
+        try:
+            recovered = recover(disk, account)
+            identity = Identity(settings.name, account, BUILD_ID, settings.config_hash)
+            journal = open_journal(
+                disk,
+                identity,
+                recovered,
+                monotonic_ns,
+                time.time_ns,
+                segment_bytes=config.segment_bytes,
+                keep_bytes=config.keep_bytes,
+            )
+        except JournalError:
+            disk.close()
+            raise
+        except OSError as error:
+            disk.close()
+            raise JournalDirError(
+                f"the journal in {disk.folder} cannot be used: {error.strerror} ({error.filename})"
+            ) from None
+        for finding in recovered.findings:
+            self._say(f"journal: {finding}")
+        journal.thread = SyncThread(journal.work, config.sync_ms)
+        self._journal = journal
+        return journal, recovered
+
+    def _close_journal(self) -> None:
+        """Let go of a journal whose session never came to be."""
+        journal, self._journal = self._journal, None
+        if journal is not None:
+            journal.close()
 
     def _symbols(self) -> list[str]:
         """Our symbols in row order; where the exchange decides, those that the feed has found."""
@@ -296,6 +349,8 @@ class ExecutionProcess:
         self._look_at_vitals(session, now_ns)
         self._follow_latch(session)
         session.turn_of_day()
+        if session.journal is not None:
+            session.journal.turn()
         self._reload(session)
         session.intake.publish()
         self._write_gauges(session)

@@ -28,6 +28,8 @@ from aegis.execution.errors import (
     RefusedError,
 )
 from aegis.execution.intake import Intake
+from aegis.execution.journal.journal import Journal
+from aegis.execution.journal.recovery import Recovered, restore
 from aegis.execution.order_routes import OrderRoutes
 from aegis.execution.reconcile import Reconciler
 from aegis.execution.replies import Answer
@@ -75,7 +77,13 @@ class TradingSession:
         rules: list[InstrumentRules],
         ids: ClientIds,
         connections: Connections,
+        journal: Journal | None = None,
+        recovered: Recovered | None = None,
     ) -> None:
+        """`journal` notes what happens from here on, `recovered` is what it has given back.
+
+        Raises OSError when the journal cannot be begun.
+        """
         limits = settings.instance.limits.model_dump()
         self.gate = Gate(len(rules), limits, monotonic_ns())
         self.gate.block(BLOCK_ORDER_LINK | BLOCK_PRIVATE_STREAM)
@@ -84,6 +92,12 @@ class TradingSession:
         self.set_limits(limits)
         self.core = ExecutionCore(memory, self.gate, ids, rules, RECV_WINDOW_MS)
         self.core.use_tape_time(settings.mirrored)
+        self.journal = journal
+        # What the books know of symbols that cannot be carried on: a reason to halt.
+        self.unplaced: list[str] = []
+        if journal is not None:
+            self.unplaced = restore(self.core, recovered or Recovered(), monotonic_ns())
+            journal.attach(self.core)
         self.rest = rest
         self.gateway = connections.order_line(self._answered, self._line_cut)
         self._fallback = connections.fallback_line(self._answered, self._judge_link)
@@ -93,7 +107,7 @@ class TradingSession:
         self._answers = self._counters.index("responses")
         self._events = self._counters.index("user_events")
         self.intake = Intake(
-            self.core, self.routes, memory, rest.now_ms, self.resync, self._rest_cancel
+            self.core, self.routes, memory, rest.now_ms, self.resync, self._rest_cancel, journal
         )
         self.resolver = Resolver(
             self.core, rest, monotonic_ns, self._cancel_again, recv_window_ms=RECV_WINDOW_MS
@@ -207,6 +221,8 @@ class TradingSession:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         self.routes.close()
+        if self.journal is not None:
+            self.journal.close()
         self.is_reconciled = False
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:

@@ -18,6 +18,7 @@ from numba.np.arrayobj import populate_array
 from numba.np.numpy_support import from_dtype
 
 from aegis.execution.fills import TRADES_SIZE
+from aegis.execution.journal.layout import RECORD
 from aegis.execution.layouts import ACTION, ORDER, REQUEST
 from aegis.execution.order_messages import FORMAT, MESSAGE_BYTES, OrderMessages
 from aegis.execution.outbox import STAGE_SIZE
@@ -49,6 +50,8 @@ BATCH_SIZE = 64
 # A batch's own messages, and a cancel for every order that can be open.
 OUT_MESSAGES = 512
 ACTIONS = OUT_MESSAGES
+# Notes of a batch, of a cancel for every order, and what a disk that is late leaves waiting.
+NOTES = 4_096
 
 _LAYOUT: tuple[tuple[str, Any], ...] = (
     ("rows", ORDER),
@@ -83,6 +86,7 @@ _LAYOUT: tuple[tuple[str, Any], ...] = (
     ("hop_counts", np.int64),
     ("tick_counts", np.int64),
     ("ack_counts", np.int64),
+    ("journal", RECORD),
 )
 _NUMBER = {name: number for number, (name, _) in enumerate(_LAYOUT)}
 
@@ -145,6 +149,7 @@ outcomes_header_of, outcomes_records_of = map(_view, ("outcomes_header", "outcom
 book_words_of, book_levels_of = map(_view, ("book_words", "book_levels"))
 feed_words_of, instruments_of = map(_view, ("feed_words", "instruments"))
 head_of = _view("head")
+journal_of = _view("journal")
 hop_counts_of, tick_counts_of, ack_counts_of = map(
     _view, ("hop_counts", "tick_counts", "ack_counts")
 )
@@ -157,12 +162,41 @@ class Tables:
     def __init__(self, memory: InstanceMemory, gate: Gate, messages: OrderMessages) -> None:
         feed = memory.counters["feed"]
         histograms = memory.histograms["execution"]
+        shared: dict[str, npt.NDArray[Any]] = {
+            "text": messages.text,
+            "offsets": messages.offsets,
+            "formats": messages.formats,
+            "intents_header": memory.intents.header,
+            "intents_records": memory.intents.records,
+            "outcomes_header": memory.outcomes.header,
+            "outcomes_records": memory.outcomes.records,
+            "book_words": memory.books.words,
+            "book_levels": memory.books.levels,
+            "feed_words": feed.words,
+            "instruments": memory.instruments.rows,
+            "hop_counts": histograms["intent_hop_ns"].counts,
+            "tick_counts": histograms["tick_to_order_ns"].counts,
+            "ack_counts": histograms["order_ack_ns"].counts,
+        }
+        self._make(gate, shared)
+        self.words[FEED_CONNECTED_AT] = feed.word("connected")
+        self.words[FEED_MESSAGE_AT] = feed.word("last_message_ns")
+
+    @classmethod
+    def detached(cls, gate: Gate) -> "Tables":
+        """Tables without an instance's memory: for a replay, which sends nothing to anybody."""
+        made = cls.__new__(cls)
+        made._make(gate, {})
+        return made
+
+    def _make(self, gate: Gate, shared: dict[str, npt.NDArray[Any]]) -> None:
         self.rows: npt.NDArray[Any] = np.zeros(ORDERS, ORDER)
         self.words: npt.NDArray[np.int64] = np.zeros(WORDS, np.int64)
         self.stage: npt.NDArray[Any] = np.zeros(STAGE_SIZE, OUTCOME)
         self.requests: npt.NDArray[Any] = np.zeros(REQUESTS, REQUEST)
         self.actions: npt.NDArray[Any] = np.zeros(ACTIONS, ACTION)
         self.batch: npt.NDArray[Any] = np.zeros(BATCH_SIZE, INTENT)
+        self.journal: npt.NDArray[Any] = np.zeros(NOTES, RECORD)
         self.out: npt.NDArray[np.uint8] = np.zeros(OUT_MESSAGES * MESSAGE_BYTES, np.uint8)
         arrays: dict[str, npt.NDArray[Any]] = {
             "rows": self.rows,
@@ -181,24 +215,13 @@ class Tables:
             "actions": self.actions,
             "batch": self.batch,
             "out": self.out,
-            "text": messages.text,
-            "offsets": messages.offsets,
-            "formats": messages.formats,
-            "intents_header": memory.intents.header,
-            "intents_records": memory.intents.records,
-            "outcomes_header": memory.outcomes.header,
-            "outcomes_records": memory.outcomes.records,
-            "book_words": memory.books.words,
-            "book_levels": memory.books.levels,
-            "feed_words": feed.words,
-            "instruments": memory.instruments.rows,
             "head": np.zeros(8, np.uint64),
             "levels": np.zeros(4 * DEPTH, np.float64),
-            "hop_counts": histograms["intent_hop_ns"].counts,
-            "tick_counts": histograms["tick_to_order_ns"].counts,
-            "ack_counts": histograms["order_ack_ns"].counts,
-        }
-        assert list(arrays) == [name for name, _ in _LAYOUT], "the tables in their order"
+            "journal": self.journal,
+        } | shared
+        missing = _NUMBER.keys() - arrays.keys()
+        assert not shared or not missing, f"no table {missing}"
+        arrays = {name: arrays.get(name, np.zeros(1, dtype)) for name, dtype in _LAYOUT}
         # The same bytes as `actions`, for Python: a plain integer matrix is cheaper to read.
         self.action_words: npt.NDArray[np.int64] = self.actions.view(np.int64).reshape(
             ACTIONS, ACTION.itemsize // 8
@@ -208,8 +231,6 @@ class Tables:
         self.words[FREE_COUNT] = ORDERS
         self.words[REQUEST_NEXT] = 1
         self.words[EPOCH] = -1
-        self.words[FEED_CONNECTED_AT] = feed.word("connected")
-        self.words[FEED_MESSAGE_AT] = feed.word("last_message_ns")
         self._arrays = arrays
         # A fresh array has no pages until it is written: have them all now, not in the hot path.
         for array in arrays.values():

@@ -39,6 +39,7 @@ class BalanceRow(msgspec.Struct):
 
     a: str  # asset
     wb: str = "0"  # wallet balance
+    bc: str = "0"  # its change by anything but trading and commission
 
 
 class PositionRow(msgspec.Struct):

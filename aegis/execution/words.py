@@ -16,7 +16,11 @@ __all__ = [
     "FILLS",
     "FREE_COUNT",
     "FREE_HEAD",
+    "FUNDING_E8",
     "INTENTS_TAKEN",
+    "JOURNAL_COUNT",
+    "JOURNAL_LOST",
+    "JOURNAL_ON",
     "OPEN_COUNT",
     "RECONCILE_WANTED",
     "REJECTED_ORDERS",
@@ -28,6 +32,7 @@ __all__ = [
     "TRADES_COUNT",
     "TRADES_GENERATION",
     "UNKNOWN_COUNT",
+    "WALL_OFFSET_NS",
     "WORDS",
 ]
 
@@ -46,4 +51,8 @@ RECONCILE_WANTED = 13  # evidence that only a look at the exchange can settle
 INTENTS_TAKEN, FILLS, DUPLICATE_FILLS, ANOMALIES = 16, 17, 18, 19
 ACCEPTED_ORDERS, REJECTED_ORDERS, DENIED_INTENTS = 20, 21, 22
 EXPIRED_INTENTS, STALE_DENIED = 23, 24
-WORDS = 32
+# The journal: notes not yet written, those that found no room (must stay 0), whether it is on, and
+# CLOCK_REALTIME less CLOCK_MONOTONIC as of the last look.
+JOURNAL_COUNT, JOURNAL_LOST, JOURNAL_ON, WALL_OFFSET_NS = 32, 33, 34, 35
+FUNDING_E8 = 36  # funding received less paid, 1e-8 quote
+WORDS = 40

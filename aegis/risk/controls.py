@@ -53,6 +53,8 @@ class Control(IntEnum):
     OPERATOR = 45
     RECONCILE_FAILED = 46
     EXCHANGE_RESTRICTION = 60
+    JOURNAL_FULL = 70
+    JOURNAL_SYNC = 71
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,6 +280,20 @@ _ENTRIES = (
         "The exchange takes new risk from this account: margin, bracket, rules and law permit it.",
         ("15c3-5(c)(1)(i)", "RTS 6 art. 15"),
         "tests/execution/test_core.py::test_what_a_refusal_leads_to",
+        reducing_passes=True,
+    ),
+    ControlEntry(
+        Control.JOURNAL_FULL,
+        "The disk has room for the journal, and for a segment in reserve.",
+        ("RTS 6 art. 17", "RTS 6 art. 11"),
+        "tests/execution/journal/test_faults.py::test_a_full_disk_reduces",
+        reducing_passes=True,
+    ),
+    ControlEntry(
+        Control.JOURNAL_SYNC,
+        "What the journal wrote has reached the disk.",
+        ("RTS 6 art. 17", "RTS 6 art. 11"),
+        "tests/execution/journal/test_faults.py::test_a_failed_sync_halts_and_is_not_tried_again",
         reducing_passes=True,
     ),
 )

@@ -82,14 +82,16 @@ def make_memory(folder: Path, instruments: int = 2) -> InstanceMemory:
 class Desk:
     """A core with fresh books and a feed that is alive, at NOW_NS."""
 
-    def __init__(self, folder: Path, *, limits: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self, folder: Path, *, limits: dict[str, Any] | None = None, run: int = STARTED_S
+    ) -> None:
         self.memory = make_memory(folder)
         self.limits = LIMITS | (limits or {})
         self.gate = Gate(2, self.limits, NOW_NS)
         for row, rules in zip(self.gate.rules, (BTC, ETH), strict=True):
             fill_rules(row, rules, self.limits)
         self.core = ExecutionCore(
-            self.memory, self.gate, ClientIds("t", STARTED_S), (BTC, ETH), recv_window_ms=2_000
+            self.memory, self.gate, ClientIds("t", run), (BTC, ETH), recv_window_ms=2_000
         )
         self.core.follow_epoch(1)
         self.gate.clear(BLOCK_NOT_READY)

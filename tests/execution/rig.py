@@ -18,6 +18,7 @@ from aegis.config.models import (
     CoresConfig,
     HardwareConfig,
     InstanceConfig,
+    JournalConfig,
     LimitsConfig,
     SupervisorConfig,
     VenueConfig,
@@ -37,8 +38,8 @@ from tests.execution.harness import LIMITS, make_memory
 PATIENCE_S = 8.0
 
 
-def make_settings(**supervisor: int) -> Settings:
-    """Settings of an instance `t` that trades BTCUSDT."""
+def make_settings(folder: Path, **supervisor: int) -> Settings:
+    """Settings of an instance `t` that trades BTCUSDT, its journal below `folder`."""
     cores = CoresConfig(feed=0, brain=0, execution=0, venue=0)
     return Settings(
         name="t",
@@ -49,6 +50,7 @@ def make_settings(**supervisor: int) -> Settings:
         venue=VenueConfig(),
         supervisor=SupervisorConfig(**({"drain_timeout_ms": 3_000} | supervisor)),
         source=Path("aegis.toml"),
+        journal=JournalConfig(dir=str(folder / "journal"), sync_ms=20, segment_bytes=4 << 20),
     )
 
 
@@ -63,7 +65,9 @@ class Rig:
         self.memory.control.command = RUN
         self.memory.control.next_generation("brain")
         self.counters = self.memory.counters["execution"]
-        self.process = ExecutionProcess(make_settings(**supervisor), self.memory, self.wiring)
+        self.process = ExecutionProcess(
+            make_settings(folder, **supervisor), self.memory, self.wiring
+        )
         self.told: list[Any] = []
         self.beating = {"supervisor", "brain", "feed", "book"}
         self.next_ref = 0

@@ -384,7 +384,7 @@ def test_a_clock_error_rejects_and_asks_for_the_time(desk: Desk) -> None:
 
 
 def test_a_fill_of_an_earlier_run_moves_the_position(desk: Desk) -> None:
-    stranger = desk.core.ids.text(1, 5).replace(desk.core.ids.prefix.decode(), "at-000001")
+    stranger = desk.core.ids.text(1, 5).replace(desk.core.ids.prefix.decode(), "at-000000001")
     desk.core.snapshot_ms = 1_000
     trade = {"l": "0.004", "z": "0.004", "L": "60000.0"}
     desk.update(0, "TRADE", c=stranger, t=5, T=1_000, **trade)

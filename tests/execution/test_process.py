@@ -75,7 +75,7 @@ def test_a_good_day(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
 def test_a_start_cleans_up_after_a_crash(tmp_path: Path) -> None:
     async def day() -> None:
         async with FakeExchange() as exchange:
-            stale = ClientIds("t", 1_700_000_000).text(1, 4)
+            stale = ClientIds("t", 100_000_000).text(1, 4)
             exchange.add(stale)
             exchange.position, exchange.entry = Decimal("-0.007"), "61000.50"
             async with running(tmp_path, exchange) as rig:
