@@ -20,6 +20,7 @@ from aegis.cli.clean import clean
 from aegis.cli.config_path import ConfigOption, config_path
 from aegis.cli.data import app as data_app
 from aegis.cli.exit_codes import EXIT_FAILED, EXIT_GOOD, EXIT_INTERRUPTED, complain
+from aegis.cli.journal import app as journal_app
 from aegis.cli.record import record
 from aegis.cli.reload import reload
 from aegis.cli.run import run
@@ -87,6 +88,7 @@ def check(
 app.add_typer(bench_app, name="bench")
 app.add_typer(data_app, name="data")
 app.add_typer(strategy_app, name="strategy")
+app.add_typer(journal_app, name="journal")
 app.add_typer(venue_app, name="venue")
 
 
