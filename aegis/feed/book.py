@@ -11,8 +11,9 @@ applying an event twice is harmless; 0 removes, removing what is not there is no
 
 A removed level stays in its place with quantity 0, because most come back soon (in the recording
 nine removals of ten), and goes when it is at the top or when the side is full. A side that is
-full of live levels gives up the eighth that lies farthest from the top: like the levels outside a
-snapshot these are unknown until they change again.
+full of live levels gives up the eighth that lies farthest from the top. Like the levels outside a
+snapshot these are unknown until they change again, so each side has an edge: levels behind it are
+true but others may be missing between them, and nobody is shown them.
 """
 
 from typing import Any
@@ -126,12 +127,15 @@ def best_price(keys: Any, base: Any, count: Any, sign: Any) -> Any:
 
 @kernel
 def copy_top(
-    keys: Any, quantities: Any, base: Any, count: Any, sign: Any, out: Any, limit: Any
+    keys: Any, quantities: Any, base: Any, count: Any, sign: Any, edge: Any, out: Any, limit: Any
 ) -> Any:
-    """Copy up to `limit` best levels as (price, quantity) rows of `out`, best first."""
+    """Copy up to `limit` best levels as (price, quantity) rows of `out`, best first.
+
+    None behind the key `edge` (0: no edge): between such levels others may be missing.
+    """
     kept = 0
     place = base + count - 1
-    while place >= base and kept < limit:
+    while place >= base and kept < limit and (edge == 0 or keys[place] >= edge):
         if quantities[place] > 0.0:
             # Both integers are exact doubles, so this is the double nearest to the decimal price.
             out[kept, 0] = (keys[place] * sign) / PRICE_SCALE

@@ -8,11 +8,22 @@ A difference means that our book is wrong, whatever the sequence numbers say.
 
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from aegis.feed import layout
 from aegis.feed.layout import floats, words
+from aegis.feed.sync import Phase
 from aegis.host.jit import kernel
 
-__all__ = ["RECENT_QUOTES", "RECENT_ROWS", "RECENT_TOPS", "compare_tops", "remember"]
+__all__ = [
+    "RECENT_QUOTES",
+    "RECENT_ROWS",
+    "RECENT_TOPS",
+    "compare_tops",
+    "newest_differ",
+    "remember",
+]
 
 # In the recording a depth event comes at most 9 bookTickers after its twin, and the twin of an
 # earlier depth event always before the next one. Powers of two: the place is a masked count.
@@ -91,3 +102,17 @@ def compare_tops(
         return False
     totals[layout.TOP_MISMATCHES] += 1
     return True
+
+
+def newest_differ(
+    rows: npt.NDArray[np.int64], recent_tops: npt.NDArray[np.float64], instrument: int
+) -> bool:
+    """Whether a live book's top is not what the last bookTicker said, whatever their ids."""
+    row = rows[instrument]
+    quotes, tops = int(row[layout.QUOTE_COUNT]), int(row[layout.TOP_COUNT])
+    if row[layout.PHASE] != Phase.LIVE or quotes == 0 or tops == 0:
+        return False
+    recent = recent_tops.reshape(-1, RECENT_ROWS, 4)[instrument]
+    quote = recent[(quotes - 1) % RECENT_QUOTES]
+    top = recent[RECENT_QUOTES + (tops - 1) % RECENT_TOPS]
+    return bool((quote != top).any())

@@ -23,13 +23,13 @@ from aegis.feed.cross_check import (
     compare_tops,
     remember,
 )
+from aegis.feed.doubt import believed_ms, book_bid, is_unreasonable, note_lead, quote_bid
 from aegis.feed.emit import finish, push_tick
 from aegis.feed.layout import (
     DEPTH,
     EVENT_MS,
     ID,
     INSTRUMENT,
-    NO_CLOCK,
     ROW_WORDS,
     SENT_MS,
     cursors,
@@ -44,13 +44,14 @@ from aegis.feed.tokens import MAX_LEVELS, MAX_PRICE
 from aegis.host.jit import kernel
 from aegis.shm import books as shared_books
 from aegis.shm.books import book_write
-from aegis.shm.tick import BOOK, QUOTE, TRADE
+from aegis.shm.tick import BOOK, GAP, QUOTE, TRADE
 
 __all__ = [
     "BROKEN_ABSURD",
     "BROKEN_CROSSED",
     "BROKEN_EMPTY",
     "BROKEN_RANGE",
+    "BROKEN_SHALLOW",
     "DEPTH_HELD",
     "DONE",
     "FRAME_UNUSUAL",
@@ -70,10 +71,13 @@ BROKEN_CROSSED = 4
 BROKEN_ABSURD = 5
 TOPS_DIFFER = 6  # bookTicker and book disagree at one update id
 BROKEN_RANGE = 7  # a depth event whose ids cannot be
+BROKEN_SHALLOW = 8  # hardly anything is left of what the snapshot showed
 
 _LIVE, _WAITING = int(Phase.LIVE), int(Phase.WAITING)
 _APPLY, _OLD, _DUPLICATE = int(Verdict.APPLY), int(Verdict.OLD), int(Verdict.DUPLICATE)
 _MS = 1_000_000
+# With so few levels left of so many that the snapshot had another snapshot is due.
+_MIN_LEVELS, _MANY_LEVELS = 5, 10
 
 
 @kernel
@@ -90,6 +94,22 @@ def _is_repeated(rows: Any, id_word: Any, ms_word: Any, number: Any, event_ms: A
 
 
 @kernel
+def _miss_trades(context: Any, instrument: Any, number: Any, event_ms: Any) -> Any:
+    """Tell of trades that should have come between the last one and this."""
+    rows = words(context, layout.ROWS)
+    totals = words(context, layout.TOTALS)
+    last = rows[instrument * ROW_WORDS + layout.TRADE_ID]
+    if last == 0 or number <= last + 1:
+        return
+    totals[layout.TRADE_GAPS] += number - last - 1
+    recv_ns = words(context, layout.CONTROL)[layout.RECV_NS]
+    push_tick(
+        context, instrument, np.int64(GAP), np.int64(0), event_ms * _MS, recv_ns,
+        np.float64(last + 1), np.float64(number), 1.0, 0.0, 0.0,
+    )  # fmt: skip
+
+
+@kernel
 def _take_trade(context: Any) -> Any:
     integers = words(context, layout.INTEGERS)
     decimals = floats(context, layout.DECIMALS)
@@ -100,12 +120,20 @@ def _take_trade(context: Any) -> Any:
     base = instrument * ROW_WORDS
     rows[base + layout.TRADE_RECV_NS] = recv_ns
     number = integers[ID]
-    event_ms = integers[EVENT_MS]
+    last = rows[base + layout.TRADE_ID]
+    event_ms = believed_ms(context, integers[EVENT_MS], rows[base + layout.TRADE_MS], number > last)
     if decimals[0] > MAX_PRICE:
         totals[layout.DECODE_ERRORS] += 1
         return DONE
+    _miss_trades(context, instrument, number, event_ms)
     if _is_repeated(rows, base + layout.TRADE_ID, base + layout.TRADE_MS, number, event_ms):
         totals[layout.DUPLICATES] += 1
+        return DONE
+    # What was settled off the book may have any price.
+    if integers[layout.OFF_BOOK] == 0 and is_unreasonable(
+        context, instrument, decimals[0], book_bid(context, instrument)
+    ):
+        totals[layout.PRICES_REFUSED] += 1
         return DONE
     totals[layout.TRADES] += 1
     push_tick(
@@ -126,13 +154,18 @@ def _take_quote(context: Any) -> Any:
     base = instrument * ROW_WORDS
     rows[base + layout.QUOTE_RECV_NS] = recv_ns
     number = integers[ID]
-    event_ms = integers[EVENT_MS]
+    newest_ms = rows[base + layout.QUOTE_MS]
+    is_newer = number > rows[base + layout.QUOTE_ID]
+    event_ms = believed_ms(context, integers[EVENT_MS], newest_ms, is_newer)
     bid, bid_quantity, ask, ask_quantity = decimals[0], decimals[1], decimals[2], decimals[3]
     if not bid < ask or ask > bid * ABSURD_RATIO or ask > MAX_PRICE:
         totals[layout.DECODE_ERRORS] += 1
         return DONE
     if _is_repeated(rows, base + layout.QUOTE_ID, base + layout.QUOTE_MS, number, event_ms):
         totals[layout.DUPLICATES] += 1
+        return DONE
+    if is_unreasonable(context, instrument, bid, book_bid(context, instrument)):
+        totals[layout.PRICES_REFUSED] += 1
         return DONE
     totals[layout.QUOTES] += 1
     push_top(
@@ -154,6 +187,13 @@ def _take_quote(context: Any) -> Any:
 
 
 @kernel
+def _draw_edge(rows: Any, word: Any, key: Any) -> Any:
+    """Behind this key levels may be missing; an edge only ever moves towards the top."""
+    if rows[word] == 0 or key > rows[word]:
+        rows[word] = key
+
+
+@kernel
 def _update_sides(context: Any, instrument: Any) -> Any:
     """Apply the levels at hand to both sides of the full book."""
     integers = words(context, layout.INTEGERS)
@@ -165,15 +205,23 @@ def _update_sides(context: Any, instrument: Any) -> Any:
     base = instrument * ROW_WORDS
     capacity = words(context, layout.CONTROL)[layout.SIDE_CAPACITY]
     bids_at = 2 * instrument * capacity
-    rows[base + layout.BIDS] = apply_side(
-        keys, quantities, bids_at, rows[base + layout.BIDS], capacity, np.int64(1),
+    bids_before, asks_before = rows[base + layout.BIDS], rows[base + layout.ASKS]
+    bids = apply_side(
+        keys, quantities, bids_at, bids_before, capacity, np.int64(1),
         level_keys, level_quantities, np.int64(0), integers[layout.BID_COUNT],
     )  # fmt: skip
     asks_from = np.int64(MAX_LEVELS)
-    rows[base + layout.ASKS] = apply_side(
-        keys, quantities, bids_at + capacity, rows[base + layout.ASKS], capacity,
+    asks = apply_side(
+        keys, quantities, bids_at + capacity, asks_before, capacity,
         np.int64(-1), level_keys, level_quantities, asks_from, integers[layout.ASK_COUNT],
     )  # fmt: skip
+    rows[base + layout.BIDS] = bids
+    rows[base + layout.ASKS] = asks
+    # A side that may have been full has given up its farthest levels.
+    if bids > 0 and bids_before + integers[layout.BID_COUNT] > capacity:
+        _draw_edge(rows, base + layout.BID_EDGE, keys[bids_at])
+    if asks > 0 and asks_before + integers[layout.ASK_COUNT] > capacity:
+        _draw_edge(rows, base + layout.ASK_EDGE, keys[bids_at + capacity])
 
 
 @kernel
@@ -188,11 +236,11 @@ def _copy_tops(context: Any, instrument: Any) -> Any:
     limit = np.int64(shared_books.DEPTH)
     bids = copy_top(
         keys, quantities, bids_at, rows[base + layout.BIDS], np.int64(1),
-        pairs(context, layout.TOP_BIDS), limit,
+        rows[base + layout.BID_EDGE], pairs(context, layout.TOP_BIDS), limit,
     )  # fmt: skip
     asks = copy_top(
         keys, quantities, bids_at + capacity, rows[base + layout.ASKS], np.int64(-1),
-        pairs(context, layout.TOP_ASKS), limit,
+        rows[base + layout.ASK_EDGE], pairs(context, layout.TOP_ASKS), limit,
     )  # fmt: skip
     return bids, asks
 
@@ -213,7 +261,23 @@ def _find_fault(context: Any, instrument: Any) -> Any:
         return BROKEN_CROSSED
     if ask > bid * ABSURD_RATIO:
         return BROKEN_ABSURD
+    if is_unreasonable(context, instrument, bid, quote_bid(context, instrument)):
+        return BROKEN_ABSURD
     return DONE
+
+
+@kernel
+def _is_shallow(context: Any, instrument: Any, bid_rows: Any, ask_rows: Any) -> Any:
+    """Whether a side shows so few levels that a snapshot has to confirm it.
+
+    The others may be unknown, or an event has emptied a side that was deep: if it is true that
+    nothing is left there, the next snapshot will say the same.
+    """
+    rows = words(context, layout.ROWS)
+    base = instrument * ROW_WORDS
+    return (bid_rows < _MIN_LEVELS and rows[base + layout.BID_LOADED] >= _MANY_LEVELS) or (
+        ask_rows < _MIN_LEVELS and rows[base + layout.ASK_LOADED] >= _MANY_LEVELS
+    )
 
 
 @kernel
@@ -252,12 +316,16 @@ def apply_depth(context: Any, announce: Any) -> Any:
     update_id = integers[ID]
     _update_sides(context, instrument)
     rows[base + layout.LAST_ID] = update_id
-    rows[base + layout.LAST_MS] = integers[EVENT_MS]
+    rows[base + layout.LAST_MS] = believed_ms(
+        context, integers[EVENT_MS], rows[base + layout.LAST_MS], True
+    )
     rows[base + layout.PHASE] = _LIVE
     fault = _find_fault(context, instrument)
     if fault != DONE:
         return fault
     bid_rows, ask_rows = _copy_tops(context, instrument)
+    if _is_shallow(context, instrument, bid_rows, ask_rows):
+        return BROKEN_SHALLOW
     bids = pairs(context, layout.TOP_BIDS)
     asks = pairs(context, layout.TOP_ASKS)
     first = instrument * RECENT_ROWS
@@ -317,10 +385,7 @@ def take_message(context: Any, kind: Any) -> Any:
     integers = words(context, layout.INTEGERS)
     recv_ns = control[layout.RECV_NS]
     words(context, layout.TOTALS)[layout.LAST_MESSAGE_NS] = recv_ns
-    # The smallest delay seen tells the clocks' offset best: keep the largest lead of theirs.
-    ahead = integers[SENT_MS] * _MS - recv_ns
-    if ahead > control[layout.CLOCK_AHEAD_NS] or control[layout.CLOCK_AHEAD_NS] == NO_CLOCK:
-        control[layout.CLOCK_AHEAD_NS] = ahead
+    note_lead(context, integers[SENT_MS])
     # By the exchange's time between any two messages, however they were batched.
     if control[layout.CONFLATE_BY_EVENT] == 1:
         release_tops(context, integers[EVENT_MS] * _MS)

@@ -18,14 +18,17 @@ import numpy.typing as npt
 
 from aegis.feed import digest as codes
 from aegis.feed import layout, wire
+from aegis.feed.absences import Absences
 from aegis.feed.book import FullBook
 from aegis.feed.conflate import forget_tops, release_tops
-from aegis.feed.cross_check import RECENT_QUOTES, RECENT_ROWS, RECENT_TOPS
+from aegis.feed.cross_check import newest_differ
+from aegis.feed.decoded import VOID, load_snapshot, put_levels, put_message
 from aegis.feed.digest import announce_book, apply_depth, digest, take_message
 from aegis.feed.emit import flush, push_tick
 from aegis.feed.errors import BadSnapshotError, WireError
 from aegis.feed.intake_memory import MAX_FRAME_BYTES, make_memory
 from aegis.feed.layout import ROW_WORDS, TOTAL_NAMES
+from aegis.feed.mark_prices import MarkPrices
 from aegis.feed.snapshots import SnapshotQueue, SnapshotRequest
 from aegis.feed.streams import CONTRACT_STREAM
 from aegis.feed.symbols import SymbolTable
@@ -34,7 +37,7 @@ from aegis.feed.tokens import MAX_LEVELS
 from aegis.shm.books import Books
 from aegis.shm.broadcast import BroadcastRing
 from aegis.shm.counters import Counters
-from aegis.shm.tick import CANARY, GAP, MARK, QUOTE, STATUS, TRADE
+from aegis.shm.tick import CANARY, GAP, MARK, RESYNC, STATUS
 
 __all__ = ["Intake"]
 
@@ -48,6 +51,7 @@ assert (layout.FRAMES, layout.FRAME, layout.START, layout.END) == (0, 1, 2, 3)
 assert (layout.RECV_NS, layout.FIRST_SIZE) == (4, 5)
 
 FEED_UP, BOOK_VALID, BOOK_INVALID, TRADING_STATUS = 1.0, 2.0, 3.0, 4.0
+_MS = 1_000_000
 # CANARY and "feed up" belong to nobody; readers may index by instrument, so 0 it is.
 _NO_INSTRUMENT = 0
 
@@ -57,6 +61,7 @@ _REASONS = {
     codes.BROKEN_ABSURD: Reason.ABSURD,
     codes.TOPS_DIFFER: Reason.TOP_MISMATCH,
     codes.BROKEN_RANGE: Reason.GAP,
+    codes.BROKEN_SHALLOW: Reason.SHALLOW,
 }
 _DEPTH_FRAME = re.compile(rb'\s*\{\s*"stream"\s*:\s*"([^"@\\]{1,64})@depth["@]')
 
@@ -91,6 +96,8 @@ class Intake:
         capacity = self.symbols.capacity
         self.syncs = [BookSync(self.rows[number]) for number in range(capacity)]
         self.valid = [False] * capacity
+        self._absences = Absences(capacity)
+        self._marks = MarkPrices(self.memory, capacity)
         self.wanted = [number < len(symbols) for number in range(capacity)]
         self.snapshots = SnapshotQueue(
             capacity, source or random.Random(0), deferred=self.rows[:, layout.DEFERRED]
@@ -254,48 +261,21 @@ class Intake:
         if isinstance(message, wire.MarkPrice):
             self._take_mark(instrument, message)
             return
-        integers, decimals = self._integers, self.memory["decimals"]
-        integers[layout.INSTRUMENT] = instrument
-        integers[layout.EVENT_MS] = message.T
-        integers[layout.SENT_MS] = message.E
-        kind = QUOTE
-        if isinstance(message, wire.Trade):
-            if message.is_void:
-                self.ignored += 1
-                return
-            kind = TRADE
-            integers[layout.ID] = message.t
-            integers[layout.SIDE] = -1 if message.m else 1
-            integers[layout.OFF_BOOK] = int(message.X != "MARKET")
-            decimals[:2] = message.p, message.q
-        elif isinstance(message, wire.BookTicker):
-            integers[layout.ID] = message.u
-            decimals[:4] = message.b, message.B, message.a, message.A
-        else:
-            kind = layout.DEPTH
-            integers[layout.FIRST_ID] = message.U
-            integers[layout.ID] = message.u
-            integers[layout.PREVIOUS_ID] = message.pu
-            name = f"depth {message.s}"
-            bids = wire.side_arrays(message.b, name)
-            self._put_levels(bids, wire.side_arrays(message.a, name))
+        kind = put_message(self.memory, instrument, message)
+        if kind == VOID:
+            self.ignored += 1
+            return
         code = take_message(self.context, kind)
         if code != codes.DONE:
             self._handle(code)
 
     def _take_mark(self, instrument: int, message: wire.MarkPrice) -> None:
-        self._push(
-            instrument, MARK, message.E * 1_000_000, self.recv_ns,
-            message.p, message.i, message.r, float(message.T),
-        )  # fmt: skip
-
-    def _put_levels(self, bids: wire.Side, asks: wire.Side) -> None:
-        keys, quantities = self.memory["level_keys"], self.memory["level_quantities"]
-        for base, (side_keys, side_quantities) in ((0, bids), (MAX_LEVELS, asks)):
-            keys[base : base + side_keys.size] = side_keys
-            quantities[base : base + side_keys.size] = side_quantities
-        self._integers[layout.BID_COUNT] = bids[0].size
-        self._integers[layout.ASK_COUNT] = asks[0].size
+        event_ms = self._marks.take(instrument, message.p, message.E, self.recv_ns)
+        if event_ms is not None:
+            self._push(
+                instrument, MARK, event_ms * _MS, self.recv_ns,
+                message.p, message.i, message.r, float(message.T),
+            )  # fmt: skip
 
     # ---- books in and out of force
 
@@ -333,13 +313,17 @@ class Intake:
             integers[layout.PREVIOUS_ID] = event.previous_id
             integers[layout.EVENT_MS] = event.event_ms
             bids = (event.bid_keys, event.bid_quantities)
-            self._put_levels(bids, (event.ask_keys, event.ask_quantities))
+            put_levels(self.memory, bids, (event.ask_keys, event.ask_quantities))
             code = apply_depth(self.context, 0)
             if code != codes.DONE:
                 self._break_book(instrument, _REASONS[code])
                 return
         self.valid[instrument] = True
         self._push(instrument, STATUS, 0, self.recv_ns, BOOK_VALID)
+        told = self._absences.end(
+            instrument, int(self.rows[instrument][layout.LAST_ID]), self.recv_ns
+        )
+        self._push(instrument, RESYNC, 0, self.recv_ns, *told)
         self._control[layout.RECV_NS] = events[-1].recv_ns
         announce_book(self.context, instrument)
         self._control[layout.RECV_NS] = self.recv_ns
@@ -347,9 +331,14 @@ class Intake:
 
     def _break_book(self, instrument: int, reason: Reason) -> None:
         """The book cannot be right any more: say so, forget it, and start again."""
-        if self.syncs[instrument].phase is not Phase.WAITING:
-            self._totals[layout.GAPS] += int(reason is Reason.GAP)
-            self.syncs[instrument].restart()
+        sync = self.syncs[instrument]
+        if sync.phase is not Phase.WAITING:
+            if reason is Reason.GAP:
+                self._totals[layout.GAPS] += 1
+                if self.valid[instrument]:
+                    self._push(instrument, GAP, 0, self.recv_ns, float(sync.last_id))
+            self._invalidate(instrument, reason)
+            sync.restart()
         self._invalidate(instrument, reason)
         if self.wanted[instrument]:
             self.snapshots.want(instrument, self.recv_ns)
@@ -360,6 +349,8 @@ class Intake:
         self.valid[instrument] = False
         self.books.set_valid(instrument, False)
         forget_tops(self.context, instrument)
+        last_id = int(self.rows[instrument][layout.LAST_ID])
+        self._absences.begin(instrument, reason, last_id, self.recv_ns)
         self._push(instrument, STATUS, 0, self.recv_ns, BOOK_INVALID, float(reason))
         self._count_valid()
 
@@ -367,8 +358,14 @@ class Intake:
         self.counters["books_valid"] = sum(self.valid)
         self.counters["books_total"] = sum(self.wanted)
 
-    def on_snapshot(self, request: SnapshotRequest, body: bytes, now_ns: int) -> bool:
-        """Take a depth snapshot's JSON; whether it was of use (if not, another is due later)."""
+    def on_snapshot(
+        self, request: SnapshotRequest, body: bytes, now_ns: int, limit: int = 0
+    ) -> bool:
+        """Take a depth snapshot's JSON; whether it was of use (if not, another is due later).
+
+        `limit` is how many levels a side were asked for: a side that has as many may go on behind
+        the last of them. 0 for a snapshot that is whole.
+        """
         if not self.snapshots.is_current(request):
             return False
         self.flush()
@@ -390,19 +387,13 @@ class Intake:
         if events is None:
             self.snapshots.failed(instrument, now_ns)
             return False
-        self._load(instrument, bids, asks)
+        load_snapshot(self.full_book(instrument), self.rows[instrument], bids, asks, limit)
         self.snapshots.placed(instrument, now_ns)
         self._totals[layout.RESYNCS] += 1
         if events:
             self._replay(instrument, events)
         flush(self.context)
         return True
-
-    def _load(self, instrument: int, bids: wire.Side, asks: wire.Side) -> None:
-        book = self.full_book(instrument)
-        row = self.rows[instrument]
-        row[layout.BIDS] = book.load(0, *bids)
-        row[layout.ASKS] = book.load(1, *asks)
 
     # ---- connections, canaries, and views
 
@@ -412,14 +403,7 @@ class Intake:
 
     def tops_differ(self, instrument: int) -> bool:
         """Whether the live book's top is not what the last bookTicker said."""
-        row = self.rows[instrument]
-        quotes, tops = int(row[layout.QUOTE_COUNT]), int(row[layout.TOP_COUNT])
-        if row[layout.PHASE] != Phase.LIVE or quotes == 0 or tops == 0:
-            return False
-        recent = self.memory["recent_tops"].reshape(-1, RECENT_ROWS, 4)[instrument]
-        quote = recent[(quotes - 1) % RECENT_QUOTES]
-        top = recent[RECENT_QUOTES + (tops - 1) % RECENT_TOPS]
-        return bool((quote != top).any())
+        return newest_differ(self.rows, self.memory["recent_tops"], instrument)
 
     def is_hopeless(self, instrument: int, now_ns: int, bridge_s: float) -> bool:
         """Whether only a new connection can help: no snapshot has joined the stream for long."""
@@ -440,8 +424,8 @@ class Intake:
         self.recv_ns = now_ns
         for instrument in instruments:
             self.snapshots.cancel(instrument)
-            self.syncs[instrument].restart()
             self._invalidate(instrument, reason)
+            self.syncs[instrument].restart()
             # Numbering, times and remembered tops belong to the connection that is gone.
             self.rows[instrument][:] = 0
         flush(self.context)
@@ -468,10 +452,20 @@ class Intake:
         return found
 
     def take_clock_lead_ns(self) -> int | None:
-        """The largest (exchange time - receive time) since the last call; None without data."""
-        lead = int(self._control[layout.CLOCK_AHEAD_NS])
-        self._control[layout.CLOCK_AHEAD_NS] = layout.NO_CLOCK
+        """The largest (exchange time - receive time) since the last call; None without data.
+
+        Of messages whose time the known clock speaks against only if there were no others.
+        """
+        lead, doubt = (
+            int(self._control[word]) for word in (layout.CLOCK_AHEAD_NS, layout.CLOCK_DOUBT_NS)
+        )
+        self._control[[layout.CLOCK_AHEAD_NS, layout.CLOCK_DOUBT_NS]] = layout.NO_CLOCK
+        lead = doubt if lead == layout.NO_CLOCK else lead
         return None if lead == layout.NO_CLOCK else lead
+
+    def set_clock_lead_ns(self, lead_ns: int) -> None:
+        """What the exchange's clock is ahead of CLOCK_MONOTONIC: event times are judged by it."""
+        self._control[layout.CLOCK_LEAD_NS] = lead_ns
 
     def full_book(self, instrument: int) -> FullBook:
         """The instrument's whole book (a view; copy before the next message)."""

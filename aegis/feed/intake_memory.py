@@ -57,6 +57,8 @@ def make_memory(
     control = np.zeros(layout.CONTROL_WORDS, np.int64)
     control[layout.SIDE_CAPACITY] = capacity
     control[layout.CLOCK_AHEAD_NS] = layout.NO_CLOCK
+    control[layout.CLOCK_LEAD_NS] = layout.NO_CLOCK
+    control[layout.CLOCK_DOUBT_NS] = layout.NO_CLOCK
     top = shared_books.DEPTH * 2
     arrays: dict[str, npt.NDArray[Any]] = {
         "staging": np.zeros(MAX_FRAME_BYTES + _SLACK_BYTES, np.uint8),
@@ -89,5 +91,6 @@ def make_memory(
         "conflation": np.zeros(2 * count * CONFLATION_WORDS, np.int64),
         "waiting_tops": np.zeros(2 * count, TICK),
         "listed": np.zeros(2 * count, np.int64),
+        "marks": np.zeros(count),
     }
     return IntakeMemory(arrays)

@@ -30,9 +30,13 @@ MESSAGE_WORDS = 16
 # ---- one instrument (ROWS)
 PHASE, LAST_ID, LAST_MS, BIDS, ASKS = range(5)
 QUOTE_ID, QUOTE_MS, QUOTE_COUNT, TOP_COUNT, TRADE_ID, TRADE_MS = range(5, 11)
-DEPTH_RECV_NS, QUOTE_RECV_NS, TRADE_RECV_NS = range(11, 14)
-DEFERRED = 14  # 1: its snapshot is far from being asked for; its events need not be kept
-ROW_WORDS = 16
+DEPTH_RECV_NS, QUOTE_RECV_NS, TRADE_RECV_NS, MARK_RECV_NS = range(11, 15)
+# The last key (see book.py) of each side behind which levels may be unknown; 0: all are known.
+BID_EDGE, ASK_EDGE = 15, 16
+# Levels that the snapshot had on each side.
+BID_LOADED, ASK_LOADED = 17, 18
+DEFERRED = 19  # 1: its snapshot is far from being asked for; its events need not be kept
+ROW_WORDS = 24
 
 # ---- what the streams have brought so far (TOTALS); the names are counters of the feed
 TOTAL_NAMES = (
@@ -50,6 +54,9 @@ TOTAL_NAMES = (
     "top_mismatches",
     "last_message_ns",
     "conflated",
+    "trade_gaps",
+    "prices_refused",
+    "times_refused",
 )
 (
     MESSAGES,
@@ -66,6 +73,9 @@ TOTAL_NAMES = (
     TOP_MISMATCHES,
     LAST_MESSAGE_NS,
     CONFLATED,
+    TRADE_GAPS,
+    PRICES_REFUSED,
+    TIMES_REFUSED,
 ) = range(len(TOTAL_NAMES))
 
 # ---- the batch at hand (CONTROL)
@@ -79,6 +89,8 @@ STAGED_TICKS, CLOCK_AHEAD_NS, SIDE_CAPACITY = range(_REST, _REST + 3)
 # The window of conflation (0: none), whether the exchange's time counts, the rows that wait, and
 # when the first of them is due.
 CONFLATE_NS, CONFLATE_BY_EVENT, LISTED_COUNT, CONFLATE_NEXT_NS = range(_REST + 3, _REST + 7)
+# What the exchange's clock leads ours by, and the largest lead of messages that it speaks against.
+CLOCK_LEAD_NS, CLOCK_DOUBT_NS = range(_REST + 7, _REST + 9)
 CONTROL_WORDS = 32
 NO_CLOCK = -(2**62)
 
@@ -113,6 +125,7 @@ SLOTS = (
     "conflation",
     "waiting_tops",
     "listed",
+    "marks",
 )
 (
     STAGING,
@@ -144,6 +157,7 @@ SLOTS = (
     CONFLATION,
     WAITING_TOPS,
     LISTED,
+    MARKS,
 ) = range(len(SLOTS))
 _COUNT = len(SLOTS)
 _WORD = ir.IntType(64)

@@ -105,6 +105,6 @@ class Resync:
             return
         finally:
             self._budget.end(weight, self._now_ms(), was_told=was_told)
-        intake.on_snapshot(request, body, monotonic_ns())
+        intake.on_snapshot(request, body, monotonic_ns(), levels)
         # The next one is not kept waiting for the process's turn.
         self.send(monotonic_ns())

@@ -80,6 +80,8 @@ class Reason(IntEnum):
     STALE = 8
     STOPPING = 9
     NOT_TRADING = 10
+    SHALLOW = 11
+    LATE = 12
 
 
 _WAITING, _BRIDGING = int(Phase.WAITING), int(Phase.BRIDGING)

@@ -103,7 +103,8 @@ PICTURE, FIRST, INVALID = 1, 2, 4
 
 KIND_NAMES = {
     1: "trade", 2: "quote", 3: "candle", 4: "book", 5: "mark", 6: "funding", 7: "liquidation",
-    8: "status", 9: "gap", 10: "clock", 11: "canary", LEVEL: "level", BAND: "band",
+    8: "status", 9: "gap", 10: "clock", 11: "canary", 12: "resync",
+    LEVEL: "level", BAND: "band",
 }  # fmt: skip
 
 WORD = np.dtype("<u8")

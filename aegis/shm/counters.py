@@ -24,7 +24,7 @@ from aegis.shm.region import HEADER_BYTES, Region
 __all__ = ["BODY_BYTES", "CAPACITY", "Counters"]
 
 KIND = 5
-CAPACITY: Final = 64
+CAPACITY: Final = 96
 HISTOGRAM_SLOTS: Final = 8
 STRIDE_WORDS: Final = 16
 

@@ -16,8 +16,10 @@ CANDLE    open, high, low, close, volume (ts_event_ns is the candle's open time)
 BOOK      best bid, its quantity, best ask, its quantity, update id: the shared book changed
 MARK      mark price, index price, funding rate, next funding time (ms), 0
 STATUS    1 feed up, 2 book valid, 3 book invalid (b: reason), 4 trading status changed (b: code)
-GAP       expected update id, found update id, 0, 0, 0
+GAP       expected id, found id (0: cannot be read), 1 for trade ids and 0 for the book's, 0, 0
 CANARY    number, 0, 0, 0, 0
+RESYNC    update id of the book now in force, that of its last one (0: none), why it was out of
+          force, for how long (s), 0: what changed in between is in no record
 ======== ==================================================================================
 
 `ts_event_ns` is the exchange's clock, `ts_recv_ns` CLOCK_MONOTONIC when the bytes were read.
@@ -40,6 +42,7 @@ __all__ = [
     "LIQUIDATION",
     "MARK",
     "QUOTE",
+    "RESYNC",
     "STATUS",
     "TICK",
     "TRADE",
@@ -47,7 +50,7 @@ __all__ = [
 ]
 
 TRADE, QUOTE, CANDLE, BOOK, MARK, FUNDING = 1, 2, 3, 4, 5, 6
-LIQUIDATION, STATUS, GAP, CLOCK, CANARY = 7, 8, 9, 10, 11
+LIQUIDATION, STATUS, GAP, CLOCK, CANARY, RESYNC = 7, 8, 9, 10, 11, 12
 
 TICK = np.dtype(
     [

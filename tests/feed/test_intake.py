@@ -13,7 +13,7 @@ from aegis.feed.intake_memory import MAX_FRAME_BYTES
 from aegis.feed.sync import Phase, Reason
 from aegis.shm.broadcast import BroadcastReader
 from aegis.shm.instance import InstanceMemory
-from aegis.shm.tick import BOOK, CANARY, GAP, MARK, QUOTE, STATUS, TRADE
+from aegis.shm.tick import BOOK, CANARY, GAP, MARK, QUOTE, RESYNC, STATUS, TRADE
 from tests.feed.market import Market, compact, frame
 
 
@@ -86,7 +86,7 @@ def test_a_book_comes_into_force_with_the_event_that_joins_its_snapshot(driver: 
     # The last buffered event ends where the snapshot stands: it is applied once more and joins.
     assert driver.shared_valid
     kinds = driver.ticks()["kind"].tolist()
-    assert kinds == [STATUS, BOOK]
+    assert kinds == [STATUS, RESYNC, BOOK]
     driver.assert_book_is_true()
     for _ in range(200):
         driver.send(driver.market.step())
