@@ -13,7 +13,7 @@ import random
 from collections.abc import Callable
 
 from aegis.feed.backoff import Backoff
-from aegis.feed.deadlines import Deadlines, StreamWatch
+from aegis.feed.deadlines import Deadlines, MarkWatch, StreamWatch
 from aegis.feed.endpoints import Endpoints
 from aegis.feed.handover import Handover
 from aegis.feed.intake import Intake
@@ -62,6 +62,7 @@ class MarketConnection:
         self.shard = shard
         self.link: Link | None = None
         self.watch: StreamWatch | None = None
+        self.mark_watch: MarkWatch | None = None
         self.opened = 0
         self.handovers = 0
         self.handovers_failed = 0
@@ -114,13 +115,21 @@ class MarketConnection:
         self.link.ask(self.shard.names)
         self._watch_anew()
 
+    def ask_for_again(self, name: str) -> None:
+        """One stream has stopped that no book is made of: subscribe to it anew."""
+        if self.link is not None:
+            self.link.ask_again([name])
+
     def ask_again(self, instrument: int) -> None:
         """A member's streams are no good though they were granted: subscribe to them anew."""
         if self.link is None:
             return
         self._asked_again.add(instrument)
-        self._intake.on_disconnected([instrument], Reason.STALE, monotonic_ns())
-        self.link.ask_again(self.shard.streams_of(self.shard.members[instrument]))
+        now_ns, symbol = monotonic_ns(), self.shard.members[instrument]
+        self._intake.on_disconnected([instrument], Reason.STALE, now_ns)
+        if self.watch is not None:
+            self.watch.renew(symbol, now_ns)
+        self.link.ask_again(self.shard.streams_of(symbol))
 
     def is_beyond(self, instruments: list[int]) -> bool:
         """Whether only a new connection can help these members: they are all, or asked before."""
@@ -265,9 +274,12 @@ class MarketConnection:
         self._on_change()
 
     def _watch_anew(self) -> None:
+        """Watch the members that there are now; those that there were are not forgiven."""
+        symbols, now_ns = tuple(self.shard.members.values()), monotonic_ns()
         if self.shard.carries_books:
-            symbols = tuple(self.shard.members.values())
-            self.watch = StreamWatch(symbols, self._limits, monotonic_ns())
+            self.watch = StreamWatch(symbols, self._limits, now_ns, self.watch)
+        elif self.mark_watch is None or self.mark_watch.symbols != symbols:
+            self.mark_watch = MarkWatch(symbols, self._limits, now_ns)
 
     def _break_books(self) -> None:
         """No book that the link fed may be trusted now."""
@@ -278,6 +290,7 @@ class MarketConnection:
         present = self.link
         self.link = None
         self.watch = None
+        self.mark_watch = None
         self._asked_again.clear()
         link.close()
         if present is not None:

@@ -3,17 +3,26 @@
 Called by the process a few times a second with what the intake has seen. A socket that answers
 pings proves nothing about its streams, and a quiet market is no fault, so a stream is judged
 against a second, independent one: if bookTicker moves on while depth stays silent, depth is dead;
-if the book's top differs from the last bookTicker and stays so, bookTicker is. Only when nothing
-at all arrives does the clock alone decide.
+if the book's top differs from the last bookTicker and stays so, bookTicker is; if trades go on
+while both are silent, both are. A symbol of which nothing comes at all is judged by its own habit,
+and events that come by later and later by the exchange's clock. Only when nothing at all arrives
+does the wall clock alone decide.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["Deadlines", "Sighting", "StreamWatch"]
+__all__ = ["Deadlines", "MarkWatch", "Sighting", "StreamWatch"]
 
 _NS = 1_000_000_000
+# A stream has stopped when it is silent for so many of its usual pauses and longer than so many
+# times the longest of them. Poisson arrivals do that once in 5e8 pauses; markets come in bursts,
+# which is why the longest pause counts too.
+_USUAL_PAUSES, _LONGEST_PAUSES = 20, 3
+_ENOUGH_MESSAGES = 20
+# Mark prices come every second.
+_MARK_SILENCE_S = 2.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,29 +34,50 @@ class Deadlines:
     first_message_s: float = 15.0
     quiet_s: float = 60.0
     silence_s: float = 30.0
-    frozen_s: float = 5.0
+    frozen_s: float = 3.0
     grace_s: float = 1.0
+    lag_s: float = 2.0
     bridge_s: float = 10.0
-    ping_s: float = 5.0
-    pong_s: float = 5.0
+    ping_s: float = 1.5
+    pong_s: float = 2.5
     rest_s: float = 10.0
+
+    @property
+    def stale_s(self) -> float:
+        """No book stays valid for longer than this after what feeds it has died or fallen back."""
+        looks_s = 0.6
+        silent_s = max(self.frozen_s, self.lag_s) + self.grace_s
+        return max(silent_s, self.ping_s + self.pong_s) + looks_s
 
     @classmethod
     def for_mirror(cls) -> Deadlines:
         """Deadlines for a venue that plays a recording in step with us, as slowly as need be."""
         return cls(
-            first_message_s=3600.0, quiet_s=3600.0, silence_s=3600.0, frozen_s=120.0, rest_s=600.0
-        )
+            first_message_s=3600.0, quiet_s=3600.0, silence_s=3600.0, frozen_s=120.0,
+            ping_s=5.0, pong_s=5.0, rest_s=600.0,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """What one instrument's streams have shown so far; times in ns, 0 for never."""
+    """What one instrument's streams have shown so far; times in ns, 0 for never.
+
+    `messages` counts those of its book, `trades` are trade numbers; `late_ns` is how late the
+    newest event of its book came by the exchange's clock, 0 where that is not known.
+    """
 
     depth_ns: int
     quote_ns: int
     trade_ns: int
     tops_differ: bool
+    messages: int = 0
+    trades: int = 0
+    late_ns: int = 0
+
+    @property
+    def book_ns(self) -> int:
+        """The last sign of life of the streams that tell of the book."""
+        return max(self.depth_ns, self.quote_ns)
 
     @property
     def newest_ns(self) -> int:
@@ -75,28 +105,101 @@ class _Suspicion:
         return now_ns - self.since_ns
 
 
-class StreamWatch:
-    """The watch over one connection that carries the books of these symbols."""
+class _Pulse:
+    """How often a stream speaks by habit, and whether it has stopped."""
 
-    def __init__(self, symbols: tuple[str, ...], limits: Deadlines, opened_ns: int) -> None:
+    __slots__ = ("began_ns", "first", "floor_ns", "longest_ns", "newest_ns")
+
+    def __init__(self, floor_ns: int) -> None:
+        self.floor_ns = floor_ns
+        self.began_ns = 0
+        self.first = 0
+        self.newest_ns = 0
+        self.longest_ns = 0
+
+    def silent_ns(self, newest_ns: int, messages: int, now_ns: int) -> int:
+        """For how long it has been silent, if that is longer than it ever should be; else 0.
+
+        `messages` is a count that goes up with them; one that falls has begun anew.
+        """
+        if newest_ns == 0 or self.newest_ns == 0 or messages < self.first:
+            self.began_ns, self.first, self.newest_ns = newest_ns, messages, newest_ns
+            return 0
+        if newest_ns > self.newest_ns:
+            self.longest_ns = max(self.longest_ns, newest_ns - self.newest_ns)
+            self.newest_ns = newest_ns
+        count = messages - self.first
+        if count < _ENOUGH_MESSAGES:
+            return 0
+        usual_ns = (newest_ns - self.began_ns) // count
+        limit_ns = max(_USUAL_PAUSES * usual_ns, _LONGEST_PAUSES * self.longest_ns, self.floor_ns)
+        silent_ns = now_ns - newest_ns
+        return silent_ns if silent_ns > limit_ns else 0
+
+
+class _Member:
+    """What is remembered of one symbol: since when its streams are open, and what is suspicious.
+
+    `due_ns` is when its first words are due, `quiet_ns` how long they are waited for: doubled every
+    time, because a symbol that nobody trades is quiet too.
+    """
+
+    __slots__ = (
+        "both", "depth", "due_ns", "late", "opened_ns", "pulse", "quiet_ns", "quote", "trades",
+    )  # fmt: skip
+
+    def __init__(self, limits: Deadlines, opened_ns: int) -> None:
+        frozen_ns = int(limits.frozen_s * _NS)
+        self.opened_ns = opened_ns
+        self.depth, self.quote = _Suspicion(), _Suspicion()
+        self.both, self.late = _Suspicion(), _Suspicion()
+        self.pulse, self.trades = _Pulse(frozen_ns), _Pulse(frozen_ns)
+        self.quiet_ns = int(limits.quiet_s * _NS)
+        self.due_ns = opened_ns + self.quiet_ns
+
+
+class StreamWatch:
+    """The watch over one connection that carries the books of these symbols.
+
+    `before` is the watch that it takes over from: symbols in both are judged on as they were, so
+    that no change of members or of sockets gives a dead stream another deadline.
+    """
+
+    def __init__(
+        self,
+        symbols: tuple[str, ...],
+        limits: Deadlines,
+        opened_ns: int,
+        before: StreamWatch | None = None,
+    ) -> None:
         self.symbols = symbols
         self.limits = limits
-        self.opened_ns = opened_ns
-        self._depth = [_Suspicion() for _ in symbols]
-        self._quote = [_Suspicion() for _ in symbols]
-        # When each symbol's first words are due, and how long they are waited for: doubled every
-        # time, because a symbol that nobody trades is quiet too.
-        self._quiet_ns = [int(limits.quiet_s * _NS) for _ in symbols]
-        self._due_ns = [opened_ns + int(limits.quiet_s * _NS) for _ in symbols]
+        self.opened_ns: int = opened_ns if before is None else before.opened_ns
+        self._frozen_ns = int(limits.frozen_s * _NS)
+        known: dict[str, _Member] = {}
+        if before is not None:
+            known = dict(zip(before.symbols, before._members, strict=True))
+        self._members: list[_Member] = [
+            known.get(symbol) or _Member(limits, opened_ns) for symbol in symbols
+        ]
+
+    def renew(self, symbol: str, now_ns: int) -> None:
+        """The symbol's streams are asked for anew: it begins again, as patient as it was."""
+        for place, name in enumerate(self.symbols):
+            if name == symbol:
+                quiet_ns = self._members[place].quiet_ns
+                self._members[place] = _Member(self.limits, now_ns)
+                self._members[place].quiet_ns = quiet_ns
+                self._members[place].due_ns = now_ns + quiet_ns
 
     def quiet(self, sightings: list[Sighting], now_ns: int) -> list[int]:
         """Places whose depth or bookTicker has never spoken and is due: to be asked for again."""
         found = []
-        for place, seen in enumerate(sightings):
-            if (seen.depth_ns and seen.quote_ns) or now_ns < self._due_ns[place]:
+        for place, (seen, member) in enumerate(zip(sightings, self._members, strict=True)):
+            if (seen.depth_ns and seen.quote_ns) or now_ns < member.due_ns:
                 continue
-            self._quiet_ns[place] *= 2
-            self._due_ns[place] = now_ns + self._quiet_ns[place]
+            member.quiet_ns *= 2
+            member.due_ns = now_ns + member.quiet_ns
             found.append(place)
         return found
 
@@ -109,15 +212,71 @@ class StreamWatch:
                 return f"subscribed, but nothing came for {waited_s:.1f} s"
         elif now_ns - newest_ns > self.limits.silence_s * _NS:
             return f"all streams silent for {(now_ns - newest_ns) / _NS:.1f} s"
-        frozen_ns, grace_ns = int(self.limits.frozen_s * _NS), int(self.limits.grace_s * _NS)
-        for place, seen in enumerate(sightings):
-            # Quotes are still coming long after the last depth event. The first of them after a
-            # quiet while may precede its depth event by a moment: that is the grace.
-            depth_ns = max(seen.depth_ns, self.opened_ns)
-            lead = seen.quote_ns - depth_ns > frozen_ns
-            if self._depth[place].lasts_ns(lead, seen.depth_ns, now_ns) > grace_ns:
-                return f"{self.symbols[place]}: depth frozen while bookTicker runs"
-            differ = seen.tops_differ
-            if self._quote[place].lasts_ns(differ, seen.quote_ns, now_ns) > frozen_ns:
-                return f"{self.symbols[place]}: bookTicker frozen while depth runs"
         return None
+
+    def troubles(self, sightings: list[Sighting], now_ns: int) -> dict[int, str]:
+        """Places whose book cannot be trusted though the connection lives, and why, in words."""
+        found = {}
+        for place, seen in enumerate(sightings):
+            trouble = self._trouble(place, seen, now_ns)
+            if trouble:
+                found[place] = f"{self.symbols[place]}: {trouble}"
+        return found
+
+    def silent_trades(self, sightings: list[Sighting], now_ns: int) -> list[int]:
+        """Places whose trades have stopped against all habit while the book goes on."""
+        return [
+            place
+            for place, seen in enumerate(sightings)
+            if self._members[place].trades.silent_ns(seen.trade_ns, seen.trades, now_ns)
+            and now_ns - seen.book_ns < self._frozen_ns
+        ]
+
+    def spare(self, place: int) -> None:
+        """Trades that were silent at this place are asked for again: begin to learn their habit."""
+        longest_ns = self._members[place].trades.longest_ns
+        self._members[place].trades = _Pulse(self._frozen_ns)
+        # The pause that was taken for the end may have been one; it is not to be taken so again.
+        self._members[place].trades.longest_ns = 2 * longest_ns
+
+    def _trouble(self, place: int, seen: Sighting, now_ns: int) -> str:
+        limits, frozen_ns, member = self.limits, self._frozen_ns, self._members[place]
+        grace_ns = int(limits.grace_s * _NS)
+        # Quotes are still coming long after the last depth event. The first of them after a quiet
+        # while may precede its depth event by a moment: that is the grace.
+        lead = seen.quote_ns - max(seen.depth_ns, member.opened_ns) > frozen_ns
+        if member.depth.lasts_ns(lead, seen.depth_ns, now_ns) > grace_ns:
+            return "depth frozen while bookTicker runs"
+        if member.quote.lasts_ns(seen.tops_differ, seen.quote_ns, now_ns) > frozen_ns:
+            return "bookTicker frozen while depth runs"
+        # A trade takes from the book, so the book's streams must tell of it.
+        lead = seen.trade_ns - max(seen.book_ns, member.opened_ns) > frozen_ns
+        if member.both.lasts_ns(lead, seen.book_ns, now_ns) > grace_ns:
+            return "depth and bookTicker frozen while trades run"
+        if member.late.lasts_ns(seen.late_ns > limits.lag_s * _NS, 0, now_ns) > grace_ns:
+            return f"events come {seen.late_ns / _NS:.1f} s late"
+        silent_ns = member.pulse.silent_ns(seen.book_ns, seen.messages, now_ns)
+        return f"silent for {silent_ns / _NS:.1f} s, against all habit" if silent_ns else ""
+
+
+class MarkWatch:
+    """The watch over one connection that carries mark prices, which come every second."""
+
+    def __init__(self, symbols: tuple[str, ...], limits: Deadlines, opened_ns: int) -> None:
+        self.symbols = symbols
+        self.silence_ns = int(max(limits.frozen_s, _MARK_SILENCE_S) * _NS)
+        self._since_ns = [opened_ns] * len(symbols)
+        self._patience_ns = [self.silence_ns] * len(symbols)
+
+    def silent(self, seen_ns: list[int], now_ns: int) -> list[int]:
+        """Places that are due: to be asked for again, each time after twice as long."""
+        found = []
+        for place, newest_ns in enumerate(seen_ns):
+            if newest_ns > self._since_ns[place]:
+                self._since_ns[place] = newest_ns
+                self._patience_ns[place] = self.silence_ns
+            elif now_ns - self._since_ns[place] > self._patience_ns[place]:
+                self._since_ns[place] = now_ns
+                self._patience_ns[place] *= 2
+                found.append(place)
+        return found

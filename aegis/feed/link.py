@@ -69,6 +69,7 @@ class Link:
         self._due_ns: dict[int, int] = {}
         self._sending: asyncio.Task[None] | None = None
         self._pinged_ns = 0
+        self._missed = False
 
     async def open(self, endpoints: Endpoints) -> None:
         """Connect. Raises whatever a connection can fail with; FeedError without an address."""
@@ -125,9 +126,13 @@ class Link:
             return ""
         if self._pinged_ns <= heard_ns:
             self._pinged_ns = now_ns
+            self._missed = False
             self._transport.send_ping(b"aegis")
         elif now_ns - self._pinged_ns > self._limits.pong_s * _NS:
-            return f"no answer to a ping in {self._limits.pong_s:g} s"
+            # At the first look after a pause of ours the answer may lie unread in the socket.
+            if self._missed:
+                return f"no answer to a ping in {self._limits.pong_s:g} s"
+            self._missed = True
         return ""
 
     def close(self) -> None:

@@ -19,12 +19,13 @@ import uvloop
 from aegis.config.settings import Settings
 from aegis.feed.backoff import Backoff
 from aegis.feed.connection import MarketConnection
-from aegis.feed.deadlines import Deadlines, Sighting
+from aegis.feed.deadlines import Deadlines
 from aegis.feed.discovery import Discovery
 from aegis.feed.endpoints import Endpoints
 from aegis.feed.errors import FeedError, SymbolUnknownError
+from aegis.feed.exchange_clock import ExchangeClock
+from aegis.feed.freshness import Freshness
 from aegis.feed.intake import SIDE_CAPACITY, Intake
-from aegis.feed.layout import DEPTH_RECV_NS, QUOTE_RECV_NS, TRADE_RECV_NS
 from aegis.feed.rest import MarketRest
 from aegis.feed.resync import Resync
 from aegis.feed.streams import Shard, ShardPlan
@@ -122,6 +123,11 @@ class Feed:
         self._due_ns = {"canary": 0, "watch": 0, "second": 0, "refresh": 0, "notice": 0}
         self._noticed = False
         self._told_errors = self.intake.total("decode_errors")
+        # A market that runs faster or slower than time has no clock to judge its times by.
+        self.clock = None if settings.mirrored or settings.speed != 1.0 else ExchangeClock()
+        self.freshness = Freshness(
+            self.intake, self.limits, self.clock, counters=self.counters, say=self.say
+        )
 
     def _prepare_questions(self, endpoints: Endpoints) -> None:
         """Everything that asks over REST, with one budget for all of it."""
@@ -341,42 +347,21 @@ class Feed:
     def _watch(self, now_ns: int) -> None:
         for connection in self.connections:
             connection.tend(now_ns)
-            if connection.watch is None:
-                continue
-            instruments = connection.shard.instruments
-            sightings = [self._sighting(instrument) for instrument in instruments]
-            complaint = connection.watch.complaint(sightings, now_ns)
-            hopeless = [
-                instrument
-                for instrument in instruments
-                if self.intake.is_hopeless(instrument, now_ns, self.limits.bridge_s)
-            ]
-            if complaint is None and hopeless and connection.is_beyond(hopeless):
-                complaint = "no snapshot joins the stream"
-            if complaint is not None:
-                connection.restart(complaint)
-                continue
-            quiet = [instruments[place] for place in connection.watch.quiet(sightings, now_ns)]
-            for instrument in dict.fromkeys([*hopeless, *quiet]):
-                self.counters["streams_asked_again"] += 1
-                connection.ask_again(instrument)
+            self.freshness.look(connection, now_ns)
         self._judge_state()
-
-    def _sighting(self, instrument: int) -> Sighting:
-        row = self.intake.rows[instrument]
-        return Sighting(
-            depth_ns=int(row[DEPTH_RECV_NS]),
-            quote_ns=int(row[QUOTE_RECV_NS]),
-            trade_ns=int(row[TRADE_RECV_NS]),
-            tops_differ=self.intake.tops_differ(instrument),
-        )
 
     def _track_clock(self) -> None:
         lead_ns = self.intake.take_clock_lead_ns()
-        if lead_ns is not None:
-            # Receive times are monotonic; the exchange's are of the wall clock.
-            wall_ns = time.time_ns() - monotonic_ns()
-            self.counters["clock_offset_ns"] = lead_ns - wall_ns
+        if lead_ns is None:
+            return
+        now_ns = monotonic_ns()
+        if self.clock is not None:
+            self.clock.observe(lead_ns, now_ns)
+            assert self.clock.lead_ns is not None, "it has just been told"
+            lead_ns = self.clock.lead_ns
+            self.intake.set_clock_lead_ns(lead_ns)
+        # Receive times are monotonic; the exchange's are of the wall clock.
+        self.counters["clock_offset_ns"] = lead_ns - (time.time_ns() - now_ns)
 
     def _tell_errors(self) -> None:
         """Say that messages were refused, once a second at most, with the last one's fault."""

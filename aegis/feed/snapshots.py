@@ -30,7 +30,7 @@ FIRST_DELAY_S = 0.1
 LIMIT_DELAY_S = 30.0
 # After so many failures in a row the stream itself is suspect: the connection is made anew.
 MAX_ATTEMPTS = 8
-BELIEVED_AFTER_S = 30.0
+BELIEVED_AFTER_S = 5.0
 MAX_UNDER_WAY = 4
 # Books that buffer at a time, for each request under way; and for how long before they ask. A
 # snapshot may come from a replica of the exchange that is a little behind the stream.

@@ -67,6 +67,14 @@ class Shard:
         """The streams of one member."""
         return [f"{stream_symbol(symbol)}@{suffix}" for suffix in self.suffixes]
 
+    def trade_stream(self, symbol: str) -> str:
+        """The member's stream of trades."""
+        return f"{stream_symbol(symbol)}@{_BOOK_STREAMS[2]}"
+
+    def mark_stream(self, symbol: str) -> str:
+        """The member's stream of mark prices."""
+        return f"{stream_symbol(symbol)}@{_MARKET_STREAMS[0]}"
+
     def depth_stream(self, symbol: str) -> str:
         """The member's stream that its book is made of."""
         return f"{stream_symbol(symbol)}@{_BOOK_STREAMS[0]}"

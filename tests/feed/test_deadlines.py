@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from aegis.feed.deadlines import Deadlines, Sighting, StreamWatch
+from aegis.feed.deadlines import Deadlines, MarkWatch, Sighting, StreamWatch
 
 S = 1_000_000_000
 LIMITS = Deadlines(first_message_s=15.0, silence_s=10.0, frozen_s=5.0, grace_s=1.0)
@@ -22,7 +22,8 @@ def first_complaint(
     seen = QUIET
     for tick in range(100 * 5, until_s * 5):
         seen = shown.get(tick // 5, seen) if tick % 5 == 0 else seen
-        found = looker.complaint([seen], tick * S // 5)
+        now_ns = tick * S // 5
+        found = looker.complaint([seen], now_ns) or looker.troubles([seen], now_ns).get(0)
         if found is not None:
             return tick / 5, found
     return None
@@ -115,3 +116,92 @@ def test_streams_that_never_spoke_are_asked_for_again_ever_more_patiently() -> N
     assert asked == [10, 30, 70]
     only_quotes = Sighting(0, 1, 0, False)
     assert StreamWatch(("A",), limits, 0).quiet([only_quotes], 11_000_000_000) == [0]
+
+
+def test_trades_that_go_on_prove_that_the_book_should() -> None:
+    shown = {
+        second: Sighting(min(second, 110) * S, min(second, 110) * S, second * S, False)
+        for second in range(101, 300)
+    }
+    found = first_complaint(watch(), shown, 300)
+    assert found is not None
+    assert 116.0 < found[0] <= 118.0
+    assert "frozen while trades run" in found[1]
+
+
+def test_events_that_come_late_and_stay_late_are_told() -> None:
+    shown = {
+        second: Sighting(second * S, second * S, 0, False, late_ns=3 * S * (second >= 110))
+        for second in range(101, 300)
+    }
+    shown[105] = replace(shown[105], late_ns=9 * S)
+    found = first_complaint(watch(), shown, 300)
+    assert found is not None
+    assert 111.0 < found[0] <= 111.6
+    assert "3.0 s late" in found[1]
+
+
+def test_a_symbol_that_falls_silent_against_its_habit_is_told_and_a_quiet_one_is_not() -> None:
+    busy = {
+        second: Sighting(min(second, 140) * S, 0, 0, False, messages=20 * min(second, 140))
+        for second in range(101, 300)
+    }
+    looker = StreamWatch(("BTCUSDT",), replace(LIMITS, silence_s=1000.0), 100 * S)
+    found = first_complaint(looker, busy, 300)
+    assert found is not None
+    assert 145.0 < found[0] <= 145.6
+    assert "silent for 5" in found[1]
+    # One message in ten seconds, in bursts of three: pauses of half a minute are its habit.
+    quiet = {
+        second: Sighting((second - second % 30) * S, 0, 0, False, messages=second // 30 * 3)
+        for second in range(101, 900)
+    }
+    looker = StreamWatch(("BTCUSDT",), replace(LIMITS, silence_s=1000.0), 100 * S)
+    assert first_complaint(looker, quiet, 900) is None
+
+
+def test_trades_that_stop_while_the_book_goes_on_are_asked_for_again_once() -> None:
+    looker = watch()
+    asked = []
+    for tick in range(100 * 5, 200 * 5):
+        now_ns = tick * S // 5
+        traded = min(now_ns, 140 * S)
+        seen = Sighting(now_ns, now_ns, traded, False, messages=tick, trades=traded * 10 // S)
+        if looker.silent_trades([seen], now_ns):
+            asked.append(tick / 5)
+            looker.spare(0)
+    assert len(asked) == 1
+    assert 145.0 < asked[0] <= 145.6
+
+
+def test_mark_prices_are_due_every_second_and_asked_for_ever_more_patiently() -> None:
+    looker = MarkWatch(("A", "B"), Deadlines(frozen_s=5.0), 100 * S)
+    asked = [
+        (second, place)
+        for second in range(100, 140)
+        for place in looker.silent([second * S, min(second, 110) * S], second * S)
+    ]
+    assert asked == [(116, 1), (127, 1)]
+
+
+def test_the_promise_of_freshness_covers_every_way_to_fall_silent() -> None:
+    limits = Deadlines()
+    assert limits.stale_s > limits.frozen_s + limits.grace_s
+    assert limits.stale_s > limits.ping_s + limits.pong_s
+    assert limits.stale_s <= 5.0
+
+
+def test_a_change_of_members_gives_a_dead_stream_no_other_deadline() -> None:
+    looker, found = watch(), []
+    for tick in range(100 * 5, 130 * 5):
+        now_ns = tick * S // 5
+        if tick % 10 == 0:
+            looker = StreamWatch(("ETHUSDT", "BTCUSDT"), LIMITS, now_ns, looker)
+        frozen = Sighting(min(now_ns, 110 * S), now_ns, 0, False)
+        fine = Sighting(now_ns, now_ns, 0, False)
+        seen = {"ETHUSDT": fine, "BTCUSDT": frozen}
+        if looker.troubles([seen[symbol] for symbol in looker.symbols], now_ns):
+            found.append(tick / 5)
+    assert 116.0 < found[0] <= 117.0
+    looker.renew("BTCUSDT", 130 * S)
+    assert looker.troubles([fine, frozen], 130 * S) == {}
