@@ -1,6 +1,6 @@
 """The reference recording, read once: messages in order, and books rebuilt the slow way.
 
-Used by the feed's tests. The reconstruction is deliberately naive: decimal strings in dicts.
+Used by the feed's tests. The reconstruction is deliberately naive: a dict a side, sorted anew.
 """
 
 from __future__ import annotations
@@ -11,6 +11,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
+Levels = npt.NDArray[np.float64]
 RECORDING = "usdm/btcusdt_20240808.gz"
 
 
@@ -26,12 +30,12 @@ def is_snapshot(payload: bytes) -> bool:
 
 
 class SlowBook:
-    """Prices and quantities as the exchange wrote them; nothing clever."""
+    """Prices and quantities as the exchange wrote them, in two dicts; nothing clever."""
 
     def __init__(self, snapshot: dict[str, Any]) -> None:
         self.last_id = int(snapshot["lastUpdateId"])
-        self.bids = dict(snapshot["bids"])
-        self.asks = dict(snapshot["asks"])
+        self.bids = {float(price): float(quantity) for price, quantity in snapshot["bids"]}
+        self.asks = {float(price): float(quantity) for price, quantity in snapshot["asks"]}
 
     def apply(self, event: dict[str, Any]) -> None:
         if event["u"] < self.last_id:
@@ -39,15 +43,15 @@ class SlowBook:
         for side, levels in ((self.bids, event["b"]), (self.asks, event["a"])):
             for price, quantity in levels:
                 if float(quantity) == 0.0:
-                    side.pop(price, None)
+                    side.pop(float(price), None)
                 else:
-                    side[price] = quantity
+                    side[float(price)] = float(quantity)
 
-    def levels(self) -> tuple[list[tuple[float, float]], list[tuple[float, float]]]:
-        """(bids, asks) as floats, best first."""
-        bids = sorted(((float(p), float(q)) for p, q in self.bids.items()), reverse=True)
-        asks = sorted((float(p), float(q)) for p, q in self.asks.items())
-        return bids, asks
+    def levels(self) -> tuple[Levels, Levels]:
+        """(bids, asks): f64[n, 2], best first."""
+        bids = np.array([list(self.bids), list(self.bids.values())]).T
+        asks = np.array([list(self.asks), list(self.asks.values())]).T
+        return bids[np.argsort(-bids[:, 0])], asks[np.argsort(asks[:, 0])]
 
 
 def decoded(payload: bytes) -> dict[str, Any]:
