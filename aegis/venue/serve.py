@@ -136,13 +136,17 @@ class Venue:
         while not stop.is_set():
             if on_beat is not None:
                 on_beat()
-            for task in self._tasks:
-                if task.done() and task.exception() is not None:
-                    await task
-            if self.dispatcher.broken is not None:
-                raise self.dispatcher.broken
+            self.check()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), BEAT_S)
+
+    def check(self) -> None:
+        """Raise what broke, if anything has."""
+        for task in self._tasks:
+            if task.done():
+                task.result()
+        if self.dispatcher.broken is not None:
+            raise self.dispatcher.broken
 
     async def close(self) -> None:
         """Close the port and every connection."""

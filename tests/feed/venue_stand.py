@@ -50,6 +50,11 @@ class FeedLife:
     def count(self, name: str) -> int:
         return self.memory.counters["feed"][name]
 
+    @property
+    def is_over(self) -> bool:
+        """Whether the feed has left, whoever wanted it."""
+        return self._life is None or self._life.done()
+
     async def __aenter__(self) -> FeedLife:
         self.memory.control.command = RUN
         self._life = asyncio.create_task(self.feed.main())
