@@ -85,7 +85,7 @@ def drill(
             feed = Feed(settings, memory, Wiring.make("drill", memory), limits, endpoints)
             life = FeedLife(feed)
             found = Drill(
-                venue, life, net, seed, patience_s, limits.stale_s + 1.0, tell=_progress(seed)
+                venue, life, net, seed, patience_s, limits.stale_s + 0.3, tell=_progress(seed)
             )
             found.checker.watch()
             async with life:
