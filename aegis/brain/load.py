@@ -17,7 +17,7 @@ from numba.core.errors import NumbaError
 from aegis.brain.duty_cycle import load_duty_cycle, withdraw_all
 from aegis.brain.layout import Desk, Wires, make_desk
 from aegis.brain.plain_cycle import PlainCycle
-from aegis.shm.books import BOOK_WORDS
+from aegis.shm.books import DEPTH, book_words
 from aegis.shm.counters import CAPACITY, STRIDE_WORDS
 from aegis.shm.histogram import SLOT_WORDS
 from aegis.shm.instruments import INSTRUMENT, TRADING, Instruments
@@ -157,8 +157,8 @@ def _blank_wires() -> Wires:
         intent_header=header(),
         intent_records=np.zeros(2, INTENT),
         instruments=np.zeros(1, INSTRUMENT),
-        book_words=np.zeros(BOOK_WORDS, np.uint64),
-        book_levels=np.zeros(BOOK_WORDS),
+        book_words=np.zeros(book_words(DEPTH), np.uint64),
+        book_levels=np.zeros(book_words(DEPTH)),
         counters=np.zeros(CAPACITY * STRIDE_WORDS, np.int64),
         hop_counts=np.zeros(SLOT_WORDS, np.int64),
         step_counts=np.zeros(SLOT_WORDS, np.int64),

@@ -412,8 +412,9 @@ class FeedConfig(Table):
     A connection is replaced `lifetime_s` after it was made, before the exchange cuts it after 24 h:
     a second one takes over after `overlap_s` of hearing the same. Of the request weight of a minute
     `weight_reserve` is left to others on this address. `ca_file` (PEM) replaces the system's trust.
-    Of an instrument's tops within `conflate_ms` only the newest reaches the brain (0: all do); a
-    brain more than `catch_up_records` behind goes on from the books (0: only when it was lapped).
+    The shared books show the `book_levels` best of each side. Of an instrument's tops within
+    `conflate_ms` only the newest reaches the brain (0: all do); a brain more than
+    `catch_up_records` behind goes on from the books (0: only when it was lapped).
     """
 
     rest_url: str | None = Field(default=None, pattern=REST_URL_PATTERN)
@@ -424,6 +425,7 @@ class FeedConfig(Table):
     lifetime_s: float = Field(default=84_600.0, ge=1.0, le=86_000.0)
     overlap_s: float = Field(default=2.0, ge=0.1, le=60.0)
     weight_reserve: float = Field(default=0.25, ge=0.0, le=0.9)
+    book_levels: int = Field(default=20, ge=1, le=500)
     conflate_ms: int = Field(default=0, ge=0, le=10_000)
     catch_up_records: int = Field(default=8_192, ge=0, le=16_384)
     snapshots_at_once: int = Field(default=4, ge=1, le=16)

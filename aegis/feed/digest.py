@@ -43,7 +43,7 @@ from aegis.feed.sync import Phase, Verdict, judge
 from aegis.feed.tokens import MAX_LEVELS, MAX_PRICE
 from aegis.host.jit import kernel
 from aegis.shm import books as shared_books
-from aegis.shm.books import book_write
+from aegis.shm.books import book_depth, book_write
 from aegis.shm.tick import BOOK, GAP, QUOTE, TRADE
 
 __all__ = [
@@ -233,7 +233,7 @@ def _copy_tops(context: Any, instrument: Any) -> Any:
     base = instrument * ROW_WORDS
     capacity = words(context, layout.CONTROL)[layout.SIDE_CAPACITY]
     bids_at = 2 * instrument * capacity
-    limit = np.int64(shared_books.DEPTH)
+    limit = book_depth(cursors(context, layout.BOOK_WORDS))
     bids = copy_top(
         keys, quantities, bids_at, rows[base + layout.BIDS], np.int64(1),
         rows[base + layout.BID_EDGE], pairs(context, layout.TOP_BIDS), limit,

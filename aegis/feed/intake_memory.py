@@ -17,7 +17,6 @@ from aegis.feed.cross_check import RECENT_ROWS
 from aegis.feed.layout import ROW_WORDS, SLOTS, TOTAL_NAMES
 from aegis.feed.symbols import SymbolTable
 from aegis.feed.tokens import MAX_LEVELS
-from aegis.shm import books as shared_books
 from aegis.shm.books import Books
 from aegis.shm.broadcast import BroadcastRing
 from aegis.shm.counters import Counters
@@ -59,7 +58,7 @@ def make_memory(
     control[layout.CLOCK_AHEAD_NS] = layout.NO_CLOCK
     control[layout.CLOCK_LEAD_NS] = layout.NO_CLOCK
     control[layout.CLOCK_DOUBT_NS] = layout.NO_CLOCK
-    top = shared_books.DEPTH * 2
+    top = books.depth * 2
     arrays: dict[str, npt.NDArray[Any]] = {
         "staging": np.zeros(MAX_FRAME_BYTES + _SLACK_BYTES, np.uint8),
         "sizes": control[layout.FIRST_SIZE : layout.FIRST_SIZE + layout.MAX_FRAMES],

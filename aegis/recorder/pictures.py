@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from aegis.recorder import layout
-from aegis.shm.books import BOOK_WORDS, FLAGS, UPDATE_ID, Books, BookView
+from aegis.shm.books import FLAGS, UPDATE_ID, Books, BookView
 from aegis.shm.tick import TICK
 
 __all__ = ["Pictures", "picture_of"]
@@ -32,7 +32,7 @@ class Pictures:
 
     def take(self) -> list[npt.NDArray[Any]]:
         """The books that have changed, an array of records for each."""
-        heads = self.books.words.reshape(-1, BOOK_WORDS)[:, (UPDATE_ID, FLAGS)]
+        heads = self.books.heads[:, (UPDATE_ID, FLAGS)]
         found = []
         for instrument in np.flatnonzero((heads != self._seen).any(axis=1)).tolist():
             view = self.books.read(instrument)

@@ -39,13 +39,13 @@ def directory_of(instance: str, shm_dir: str | Path = "/dev/shm") -> Path:
     return Path(shm_dir) / f"aegis-{instance}"
 
 
-def _plan(rows: int) -> list[tuple[str, int, int, int, int]]:
+def _plan(rows: int, depth: int = books.DEPTH) -> list[tuple[str, int, int, int, int]]:
     """(file, kind, capacity, record bytes, body bytes) of every region."""
     rings = [
         ("ticks.ring", broadcast.KIND, TICKS_CAPACITY, TICK.itemsize),
         ("intents.ring", gated.KIND, INTENTS_CAPACITY, INTENT.itemsize),
         ("outcomes.ring", gated.KIND, OUTCOMES_CAPACITY, OUTCOME.itemsize),
-        ("books", books.KIND, rows, books.BOOK_BYTES),
+        ("books", books.KIND, rows, books.book_bytes(depth)),
         ("instruments", instruments.KIND, rows, INSTRUMENT.itemsize),
     ]
     plan = [(name, kind, count, size, count * size) for name, kind, count, size in rings]
@@ -60,7 +60,13 @@ class InstanceMemory:
     """Rings, books, tables and counters of one instance. Use `create` or `attach`."""
 
     def __init__(
-        self, instance: str, directory: Path, regions: dict[str, Region], *, owner: bool
+        self,
+        instance: str,
+        directory: Path,
+        regions: dict[str, Region],
+        *,
+        owner: bool,
+        book_depth: int | None = None,
     ) -> None:
         self.instance = instance
         self.directory = directory
@@ -68,7 +74,7 @@ class InstanceMemory:
         self.ticks = BroadcastRing(regions["ticks.ring"], TICK)
         self.intents = GatedRing(regions["intents.ring"], INTENT)
         self.outcomes = GatedRing(regions["outcomes.ring"], OUTCOME)
-        self.books = Books(regions["books"])
+        self.books = Books(regions["books"], depth=book_depth)
         self.instruments = Instruments(regions["instruments"])
         self.control = Control(regions["control"])
         self.counters = {
@@ -78,9 +84,9 @@ class InstanceMemory:
         self.histograms = {process: self.counters[process].histograms for process in PROCESSES}
 
     @classmethod
-    def bytes_needed(cls, instruments: int = 1) -> int:
+    def bytes_needed(cls, instruments: int = 1, book_depth: int = books.DEPTH) -> int:
         """Bytes of shared memory that an instance of so many instruments takes."""
-        return sum(HEADER_BYTES + plan[4] for plan in _plan(max(instruments, 1)))
+        return sum(HEADER_BYTES + plan[4] for plan in _plan(max(instruments, 1), book_depth))
 
     @classmethod
     def create(
@@ -91,12 +97,14 @@ class InstanceMemory:
         shm_dir: str | Path = "/dev/shm",
         owner: tuple[int, int] = (0, 0),
         huge_dir: Path | None = None,
+        book_depth: int = books.DEPTH,
     ) -> "InstanceMemory":
         """Create every region (the supervisor, before the fork).
 
         `owner` is the creator's (pid, start time in clock ticks); `huge_dir` a writable hugetlbfs
-        mount for rings and books, or None. The directory may exist (the supervisor locks it
-        first) but must hold no region. Raises NotEnoughMemory with the sizes, leaving nothing.
+        mount for rings and books, or None; `book_depth` the levels a side of a book. The directory
+        may exist (the supervisor locks it first) but must hold no region. Raises NotEnoughMemory
+        with the sizes, leaving nothing.
         """
         directory = directory_of(instance, shm_dir)
         huge_place = None if huge_dir is None else directory_of(instance, huge_dir)
@@ -108,8 +116,9 @@ class InstanceMemory:
             _private_directory(directory)
             if huge_place is not None:
                 _private_directory(huge_place)
-            _create_regions(regions, directory, huge_place, instruments, owner)
-            return cls(instance, directory, regions, owner=True)
+            plan = _plan(max(instruments, 1), book_depth)
+            _create_regions(regions, directory, huge_place, plan, owner)
+            return cls(instance, directory, regions, owner=True, book_depth=book_depth)
         except (ShmError, OSError) as error:
             for name, region in regions.items():
                 region.close()
@@ -139,8 +148,9 @@ class InstanceMemory:
                 regions[name] = Region.attach(
                     path,
                     kind=kind,
-                    record_bytes=record_bytes,
-                    body_bytes=body_bytes,
+                    # How deep its books are is the instance's affair.
+                    record_bytes=None if kind == books.KIND else record_bytes,
+                    body_bytes=0 if kind == books.KIND else body_bytes,
                     readonly=readonly,
                 )
             return cls(instance, directory, regions, owner=False)
@@ -189,12 +199,12 @@ def _create_regions(
     regions: dict[str, Region],
     directory: Path,
     huge_place: Path | None,
-    instruments: int,
+    plan: list[tuple[str, int, int, int, int]],
     owner: tuple[int, int],
 ) -> None:
     """Create every region into `regions`, so that the caller can undo what a failure leaves."""
     created_ns = time.time_ns()
-    for name, kind, capacity, record_bytes, body_bytes in _plan(max(instruments, 1)):
+    for name, kind, capacity, record_bytes, body_bytes in plan:
         path = directory / name
         huge = huge_place is not None and (name.endswith(".ring") or name == "books")
         if huge_place is not None and huge:
@@ -253,7 +263,9 @@ def _is_huge_twin(link: Path) -> bool:
     return (target.parent.name, target.name) == (link.parent.name, link.name)
 
 
-def memory_error_text(error: NotEnoughMemory, instruments: int) -> str:
+def memory_error_text(
+    error: NotEnoughMemory, instruments: int, book_depth: int = books.DEPTH
+) -> str:
     """What a person should read when the memory cannot be had."""
-    need: Any = InstanceMemory.bytes_needed(instruments)
+    need: Any = InstanceMemory.bytes_needed(instruments, book_depth)
     return f"{error}; the instance needs {need} bytes of shared memory in all"

@@ -159,15 +159,15 @@ class Region:
         path: Path,
         *,
         kind: int,
-        record_bytes: int,
+        record_bytes: int | None,
         body_bytes: int = 0,
         readonly: bool = True,
     ) -> "Region":
         """Map an existing region after checking its whole header, and its size against it.
 
-        `body_bytes` is the least that the caller's layout needs, where that is more than capacity
-        times record bytes. Raises RegionGone when there is no such file, LayoutMismatch when it
-        is something else.
+        `record_bytes` None takes any size: it is for the caller to check. `body_bytes` is the least
+        that the caller's layout needs, where that is more than capacity times record bytes. Raises
+        RegionGone when there is no such file, LayoutMismatch when it is something else.
         """
         flags = (os.O_RDONLY if readonly else os.O_RDWR) | os.O_NOFOLLOW | os.O_CLOEXEC
         try:
@@ -193,10 +193,11 @@ class Region:
             raise
         return region
 
-    def _check(self, kind: int, record_bytes: int, body_bytes: int) -> None:
+    def _check(self, kind: int, record_bytes: int | None, body_bytes: int) -> None:
         """Raise LayoutMismatch unless the header is that of the layout the caller knows."""
         # Plain values: a view in this frame would keep the refused file mapped with the traceback.
         magic, layout, found_kind, _, _, found_bytes = self.header[0].tolist()[:6]
+        record_bytes = found_bytes if record_bytes is None else record_bytes
         for field, found, wanted in (
             ("magic", magic, MAGIC),
             ("layout version", layout, LAYOUT_VERSION),
@@ -219,6 +220,11 @@ class Region:
     def capacity(self) -> int:
         """Records (or rows) the region was made for."""
         return int(self.header[0]["capacity"])
+
+    @property
+    def record_bytes(self) -> int:
+        """Bytes of one record (or row)."""
+        return int(self.header[0]["record_bytes"])
 
     @property
     def owner(self) -> tuple[int, int]:

@@ -162,7 +162,9 @@ def _furnish(
     memory.control.command = RUN
     memory.control.mirror = instance.mirrored
     _count_oneself(instance, huge)
-    mebibytes = InstanceMemory.bytes_needed(settings.instance.rows) / (1 << 20)
+    mebibytes = InstanceMemory.bytes_needed(settings.instance.rows, settings.feed.book_levels) / (
+        1 << 20
+    )
     instance.say(f"shared memory: {mebibytes:.1f} MiB in {memory.directory}")
     for words in instance.notes.degraded:
         instance.say(f"mind: {words}")
@@ -215,9 +217,10 @@ def _make_memory(settings: Settings, huge: Grant) -> tuple[InstanceMemory, tuple
             shm_dir=shm_dir,
             owner=(identity.pid, identity.start_time_ticks),
             huge_dir=huge_dir,
+            book_depth=settings.feed.book_levels,
         )
     except NotEnoughMemory as error:
-        text = memory_error_text(error, rows)
+        text = memory_error_text(error, rows, settings.feed.book_levels)
         pages = f" in pages of {HUGE_PAGE_BYTES >> 20} MiB" if huge_dir is not None else ""
         raise MemoryShortError(
             f"instance {settings.name}: {text}{pages}; free some of {shm_dir}, enlarge it "

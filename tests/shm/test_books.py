@@ -11,7 +11,19 @@ import pytest
 
 from aegis.host.clock import monotonic_ns
 from aegis.shm import books
-from aegis.shm.books import BOOK_BYTES, BOOK_WORDS, DEPTH, FLAGS, SEQUENCE, VALID, Books, book_read
+from aegis.shm.books import (
+    DEPTH,
+    FLAGS,
+    MAX_DEPTH,
+    SEQUENCE,
+    VALID,
+    Books,
+    book_bytes,
+    book_read,
+    book_words,
+)
+from aegis.shm.errors import LayoutMismatch
+from aegis.shm.instance import InstanceMemory
 from aegis.shm.region import Region
 from tests.shm.conftest import Fork
 from tests.shm.forked import pin
@@ -35,15 +47,15 @@ def table(path: Path) -> Books:
         path,
         kind=books.KIND,
         capacity=ROWS,
-        record_bytes=BOOK_BYTES,
-        body_bytes=ROWS * BOOK_BYTES,
+        record_bytes=book_bytes(DEPTH),
+        body_bytes=ROWS * book_bytes(DEPTH),
         owner=(os.getpid(), 0),
     )
-    return Books(region)
+    return Books(region, depth=DEPTH)
 
 
 def attached(path: Path) -> Books:
-    return Books(Region.attach(path, kind=books.KIND, record_bytes=BOOK_BYTES))
+    return Books(Region.attach(path, kind=books.KIND, record_bytes=None))
 
 
 def test_a_book_comes_back_as_it_was_written(table: Books, path: Path) -> None:
@@ -183,5 +195,38 @@ def test_the_plain_reader_never_sees_two_books_mixed(table: Books, path: Path, f
     assert len(seen) == 60, "the reader saw too few books in time"
 
 
-def test_a_book_of_the_layout_is_96_words() -> None:
-    assert BOOK_WORDS * 8 == BOOK_BYTES
+def test_books_are_whole_line_pairs_of_any_depth() -> None:
+    assert book_words(DEPTH) == 96
+    for depth in range(1, MAX_DEPTH + 1):
+        assert book_bytes(depth) % 128 == 0
+        assert book_words(depth) >= 16 + 4 * depth > book_words(depth) - 16
+
+
+@pytest.mark.parametrize("depth", [1, 5, 21, 100, MAX_DEPTH])
+def test_a_region_of_another_depth(shm_dir: Path, depth: int) -> None:
+    memory = InstanceMemory.create("deep", instruments=3, shm_dir=shm_dir, book_depth=depth)
+    bids, asks = side(600.0, -0.5, depth + 7), side(600.5, 0.5, depth + 3)
+    for row in range(3):
+        memory.books.write(row, row + 1, 1_000, 2_000, bids + row, asks + row)
+    other = InstanceMemory.attach("deep", shm_dir=shm_dir)
+    scratch, copied = np.zeros(8, np.uint64), np.zeros((2 * DEPTH, 2))
+    for row in range(3):
+        view = other.books.read(row)
+        assert view is not None and view.update_id == row + 1
+        assert (view.bids == bids[:depth] + row).all() and view.bids.shape == (depth, 2)
+        assert (view.asks == asks[:depth] + row).all() and view.asks.shape == (depth, 2)
+        # A reader takes as many as it has room for, asks from its own half on.
+        assert book_read(memory.books.words, memory.books.levels, row, scratch, copied) == 1
+        kept = min(depth, DEPTH)
+        assert (copied[:kept] == bids[:kept] + row).all()
+        assert (copied[DEPTH : DEPTH + kept] == asks[:kept] + row).all()
+    assert other.books.depth == depth
+    other.close()
+    memory.close()
+    memory.unlink()
+
+
+def test_a_region_whose_depth_and_size_disagree_is_refused(table: Books, path: Path) -> None:
+    table.words[7] = DEPTH + 16
+    with pytest.raises(LayoutMismatch, match="with 36 levels"):
+        attached(path)

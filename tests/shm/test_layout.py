@@ -74,8 +74,7 @@ def test_cursors_stand_on_the_documented_bytes() -> None:
 
 def test_books_counters_and_control_stand_on_the_documented_bytes() -> None:
     assert HEADER_BYTES == 4096
-    assert books.BOOK_BYTES == 768
-    assert (books.HEAD_WORDS * 8, (books.HEAD_WORDS + 2 * books.DEPTH) * 8) == (128, 448)
+    assert (books.book_bytes(20), books.HEAD_WORDS * 8, books.LEVELS * 8) == (768, 128, 56)
     assert counters.VALUES_AT == 4096 + 64 * 512
     assert counters.NAMES_AT == 4096 + 64 * 640
     assert counters.COUNTS_AT == counters.NAMES_AT + 8 * 128
