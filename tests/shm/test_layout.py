@@ -75,8 +75,8 @@ def test_cursors_stand_on_the_documented_bytes() -> None:
 def test_books_counters_and_control_stand_on_the_documented_bytes() -> None:
     assert HEADER_BYTES == 4096
     assert (books.book_bytes(20), books.HEAD_WORDS * 8, books.LEVELS * 8) == (768, 128, 56)
-    assert counters.VALUES_AT == 4096 + 64 * 512
-    assert counters.NAMES_AT == 4096 + 64 * 640
+    assert counters.VALUES_AT == 4096 + 96 * 512
+    assert counters.NAMES_AT == 4096 + 96 * 640
     assert counters.COUNTS_AT == counters.NAMES_AT + 8 * 128
     assert counters.COUNTS_AT % 64 == 0
     assert histogram.SLOT_WORDS == 4480

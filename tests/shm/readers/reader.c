@@ -18,7 +18,7 @@ struct tick {
     double v[5];
 };
 _Static_assert(sizeof(struct tick) == 64, "a tick is one cache line");
-enum { TAIL = 1024 / 8, TAIL_INTENT = 1152 / 8, RECORDS = 4096, NAMES = 64, NAME_BYTES = 512 };
+enum { TAIL = 1024 / 8, TAIL_INTENT = 1152 / 8, RECORDS = 4096, NAME_BYTES = 512 };
 
 static const char *map(const char *path, uint32_t kind, uint64_t record_bytes) {
     int file = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
@@ -61,8 +61,10 @@ int main(int argc, char **argv) {
     }
     printf("read %" PRIu64 " %" PRIu64 " %" PRIu64 "\n", cursor, got, checksum);
     if (argc < 5) return 0;
-    const char *names = map(argv[3], 5, NAME_BYTES) + RECORDS, *values = names + NAMES * NAME_BYTES;
-    for (int place = 0; place < NAMES; place++)
+    const char *region = map(argv[3], 5, NAME_BYTES), *names = region + RECORDS;
+    uint64_t places = ((const uint64_t *)region)[3];
+    const char *values = names + places * NAME_BYTES;
+    for (uint64_t place = 0; place < places; place++)
         if (!strncmp(names + place * NAME_BYTES + 8, argv[4], 112))
             printf("counter %" PRId64 "\n", *(const int64_t *)(values + place * 128));
     return 0;
