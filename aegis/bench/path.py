@@ -44,6 +44,9 @@ cores = {{ feed = {feed}, brain = {brain}, execution = {execution}, venue = {ven
 share_cores = true
 wait = "{wait}"
 
+[journal]
+dir = "{journal}"
+
 [venue]
 lockstep = false
 orders_per_10s = 10000000
@@ -88,7 +91,7 @@ def _placement() -> dict[str, int]:
     return {"feed": ours, "brain": ours, "execution": ours, "venue": theirs}
 
 
-def _profile(name: str, cores: dict[str, int], wait: str) -> str:
+def _profile(name: str, cores: dict[str, int], wait: str, journal: Path) -> str:
     parameters = "\n".join(f"{key} = {value}" for key, value in PARAMETERS.items())
     return PROFILE.format(
         name=name,
@@ -96,6 +99,7 @@ def _profile(name: str, cores: dict[str, int], wait: str) -> str:
         parameters=parameters,
         requote=MIN_REQUOTE_MS,
         wait=wait,
+        journal=journal,
         **cores,
     )
 
@@ -106,7 +110,7 @@ def _ours(
     """The summary of `aegis run` on the tape."""
     name = f"bench{os.getpid()}"
     profile = folder / "aegis.toml"
-    profile.write_text(_profile(name, cores, wait))
+    profile.write_text(_profile(name, cores, wait, folder / "journal"))
     command = [
         sys.executable, "-c", "import sys; from aegis.cli.main import main; sys.exit(main())",
         "run", name, "--config", str(profile), "--mirror", str(tape), "--json",

@@ -33,7 +33,7 @@ from aegis.execution.positions import (
     tell_state,
 )
 from aegis.execution.tables import BATCH_SIZE, Tables
-from aegis.execution.words import EPOCH, STAGE_COUNT, STAGE_LOST, TAPE_TIME
+from aegis.execution.words import EPOCH, FUNDING_E8, STAGE_COUNT, STAGE_LOST, TAPE_TIME
 from aegis.risk.controls import Control
 from aegis.risk.gate import forget_order_refs
 from aegis.risk.gate_state import BLOCK_OUTCOME_LANE, Gate
@@ -220,6 +220,11 @@ class ExecutionCore(EvidenceReader):
                 event = states.AMBIGUOUS
             count += self.apply(order.slot, event, now_ns) > 0
         return count
+
+    @property
+    def funding_e8(self) -> int:
+        """Funding received less paid since the books were begun, 1e-8 quote."""
+        return int(self.words[FUNDING_E8])
 
     def snapshot(self) -> dict[str, Any]:
         """The instance-wide sums, for counters and tests."""

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from aegis.execution import order_states as states
 from aegis.execution.batch import CARRIED_EPOCH, answer_request
 from aegis.execution.client_id import ClientIds, OrderName
@@ -69,6 +71,8 @@ class EvidenceReader:
         self.clock_skewed = False
         self.filters_suspect = False
         self.foreign_orders = 0
+        # The policy: somebody else's order on our instruments halts, or is only counted.
+        self.foreign_halts = True
         self.strays = 0
         self.pnl_differences = 0
         self.wallet_e8 = 0
@@ -213,13 +217,14 @@ class EvidenceReader:
         """News of an order that is not in the table: of an earlier run, or of somebody else."""
         if name is None and update.x in ("NEW", "TRADE", "CALCULATED"):
             self.foreign_orders += 1
-            self.gate.latch.trip(LatchState.HALTED, Control.FOREIGN_ORDER, now_ns)
+            if self.foreign_halts:
+                self.gate.latch.trip(LatchState.HALTED, Control.FOREIGN_ORDER, now_ns)
         elif update.x == "NEW" and name is not None and name.run == self.ids.run:
             self.words[RECONCILE_WANTED] += 1
         if update.x not in ("TRADE", "CALCULATED"):
             return
         rules = self.instruments[instrument]
-        if self.snapshot_ms >= update.T:
+        if self.snapshot_ms >= update.T or update.t <= self.confirmed_trades[instrument]:
             note_trade(self.directory, instrument, update.t, now_ns)
             return
         self.strays += 1
@@ -237,12 +242,55 @@ class EvidenceReader:
             now_ns,
         )
 
+    def slot_of_exchange_id(self, instrument: int, order_id: int) -> int:
+        """The row of an order by the exchange's own id for it; -1 when there is none."""
+        rows = self.tables.rows
+        found = np.flatnonzero(
+            (rows["exchange_order_id"] == order_id)
+            & (rows["instrument"] == instrument)
+            & (rows["state"] != states.FREE)
+        )
+        return int(found[0]) if order_id > 0 and found.size else -1
+
+    def on_stray_row(
+        self,
+        instrument: int,
+        side: int,
+        trade_id: int,
+        price: str,
+        qty: str,
+        fee: str,
+        maker: bool,
+        order_id: int,
+        now_ns: int,
+    ) -> bool:
+        """A trade of no known order as a query tells it; whether it was news."""
+        rules = self.instruments[instrument]
+        moved = apply_stray_fill(
+            self.directory,
+            instrument,
+            side,
+            _ticks(price, rules),
+            _lots(qty, rules),
+            trade_id,
+            text_to_e8(fee),
+            order_id,
+            MAKER if maker else 0,
+            0,
+            now_ns,
+        )
+        self.strays += moved != DUPLICATE
+        return bool(moved != DUPLICATE)
+
     def on_trade_row(
         self, slot: int, trade_id: int, price: str, qty: str, fee: str, maker: bool, now_ns: int
-    ) -> None:
-        """A trade of an order as a query tells it (the same trade may come by the stream, too)."""
+    ) -> bool:
+        """A trade of an order as a query tells it (the same trade may come by the stream, too).
+
+        Returns whether it was news.
+        """
         rules = self._rules_of_slot(slot)
-        apply_fill(
+        moved = apply_fill(
             self.directory,
             slot,
             _ticks(price, rules),
@@ -255,6 +303,7 @@ class EvidenceReader:
             0,
             now_ns,
         )
+        return bool(moved != DUPLICATE)
 
     def on_account_update(self, update: AccountUpdate, now_ns: int) -> None:
         """Remember what the exchange says of wallet and positions, to be compared when quiet."""

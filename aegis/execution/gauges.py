@@ -3,6 +3,9 @@
 What others wait for (orders sent, intents consumed, answers and events taken, outcomes published)
 is written where it happens, not here. Counts go on over a restart of the process (the region
 outlives it), so each is written as what stood there at the start plus what this process counted.
+Profit and fees are the journal's sums; the base that turns them into those of this run of the
+instance is noted in the journal, too (record RUN), so that a kill between a fill and its counter
+loses nothing.
 """
 
 from __future__ import annotations
@@ -41,7 +44,8 @@ _LEVELS = (("orders_unknown", UNKNOWN_COUNT), ("open_orders", OPEN_COUNT))
 class Gauges:
     """Writes the counters of one core; made when the core is."""
 
-    def __init__(self, counters: Counters, core: ExecutionCore) -> None:
+    def __init__(self, counters: Counters, core: ExecutionCore, base_e8: tuple[int, int]) -> None:
+        """`base_e8`: what the counters of profit and fees show beyond the core's own sums."""
         self._counters = counters
         self._core = core
         self._counts = [
@@ -51,7 +55,7 @@ class Gauges:
         self._levels = [(counters.index(name), word) for name, word in _LEVELS]
         self._errors = counters.index("errors")
         self._errors_before = counters["errors"]
-        self._sums_before = {name: counters[name] for name in ("realized_pnl_e8", "fees_e8")}
+        self._sums_before = dict(zip(("realized_pnl_e8", "fees_e8"), base_e8, strict=True))
         self.errors = 0
 
     def write(self, routes: OrderRoutes, stream: PrivateStream, *, is_reconciled: bool) -> None:

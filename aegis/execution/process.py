@@ -222,8 +222,10 @@ class ExecutionProcess:
         state, reason = self._inherited
         if state in (LatchState.REDUCING, LatchState.HALTED):
             session.gate.latch.trip(LatchState(state), reason, monotonic_ns())
+        for text in session.unplaced:
+            self._say(f"journal: {text}")
         self._session = session
-        self._gauges = Gauges(self._counters, session.core)
+        self._gauges = Gauges(self._counters, session.core, journal.base_e8)
         # From here on the core answers the brain, with NOT_READY until it is.
         self._waiting.consume()
         self._watch_intents()
@@ -262,9 +264,22 @@ class ExecutionProcess:
             ) from None
         for finding in recovered.findings:
             self._say(f"journal: {finding}")
+        self._set_base(journal, recovered)
         journal.thread = SyncThread(journal.work, config.sync_ms)
         self._journal = journal
         return journal, recovered
+
+    def _set_base(self, journal: Journal, recovered: Recovered) -> None:
+        """Where the shared counters of profit and fees begin, see `gauges`."""
+        supervisor = self._memory.counters["supervisor"]
+        journal.memory_id = supervisor["start_time_ticks"] << 22 | supervisor["pid"]
+        before = recovered.replay.run_record if recovered.replay is not None else None
+        if before is not None and journal.memory_id and before["number"] == journal.memory_id:
+            journal.base_e8 = (int(before["amount_e8"]), int(before["cum_lots"]))
+            return
+        realized_e8, fees_e8 = recovered.sums_e8
+        counters = self._counters
+        journal.base_e8 = (counters["realized_pnl_e8"] - realized_e8, counters["fees_e8"] - fees_e8)
 
     def _close_journal(self) -> None:
         """Let go of a journal whose session never came to be."""

@@ -1,8 +1,10 @@
 """Reconciliation: the account as the exchange has it, against the one that we believe in.
 
 One code path for every start, clean or after a crash (`start`): time, account mode, filters, then
-cancel what an earlier run left, confirm that nothing of ours rests, and take the positions over.
-Somebody else's orders on our instruments halt the instance; they are never touched. While running
+cancel what an earlier run left (or, by policy, adopt it), settle every order that the journal knew
+to be open, book the trades that were missed, and compare the positions (see `catching_up`).
+Somebody else's orders on our instruments halt the instance, unless the policy says otherwise; they
+are never touched. While running
 (`check`, after the private stream was away, or when something contradicts): every order that we
 believe open is asked about, every order of ours that rests unknown to us is cancelled, and
 positions must be equal, or the latch goes to HALTED. A difference is never traded away, and an
@@ -16,10 +18,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from aegis.config.models import JournalConfig
 from aegis.execution import order_states as states
+from aegis.execution.catching_up import AT_START, DIFFERENT, EQUAL, CatchUp
 from aegis.execution.core import ExecutionCore
 from aegis.execution.decimal_text import text_to_e8, text_to_scaled
 from aegis.execution.errors import ExchangeError, ReconcileError, RefusedError, UnusableSetupError
+from aegis.execution.journal.journal import Journal
 from aegis.execution.replies import OrderBody
 from aegis.execution.resolver import Resolver
 from aegis.execution.rest import RestClient
@@ -32,6 +37,7 @@ from aegis.risk.limits import InstrumentRules
 __all__ = ["Reconciler", "read_rules"]
 
 _UNKNOWN_ORDER = -2011
+_NOT_FOUND = 404
 _ENTRY_DECIMALS = 12
 # A position may have moved while it was being asked for: look again before crying wolf.
 _LOOKS = 5
@@ -67,7 +73,23 @@ class _Held:
 class Reconciler:
     """Reads one account back and brings one core in line with it."""
 
-    def __init__(self, core: ExecutionCore, rest: RestClient, resolver: Resolver) -> None:
+    def __init__(
+        self,
+        core: ExecutionCore,
+        rest: RestClient,
+        resolver: Resolver,
+        journal: Journal | None = None,
+        *,
+        has_books: bool = False,
+        policy: JournalConfig | None = None,
+    ) -> None:
+        """`has_books`: the core's positions come from a journal of this account."""
+        policy = policy or JournalConfig()
+        self._adopts = policy.on_start == "adopt"
+        self._takes_foreign = policy.foreign_orders == "adopt"
+        core.foreign_halts = policy.foreign_orders == "halt"
+        self._has_books = has_books
+        self.catch_up = CatchUp(core, rest, resolver, journal)
         self._core = core
         self._rest = rest
         self._resolver = resolver
@@ -76,15 +98,76 @@ class Reconciler:
 
     async def start(self) -> None:
         """The start-up. Raises ExchangeError or ReconcileError when it cannot be completed."""
-        await self._cancel_stale()
-        held = await self._read_positions()
-        for instrument, position in enumerate(held):
-            self._core.accept_position(instrument, position.lots, position.cost_e8)
-        self._core.snapshot_ms = max(position.updated_ms for position in held)
+        resting = await self._cancel_stale()
+        await self._look_at_algo_orders()
+        if self._has_books:
+            await self.catch_up.settle_carried(resting)
+            await self._compare_books()
+        else:
+            await self._take_positions()
         for row in await self._rest.balances():
             if row.get("asset") == "USDT":
                 self._core.wallet_e8 = text_to_e8(str(row.get("balance", "0")))
         self.count += 1
+
+    async def _look_at_algo_orders(self) -> None:
+        """Conditional orders on our instruments: ours (a protective stop) stay, others by policy.
+
+        The policy cannot adopt them: what triggers becomes an order that is then seen as one.
+        """
+        core = self._core
+        if len(core.instruments) > _MOST_SYMBOLS_ONE_BY_ONE:
+            return
+        for rules in core.instruments:
+            try:
+                waiting = await self._rest.open_algo_orders(rules.symbol)
+            except RefusedError as error:
+                if error.status == _NOT_FOUND:
+                    return  # An exchange of before conditional orders had a service of their own.
+                raise
+            for row in waiting:
+                if not core.ids.is_own(str(row.get("clientAlgoId", ""))):
+                    core.foreign_orders += 1
+                    if core.foreign_halts:
+                        latch = core.gate.latch
+                        latch.trip(LatchState.HALTED, Control.FOREIGN_ORDER, monotonic_ns())
+
+    async def _take_positions(self) -> None:
+        """No books yet: the exchange's positions, as of a moment in which nothing was traded."""
+        places = self.catch_up.active_places()
+        newest = await self.catch_up.take_newest_as_confirmed(places)
+        for _ in range(_LOOKS):
+            before = newest
+            held = await self._read_positions()
+            newest = await self.catch_up.take_newest_as_confirmed(places)
+            if newest == before:
+                break
+        else:
+            raise ReconcileError("the account is being traded on while it is read")
+        for instrument, position in enumerate(held):
+            lots, cost_e8 = position.lots, position.cost_e8
+            self._core.accept_position(instrument, lots, cost_e8, monotonic_ns())
+        self._core.snapshot_ms = max(position.updated_ms for position in held)
+        self.catch_up.note_verdict(EQUAL, AT_START)
+
+    async def _compare_books(self) -> None:
+        """Book what was missed, then compare; a difference halts, with the exchange's positions."""
+        core = self._core
+        for _ in range(_LOOKS):
+            await self.catch_up.book_missed(self.catch_up.active_places())
+            held = await self._read_positions()
+            own = [int(lots) for lots in core.gate.exposure["position_lots"]]
+            core.reported_lots = [position.lots for position in held]
+            if own == core.reported_lots:
+                self.catch_up.note_verdict(EQUAL, AT_START)
+                return
+            await asyncio.sleep(_PAUSE_S)
+        self.catch_up.note_verdict(DIFFERENT, AT_START)
+        core.gate.latch.trip(LatchState.HALTED, Control.POSITION_MISMATCH, monotonic_ns())
+        for place, position in enumerate(held):
+            # What may be reduced by hand is what is really there.
+            if position.lots != own[place]:
+                core.accept_position(place, position.lots, position.cost_e8, monotonic_ns())
 
     async def check(self) -> bool:
         """While running: orders, then positions. False when positions differ (and HALTED)."""
@@ -130,12 +213,18 @@ class Reconciler:
             await self._cancel_body(order)
         return len(remaining)
 
-    async def _cancel_stale(self) -> None:
-        """Cancel what an earlier run left and see that it is gone."""
+    async def _cancel_stale(self) -> set[str]:
+        """Cancel what an earlier run left and see that it is gone; what may stay is returned.
+
+        With the policy "adopt" those stay that the journal knows: they count as open until they
+        end, and are cancelled with all others.
+        """
+        known = {order.client_id for order in self._core.open_orders()} if self._adopts else set()
         for _ in range(_LOOKS):
-            stale = await self._own_orders()
+            own = await self._own_orders()
+            stale = [order for order in own if order.client_order_id not in known]
             if not stale:
-                return
+                return {order.client_order_id for order in own}
             for order in stale:
                 await self._cancel_body(order)
                 self.cancelled_stale += 1
@@ -166,10 +255,11 @@ class Reconciler:
             found = [order for order in await self._rest.open_orders() if order.symbol in listed]
         own = []
         for order in found:
-            if core.ids.is_own(order.client_order_id):
+            if core.ids.is_own(order.client_order_id) or self._takes_foreign:
                 own.append(order)
-            else:
-                core.foreign_orders += 1
+                continue
+            core.foreign_orders += 1
+            if core.foreign_halts:
                 core.gate.latch.trip(LatchState.HALTED, Control.FOREIGN_ORDER, monotonic_ns())
         return own
 

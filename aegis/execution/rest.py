@@ -129,9 +129,23 @@ class RestClient:
         parameters = {"symbol": symbol} if symbol is not None else {}
         return _decoded(_ORDERS, await self._call("GET", "/fapi/v1/openOrders", parameters))
 
+    async def open_algo_orders(self, symbol: str) -> list[dict[str, Any]]:
+        """Conditional orders that wait; RefusedError with status 404 where there are none such."""
+        return _list(await self._call("GET", "/fapi/v1/openAlgoOrders", {"symbol": symbol}))
+
     async def user_trades(self, symbol: str, order_id: int) -> list[UserTrade]:
         """The trades of one order."""
         parameters: dict[str, str | int] = {"symbol": symbol, "orderId": order_id, "limit": 1000}
+        return _decoded(_TRADES, await self._call("GET", "/fapi/v1/userTrades", parameters))
+
+    async def user_trades_since(self, symbol: str, first_id: int) -> list[UserTrade]:
+        """The account's trades from a trade id on, oldest first, at most 1,000."""
+        parameters: dict[str, str | int] = {"symbol": symbol, "fromId": first_id, "limit": 1000}
+        return _decoded(_TRADES, await self._call("GET", "/fapi/v1/userTrades", parameters))
+
+    async def newest_trades(self, symbol: str) -> list[UserTrade]:
+        """The account's newest trades of the last seven days."""
+        parameters: dict[str, str | int] = {"symbol": symbol, "limit": 1000}
         return _decoded(_TRADES, await self._call("GET", "/fapi/v1/userTrades", parameters))
 
     async def cancel(self, symbol: str, client_id: str) -> OrderBody:
@@ -158,6 +172,10 @@ class RestClient:
     async def account_config(self) -> dict[str, Any]:
         """Position mode, margin mode, whether the account may trade."""
         return _object(await self._call("GET", "/fapi/v1/accountConfig", {}))
+
+    async def symbol_config(self, symbol: str) -> list[dict[str, Any]]:
+        """Margin type and leverage of a symbol, one row."""
+        return _list(await self._call("GET", "/fapi/v1/symbolConfig", {"symbol": symbol}))
 
     async def open_listen_key(self) -> str:
         """A key for the private stream, valid for 60 minutes."""

@@ -18,6 +18,7 @@ import numpy as np
 
 from aegis.config.settings import Settings
 from aegis.execution import order_states as states
+from aegis.execution.account_setup import AccountSetup
 from aegis.execution.client_id import ClientIds
 from aegis.execution.core import ExecutionCore, OpenOrder
 from aegis.execution.errors import (
@@ -37,8 +38,9 @@ from aegis.execution.resolver import Resolver
 from aegis.execution.rest import RestClient
 from aegis.execution.symbols import rules_of_symbols
 from aegis.execution.transports import Connections
-from aegis.execution.user_events import AccountUpdate, OrderUpdate
+from aegis.execution.user_events import ConfigUpdate, OrderUpdate, UserEvent
 from aegis.execution.words import OPEN_COUNT, RECONCILE_WANTED
+from aegis.risk.controls import Control
 from aegis.risk.gate_state import (
     BLOCK_DRAINING,
     BLOCK_NOT_READY,
@@ -47,6 +49,7 @@ from aegis.risk.gate_state import (
     NET_REALIZED_E8,
     Gate,
 )
+from aegis.risk.latch import LatchState
 from aegis.risk.limits import InstrumentRules, LimitsError, fill_rules
 from aegis.shm.instance import InstanceMemory
 
@@ -62,6 +65,10 @@ _CLOCK_EVERY_S = 30.0
 _FILTERS_PAUSE_NS = 60_000_000_000
 _DIFFERENCE_NS = 2_000_000_000
 _MOST_REST_CANCELS = 64
+# The looks that nothing has called for, and the used weight of a minute above which they wait.
+_ORDERS_EVERY_NS = 30_000_000_000
+_TRADES_EVERY_NS = 60_000_000_000
+_BUSY_WEIGHT = 1_400
 _LONGEST_PAUSE_S = 5.0
 _MS_PER_DAY = 86_400_000
 
@@ -112,7 +119,18 @@ class TradingSession:
         self.resolver = Resolver(
             self.core, rest, monotonic_ns, self._cancel_again, recv_window_ms=RECV_WINDOW_MS
         )
-        self.reconciler = Reconciler(self.core, rest, self.resolver)
+        self.setup = AccountSetup(self.core, rest)
+        self._orders_due_ns = monotonic_ns() + _ORDERS_EVERY_NS
+        self._trades_due_ns = monotonic_ns() + _TRADES_EVERY_NS
+        self._day_known = recovered.replay.day if recovered and recovered.replay else 0
+        self.reconciler = Reconciler(
+            self.core,
+            rest,
+            self.resolver,
+            journal,
+            has_books=recovered is not None and recovered.has_state,
+            policy=settings.journal,
+        )
         self.is_started = False
         self.is_reconciled = False
         self.failure: BaseException | None = None
@@ -165,6 +183,8 @@ class TradingSession:
             raise ReconcileError("the private stream did not come up within 5 s") from None
         await self._connect_either()
         await self.reconciler.start()
+        if self.unplaced:
+            self.gate.latch.trip(LatchState.HALTED, Control.POSITION_MISMATCH, monotonic_ns())
         self._carry_the_day_on()
         self.is_started = self.is_reconciled = True
         self.gate.clear(BLOCK_NOT_READY | BLOCK_PRIVATE_STREAM)
@@ -175,13 +195,24 @@ class TradingSession:
 
     def _carry_the_day_on(self) -> None:
         """What an earlier process of this run won or lost today still counts."""
+        self._day = self.rest.now_ms() // _MS_PER_DAY
+        if self._day_known:
+            # The journal has given back the sums, and the zero of the day that they are from.
+            if self._day != self._day_known:
+                self.gate.start_day()
+            self._note_day()
+            return
         counters = self._counters
         net_e8 = counters["realized_pnl_e8"] - counters["fees_e8"]
         if net_e8:
             self.gate.words[NET_REALIZED_E8] = net_e8
         else:
             self.gate.start_day()
-        self._day = self.rest.now_ms() // _MS_PER_DAY
+        self._note_day()
+
+    def _note_day(self) -> None:
+        if self.journal is not None:
+            self.journal.note_day(self._day)
 
     def turn_of_day(self) -> None:
         """At midnight UTC the day's result starts from zero."""
@@ -189,6 +220,7 @@ class TradingSession:
         if self.is_started and day != self._day:
             self._day = day
             self.gate.start_day()
+            self._note_day()
 
     async def drain(self, deadline_ns: int) -> bool:
         """Cancel everything of ours and see by query that nothing rests. True when seen."""
@@ -310,9 +342,11 @@ class TradingSession:
         self.is_reconciled = False
         self.gate.block(BLOCK_PRIVATE_STREAM)
 
-    def on_event(self, event: OrderUpdate | AccountUpdate, now_ns: int) -> None:
+    def on_event(self, event: UserEvent, now_ns: int) -> None:
         if isinstance(event, OrderUpdate):
             self.core.on_order_update(event, now_ns)
+        elif isinstance(event, ConfigUpdate):
+            self.setup.on_update(event)
         else:
             self.core.on_account_update(event, now_ns)
         self.intake.publish()
@@ -401,9 +435,29 @@ class TradingSession:
                     await self._look_at_filters()
                 if self._must_compare(now_ns) and self.stream.is_connected:
                     await self._reconcile()
+                await self._look_without_cause(now_ns)
             except ExchangeError:
                 # The exchange does not answer: what is unknown stays blocked, ask again later.
                 continue
+
+    async def _look_without_cause(self, now_ns: int) -> None:
+        """Orders and positions, and the list of trades, every so often: the independent look.
+
+        It costs about 30 of request weight a minute for one symbol, and waits while the exchange
+        says that much of the minute's weight is used.
+        """
+        if self.rest.used_weight > _BUSY_WEIGHT or not self.stream.is_connected:
+            return
+        if now_ns > self._orders_due_ns:
+            self._orders_due_ns = now_ns + _ORDERS_EVERY_NS
+            await self._reconcile()
+        if now_ns > self._trades_due_ns:
+            self._trades_due_ns = now_ns + _TRADES_EVERY_NS
+            await self.setup.look()
+            if not await self.reconciler.catch_up.compare_trades():
+                # They are booked now; what else the stream has not told is to be seen.
+                self.core.words[RECONCILE_WANTED] += 1
+            self.intake.publish()
 
     async def _look_at_filters(self) -> None:
         """An order broke a filter that we thought we knew: a changed one means a new start.

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from aegis.execution.replies import Answer
-from aegis.execution.user_events import AccountUpdate, OrderUpdate
+from aegis.execution.user_events import UserEvent
 
 __all__ = ["Connections", "FallbackLine", "OrderLine", "PrivateStream", "StreamListener"]
 
@@ -75,7 +75,7 @@ class PrivateStream(Protocol):
 class StreamListener(Protocol):
     """Who hears a private stream: the session."""
 
-    def on_event(self, event: OrderUpdate | AccountUpdate, now_ns: int) -> None:
+    def on_event(self, event: UserEvent, now_ns: int) -> None:
         """One event, in the order in which it came."""
         ...
 

@@ -9,7 +9,15 @@ from __future__ import annotations
 
 import msgspec
 
-__all__ = ["AccountUpdate", "BalanceRow", "OrderUpdate", "PositionRow", "decode_event"]
+__all__ = [
+    "AccountUpdate",
+    "BalanceRow",
+    "ConfigUpdate",
+    "OrderUpdate",
+    "PositionRow",
+    "UserEvent",
+    "decode_event",
+]
 
 
 class OrderUpdate(msgspec.Struct):
@@ -59,6 +67,22 @@ class AccountUpdate(msgspec.Struct):
     P: list[PositionRow] = []
 
 
+class LeverageRow(msgspec.Struct):
+    """The `ac` object of ACCOUNT_CONFIG_UPDATE: another leverage of a symbol."""
+
+    s: str
+
+
+class ConfigUpdate(msgspec.Struct):
+    """ACCOUNT_CONFIG_UPDATE; `ai` tells of the multi-assets mode."""
+
+    ac: LeverageRow | None = None
+    ai: dict[str, bool] | None = None
+
+
+UserEvent = OrderUpdate | AccountUpdate | ConfigUpdate
+
+
 class _Tag(msgspec.Struct):
     e: str
     E: int | str = 0
@@ -79,15 +103,18 @@ class ListenKeyExpired(msgspec.Struct):
 _TAG = msgspec.json.Decoder(_Tag)
 _ORDER = msgspec.json.Decoder(_OrderEvent)
 _ACCOUNT = msgspec.json.Decoder(_AccountEvent)
+_CONFIG = msgspec.json.Decoder(ConfigUpdate)
 
 
-def decode_event(payload: bytes) -> OrderUpdate | AccountUpdate | ListenKeyExpired | None:
+def decode_event(payload: bytes) -> UserEvent | ListenKeyExpired | None:
     """One event; None for one that asks for nothing. Raises msgspec.DecodeError for garbage."""
     kind = _TAG.decode(payload).e
     if kind == "ORDER_TRADE_UPDATE":
         return _ORDER.decode(payload).o
     if kind == "ACCOUNT_UPDATE":
         return _ACCOUNT.decode(payload).a
+    if kind == "ACCOUNT_CONFIG_UPDATE":
+        return _CONFIG.decode(payload)
     if kind == "listenKeyExpired":
         return ListenKeyExpired()
     return None

@@ -55,6 +55,7 @@ class Control(IntEnum):
     EXCHANGE_RESTRICTION = 60
     JOURNAL_FULL = 70
     JOURNAL_SYNC = 71
+    ACCOUNT_SETUP = 72
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,6 +295,13 @@ _ENTRIES = (
         "What the journal wrote has reached the disk.",
         ("RTS 6 art. 17", "RTS 6 art. 11"),
         "tests/execution/journal/test_faults.py::test_a_failed_sync_halts_and_is_not_tried_again",
+        reducing_passes=True,
+    ),
+    ControlEntry(
+        Control.ACCOUNT_SETUP,
+        "Position mode, margin mode and leverage of the account are as they were found.",
+        ("RTS 6 art. 17", "15c3-5(c)(1)(i)"),
+        "tests/execution/test_account_setup.py::test_a_setup_that_changes_halts",
         reducing_passes=True,
     ),
 )

@@ -94,6 +94,8 @@ class FakeExchange:
     refuse_streams: bool = False
     refuse_orders: bool = False
     port: int = 0
+    leverage: int = 20
+    algo_orders: list[Json] = field(default_factory=list)
     now_ms: int = 1_000
 
     def __post_init__(self) -> None:
@@ -244,6 +246,11 @@ class FakeExchange:
             return web.json_response(INFO)
         if action == "GET v1/accountConfig":
             return web.json_response({"canTrade": True, "dualSidePosition": False})
+        if action == "GET v1/openAlgoOrders":
+            return web.json_response(self.algo_orders)
+        if action == "GET v1/symbolConfig":
+            row = {"symbol": query["symbol"], "marginType": "CROSSED", "leverage": self.leverage}
+            return web.json_response([row])
         if action.endswith("v1/listenKey"):
             return web.json_response({"listenKey": "l" * 64})
         if action == "GET v1/openOrders":
@@ -261,8 +268,9 @@ class FakeExchange:
             self.cancel(order)
             return web.json_response(order.row())
         if action == "GET v1/userTrades":
-            wanted = int(query["orderId"])
-            return web.json_response([t for t in self.trades if t["orderId"] == wanted])
+            wanted, first = int(query.get("orderId", 0)), int(query.get("fromId", 0))
+            found = [t for t in self.trades if wanted in (0, t["orderId"]) and t["id"] >= first]
+            return web.json_response(found)
         if action == "GET v3/positionRisk":
             row = {"symbol": "BTCUSDT", "positionSide": "BOTH", "updateTime": self.now_ms}
             amounts = {"positionAmt": str(self.position), "entryPrice": self.entry}

@@ -38,8 +38,11 @@ from tests.execution.harness import LIMITS, make_memory
 PATIENCE_S = 8.0
 
 
-def make_settings(folder: Path, **supervisor: int) -> Settings:
+def make_settings(
+    folder: Path, journal: dict[str, Any] | None = None, **supervisor: int
+) -> Settings:
     """Settings of an instance `t` that trades BTCUSDT, its journal below `folder`."""
+    own = {"dir": str(folder / "journal"), "sync_ms": 20, "segment_bytes": 4 << 20}
     cores = CoresConfig(feed=0, brain=0, execution=0, venue=0)
     return Settings(
         name="t",
@@ -50,14 +53,14 @@ def make_settings(folder: Path, **supervisor: int) -> Settings:
         venue=VenueConfig(),
         supervisor=SupervisorConfig(**({"drain_timeout_ms": 3_000} | supervisor)),
         source=Path("aegis.toml"),
-        journal=JournalConfig(dir=str(folder / "journal"), sync_ms=20, segment_bytes=4 << 20),
+        journal=JournalConfig(**(own | (journal or {}))),
     )
 
 
 class Rig:
     """What a test has in its hands."""
 
-    def __init__(self, folder: Path, exchange: FakeExchange, **supervisor: int) -> None:
+    def __init__(self, folder: Path, exchange: FakeExchange, **options: Any) -> None:
         self.exchange = exchange
         self.memory = make_memory(folder, instruments=1)
         self.wiring = Wiring.make("t", self.memory, exchange.credentials)
@@ -65,9 +68,7 @@ class Rig:
         self.memory.control.command = RUN
         self.memory.control.next_generation("brain")
         self.counters = self.memory.counters["execution"]
-        self.process = ExecutionProcess(
-            make_settings(folder, **supervisor), self.memory, self.wiring
-        )
+        self.process = ExecutionProcess(make_settings(folder, **options), self.memory, self.wiring)
         self.told: list[Any] = []
         self.beating = {"supervisor", "brain", "feed", "book"}
         self.next_ref = 0
@@ -177,10 +178,10 @@ class Rig:
 
 @asynccontextmanager
 async def running(
-    folder: Path, exchange: FakeExchange, *, ready: bool = True, **supervisor: int
+    folder: Path, exchange: FakeExchange, *, ready: bool = True, **options: Any
 ) -> AsyncIterator[Rig]:
     """A rig whose process runs; stopped by the control word at the end, if it still runs."""
-    rig = Rig(folder, exchange, **supervisor)
+    rig = Rig(folder, exchange, **options)
     rig.beat()
     beating = asyncio.create_task(rig.beat_for_ever())
     main = asyncio.create_task(rig.process.main())

@@ -53,8 +53,8 @@ async def follow_book(venue: Venue, rig: Rig) -> None:
 
 
 @asynccontextmanager
-async def market(folder: Path) -> AsyncIterator[tuple[Venue, Rig]]:
-    """A venue with a seeded flow, and execution trading on it."""
+async def exchange_at_work() -> AsyncIterator[tuple[Venue, Any]]:
+    """A venue with a seeded flow, and what a rig needs of it."""
     pair = mint()
     credentials = Credentials(
         pair.api_key, pair.hmac_secret, pair.ed25519_private_pem, pair.ed25519_public_pem
@@ -62,16 +62,28 @@ async def market(folder: Path) -> AsyncIterator[tuple[Venue, Rig]]:
     config = VenueConfig(flow=FlowConfig(trades_per_s=100.0, book_updates_per_s=50.0), seed=7)
     options = VenueOptions(config=config, keys=(credentials,))
     async with venue_running(options) as venue:
-        peer: Any = Peer(venue, credentials)
-        async with running(folder, peer) as rig:
-            rig.beating.discard("book")
-            following = asyncio.create_task(follow_book(venue, rig))
-            await rig.until(lambda: rig.memory.books.is_valid(0), "a book")
-            try:
-                yield venue, rig
-            finally:
-                following.cancel()
-                await asyncio.gather(following, return_exceptions=True)
+        yield venue, Peer(venue, credentials)
+
+
+@asynccontextmanager
+async def trading(folder: Path, venue: Venue, peer: Any) -> AsyncIterator[Rig]:
+    """Execution trading on a venue, with a book that follows it."""
+    async with running(folder, peer) as rig:
+        rig.beating.discard("book")
+        following = asyncio.create_task(follow_book(venue, rig))
+        await rig.until(lambda: rig.memory.books.is_valid(0), "a book")
+        try:
+            yield rig
+        finally:
+            following.cancel()
+            await asyncio.gather(following, return_exceptions=True)
+
+
+@asynccontextmanager
+async def market(folder: Path) -> AsyncIterator[tuple[Venue, Rig]]:
+    """A venue, and execution trading on it."""
+    async with exchange_at_work() as (venue, peer), trading(folder, venue, peer) as rig:
+        yield venue, rig
 
 
 def assert_books_equal(venue: Venue, rig: Rig) -> None:

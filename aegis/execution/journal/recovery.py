@@ -22,6 +22,8 @@ from aegis.execution.journal.disk import Disk
 from aegis.execution.journal.errors import JournalSpaceError
 from aegis.execution.journal.journal import Journal
 from aegis.execution.journal.layout import (
+    CHECKPOINT,
+    CONTINUES,
     LATCH,
     RECORD,
     SUMS,
@@ -29,7 +31,7 @@ from aegis.execution.journal.layout import (
     is_segment,
     run_of_name,
 )
-from aegis.execution.journal.reader import Segment, read_journal, recovery_base
+from aegis.execution.journal.reader import TORN, Segment, read_journal, recovery_base
 from aegis.execution.journal.replay import Replay
 from aegis.execution.journal.state import (
     apply_records,
@@ -75,6 +77,15 @@ class Recovered:
         """Whether the books of this account are known."""
         return self.replay is not None and self.replay.tables is not None
 
+    @property
+    def sums_e8(self) -> tuple[int, int]:
+        """Realised profit and fees of all instruments."""
+        return _sum(self.replay, "realized_e8"), _sum(self.replay, "fees_e8")
+
+
+def _sum(replay: Replay | None, name: str) -> int:
+    return int(replay.gate.exposure[name].sum()) if replay and replay.gate is not None else 0
+
 
 def recover(disk: Disk, account: str) -> Recovered:
     """Replay, and put aside what is bad. Raises OSError; the journal is left as readable as it was.
@@ -91,6 +102,11 @@ def recover(disk: Disk, account: str) -> Recovered:
     last: Segment | None = None
     for segment in read_journal(disk, base):
         last = segment
+        if _is_begun_only(segment):
+            # Killed while it was begun: the state is what the segment before has.
+            segment.state, segment.text = TORN, "its snapshot is not whole"
+            segment.good_bytes = 0
+            break
         replay.feed(segment.records)
         if segment.is_good or segment.good_bytes:
             found.tip = segment.tip
@@ -103,6 +119,13 @@ def recover(disk: Disk, account: str) -> Recovered:
     elif replay.tables is not None:
         found.findings.append(f"the journal so far is of another account ({owner}): begun anew")
     return found
+
+
+def _is_begun_only(segment: Segment) -> bool:
+    """A segment that should begin with a snapshot and has not got to the end of it."""
+    if segment.header is None or segment.header.flags & CONTINUES:
+        return False
+    return not (segment.records["kind"] == CHECKPOINT).any()
 
 
 def _account_of(disk: Disk, base: str) -> str:

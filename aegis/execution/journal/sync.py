@@ -20,6 +20,9 @@ from aegis.execution.journal.writer import Retired, SegmentWriter
 
 __all__ = ["SyncThread", "SyncWork"]
 
+# Short runs leave small segments: there are never more of them than this.
+_MOST_SEGMENTS = 1_000
+
 
 class SyncWork:
     """One journal's rounds. `sync_error` and `space_error` tell what went wrong, "" for nothing."""
@@ -86,8 +89,9 @@ class SyncWork:
         names = [name for name in writer.disk.names() if is_segment(name)]
         sizes = {name: writer.disk.size(name) for name in names}
         total = sum(sizes.values())
-        for name in names:
-            if total <= self._keep_bytes or name >= writer.base_name:
+        for number, name in enumerate(names):
+            is_kept = total <= self._keep_bytes and len(names) - number <= _MOST_SEGMENTS
+            if is_kept or name >= writer.base_name:
                 return
             writer.disk.remove(name)
             self.dropped.append(name)

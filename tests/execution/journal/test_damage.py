@@ -204,3 +204,23 @@ def test_damage_in_the_middle_stops_there_and_says_so(tmp_path: Path) -> None:
     assert found.has_state and found.tip.sequence == 21
     disk.close()
     keeper.desk.close()
+
+
+def test_a_segment_that_was_only_begun_is_put_aside(tmp_path: Path) -> None:
+    """Power lost while the next run wrote its first state: the last one is what counts."""
+    keeper = Keeper(tmp_path / "memory", FolderDisk(tmp_path / "journal"))
+    keeper.trade(random.Random(1), 60)
+    sums = keeper.sums()
+    keeper.disk.close()
+    second = Keeper(tmp_path / "memory2", FolderDisk(tmp_path / "journal"))
+    second.disk.close()
+    newest = max((tmp_path / "journal").glob("*.journal"))
+    with open(newest, "r+b") as file:
+        file.truncate(HEADER_BYTES + 4 * RECORD_BYTES)
+    third = Keeper(tmp_path / "memory3", FolderDisk(tmp_path / "journal"))
+    assert third.found.findings == [
+        f"{newest.name}: its snapshot is not whole; moved to {newest.name}.torn"
+    ]
+    assert third.sums() == sums and third.journal.run == second.journal.run + 1
+    for one in (keeper, second, third):
+        one.desk.close()

@@ -1,0 +1,45 @@
+"""The account's setup: whoever changes it, and however we learn of it, trading halts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aegis.risk.controls import Control
+from aegis.risk.latch import LatchState
+from tests.execution.fake_exchange import FakeExchange
+from tests.execution.rig import Rig, run, running
+
+
+async def halted(rig: Rig) -> None:
+    await rig.until(lambda: rig.counters["gate_state"] == LatchState.HALTED, "the latch")
+    assert rig.counters["gate_reason"] == Control.ACCOUNT_SETUP
+
+
+@pytest.mark.parametrize(
+    "change", [{"ac": {"s": "BTCUSDT", "l": 50}}, {"ai": {"j": True}}], ids=["leverage", "assets"]
+)
+def test_a_setup_that_changes_halts(tmp_path: Path, change: dict[str, Any]) -> None:
+    async def day() -> None:
+        async with FakeExchange() as exchange, running(tmp_path, exchange) as rig:
+            other = {"ac": {"s": "ETHUSDT", "l": 3}}
+            exchange.push({"e": "ACCOUNT_CONFIG_UPDATE", "E": 1, "T": 1, **other})
+            await rig.placed()
+            assert rig.counters["gate_state"] == LatchState.ACTIVE, "not our symbol"
+            exchange.push({"e": "ACCOUNT_CONFIG_UPDATE", "E": 1, "T": 1, **change})
+            await halted(rig)
+
+    run(day())
+
+
+def test_a_change_that_the_stream_did_not_tell_is_found(tmp_path: Path) -> None:
+    async def day() -> None:
+        async with FakeExchange() as exchange, running(tmp_path, exchange) as rig:
+            assert await rig.session.setup.look()
+            exchange.leverage = 125
+            assert not await rig.session.setup.look()
+            await halted(rig)
+
+    run(day())
