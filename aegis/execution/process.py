@@ -21,6 +21,7 @@ import time
 from time import monotonic_ns
 from typing import Any
 
+import numpy as np
 import uvloop
 
 from aegis import BUILD_ID
@@ -35,12 +36,15 @@ from aegis.execution.intake import Parking, WaitingRoom
 from aegis.execution.journal.disk import FolderDisk
 from aegis.execution.journal.errors import JournalDirError, JournalError
 from aegis.execution.journal.journal import Journal
+from aegis.execution.journal.layout import RECORD
 from aegis.execution.journal.recovery import Identity, Recovered, open_journal, recover
+from aegis.execution.journal.state import apply_records
 from aegis.execution.journal.sync import SyncThread
 from aegis.execution.reconcile import read_rules
 from aegis.execution.rest import RestClient
 from aegis.execution.session import TradingSession
 from aegis.execution.signing import Ed25519Signer, HmacSigner
+from aegis.execution.tables import Tables
 from aegis.execution.vitals import Signs, Vitals
 from aegis.host.gc_scope import GcScope
 from aegis.risk.gate_state import Gate
@@ -63,6 +67,9 @@ def warm_up(settings: Settings) -> None:
     """Load every kernel; those with signatures are loaded by the imports above."""
     gate = Gate(1, settings.instance.limits.model_dump(), 0)
     assert gate.day_pnl_e8 == 0.0
+    # The replay of a journal, which a restart cannot wait for.
+    nothing = np.zeros(0, RECORD)
+    assert int(apply_records(Tables.detached(gate).directory, nothing, 0, 0)) == 0
 
 
 def run(settings: Settings, memory: InstanceMemory, wiring: Wiring) -> int:

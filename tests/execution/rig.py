@@ -25,7 +25,7 @@ from aegis.config.models import (
 )
 from aegis.config.settings import Settings
 from aegis.execution.client_id import ClientIds
-from aegis.execution.process import ExecutionProcess
+from aegis.execution.process import ExecutionProcess, warm_up
 from aegis.execution.session import TradingSession
 from aegis.host.clock import monotonic_ns
 from aegis.shm.control import RUN
@@ -68,7 +68,9 @@ class Rig:
         self.memory.control.command = RUN
         self.memory.control.next_generation("brain")
         self.counters = self.memory.counters["execution"]
-        self.process = ExecutionProcess(make_settings(folder, **options), self.memory, self.wiring)
+        settings = make_settings(folder, **options)
+        warm_up(settings)
+        self.process = ExecutionProcess(settings, self.memory, self.wiring)
         self.told: list[Any] = []
         self.beating = {"supervisor", "brain", "feed", "book"}
         self.next_ref = 0

@@ -54,8 +54,8 @@ class MemoryDisk:
         self.files[name] = MemoryFile(self, bytearray(size))
         return self.files[name]
 
-    def read(self, name: str) -> bytes:
-        return bytes(self.files[name].content)
+    def read(self, name: str) -> bytearray:
+        return bytearray(self.files[name].content)
 
     def size(self, name: str) -> int:
         return len(self.files[name].content)
