@@ -13,10 +13,17 @@ import pytest
 REPOSITORY = Path(__file__).resolve().parent.parent
 # Tests of rules come first; those that start real processes or boot a system come last.
 LAST_ROOMS = ("tests/appliance/", "tests/deploy/booted/")
+# Rooms that want the machine for themselves: both cores, real time, or a whole system.
+ALONE_ROOMS = (*LAST_ROOMS, "tests/bench/", "tests/deploy/", "tests/venue/clients/")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--long", action="store_true", help="also run the tests that take minutes")
+    parser.addoption(
+        "--share",
+        choices=("together", "alone"),
+        help="only the tests that may run beside others, or only those that may not",
+    )
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -25,6 +32,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         return next((n for n, room in enumerate(LAST_ROOMS, 1) if path.startswith(room)), 0)
 
     items.sort(key=lateness)
+    for item in items:
+        if item.path.relative_to(REPOSITORY).as_posix().startswith(ALONE_ROOMS):
+            item.add_marker(pytest.mark.alone)
+    # `-m` was looked at before these marks stood; two runs share the suite, see the Makefile.
+    share = config.getoption("--share")
+    if share is not None:
+        kept = [item for item in items if ("alone" in item.keywords) is (share == "alone")]
+        config.hook.pytest_deselected(items=[item for item in items if item not in set(kept)])
+        items[:] = kept
     if not config.getoption("--long"):
         skip_long = pytest.mark.skip(reason="takes minutes: run with --long")
         for item in items:
