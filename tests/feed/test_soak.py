@@ -36,7 +36,8 @@ WANTED_PER_S = 20_000
 SAMPLE_S = 0.1
 SILENCE_EVERY_S = 20.0
 SILENT_MS = 9_000
-STARTUP_S = 60.0
+# Machine code that is not in the cache yet is made first.
+STARTUP_S = 300.0
 # What two processes on a shared machine may add to a promise of seconds.
 SLACK_S = 1.0
 
