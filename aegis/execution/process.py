@@ -15,9 +15,11 @@ import asyncio
 import hashlib
 import json
 import os
+import resource
 import signal
 import sys
 import time
+import zlib
 from time import monotonic_ns
 from typing import Any
 
@@ -29,6 +31,8 @@ from aegis.config.journal_dir import journal_dir
 from aegis.config.settings import Settings
 from aegis.execution.client_id import MAX_EPOCH, ClientIds
 from aegis.execution.connections import NetworkConnections
+from aegis.execution.credentials import DIRECTORY_VARIABLE, load_keys
+from aegis.execution.dispatcher import Dispatcher
 from aegis.execution.endpoints import Endpoints, Keys
 from aegis.execution.errors import ExecutionError, UnusableSetupError
 from aegis.execution.gauges import Gauges
@@ -47,10 +51,12 @@ from aegis.execution.signing import Ed25519Signer, HmacSigner
 from aegis.execution.tables import Tables
 from aegis.execution.vitals import Signs, Vitals
 from aegis.host.gc_scope import GcScope
+from aegis.host.prctl import forbid_core_dumps
 from aegis.risk.gate_state import Gate
 from aegis.risk.latch import LatchState
 from aegis.risk.limits import LimitsError
 from aegis.shm.instance import InstanceMemory
+from aegis.shm.rate_ledger import RateLedger, ledger_path
 from aegis.shm.wiring import Wiring
 
 __all__ = ["run", "warm_up"]
@@ -77,6 +83,9 @@ def run(settings: Settings, memory: InstanceMemory, wiring: Wiring) -> int:
 
     Raises UnusableSetupError for an account, key or symbol that cannot be traded with.
     """
+    # What it holds is worth more than what a dump of it would tell.
+    forbid_core_dumps()
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         code: int = runner.run(ExecutionProcess(settings, memory, wiring).main())
         return code
@@ -93,17 +102,12 @@ class ExecutionProcess:
         self._loop_seq = self._counters.index("loop_seq")
         self._loop_ts = self._counters.index("loop_ts_ns")
         self._max_cycle = self._counters.index("max_cycle_ns")
-        self._endpoints = Endpoints(
-            lambda: wiring.venue_url("http"),
-            lambda: wiring.venue_url("ws"),
-            lambda: wiring.venue_url("ws"),
-            dialect=settings.venue.dialect,
-            is_embedded=True,
-        )
+        self._endpoints = Endpoints.of(settings, wiring.venue_url)
         self._waiting = WaitingRoom(memory)
         self._parking = Parking(memory, wiring.intents_fd, settings.hardware.wait)
         self._session: TradingSession | None = None
         self._journal: Journal | None = None
+        self._ledger: RateLedger | None = None
         self._gauges: Gauges | None = None
         self._parent = os.getppid()
         self._stop = asyncio.Event()
@@ -149,6 +153,8 @@ class ExecutionProcess:
                 counters["ready"] = 0
                 counters["state"] = DRAINING
                 confirmed = await self._finish()
+                if self._ledger is not None:
+                    self._ledger.close()
                 turning.cancel()
                 await asyncio.gather(turning, return_exceptions=True)
                 loop.remove_reader(self._parking.descriptor)
@@ -191,32 +197,30 @@ class ExecutionProcess:
             pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
 
     async def _try_start(self) -> None:
-        wiring = self._wiring
-        credentials = wiring.credentials
-        if credentials is None:
-            raise UnusableSetupError("no API credentials were handed to execution")
-        keys = Keys(
-            credentials.api_key,
-            HmacSigner(credentials.hmac_secret),
-            Ed25519Signer(credentials.ed25519_private_pem),
-        )
+        keys = await self._keys()
         url = self._endpoints.rest_url()
         if url is None:
             raise ExecutionError("the exchange has no address yet")
-        rest = RestClient(url, keys.api_key, keys.signer, tls=self._endpoints.tls)
+        dispatcher = self._dispatcher(keys)
+        rest = RestClient(
+            url, keys.api_key, keys.signer, tls=self._endpoints.tls, dispatcher=dispatcher
+        )
         try:
             takes_all = self._settings.instance.takes_all
             rules = await read_rules(rest, self._symbols(), may_miss=takes_all)
-            journal, recovered = self._open_journal(credentials.api_key)
+            if not dispatcher.set_limits(rest.rate_limits):
+                raise UnusableSetupError("exchangeInfo tells no rate limits: none can be kept")
+            journal, recovered = self._open_journal(keys.api_key)
             session = TradingSession(
                 self._settings,
                 self._memory,
                 rest,
                 rules,
                 ClientIds(self._settings.name, journal.run, self._settings.instance.strategy),
-                NetworkConnections(self._endpoints, keys, rest),
+                NetworkConnections(self._endpoints, keys, rest, dispatcher),
                 journal,
                 recovered,
+                dispatcher,
             )
         except LimitsError as error:
             self._close_journal()
@@ -294,6 +298,35 @@ class ExecutionProcess:
         if journal is not None:
             journal.close()
 
+    async def _keys(self) -> Keys:
+        """Those minted for the embedded exchange; any other's are read here and nowhere else."""
+        environment = self._settings.environment
+        if environment is not None:
+            directory = os.environ.get(DIRECTORY_VARIABLE)
+            keys, fingerprint = await asyncio.to_thread(
+                load_keys, self._settings.venue, environment, directory
+            )
+            mode = self._settings.venue.mode.upper()
+            self._say(f"{mode}: {environment.host}, key {fingerprint}")
+            return keys
+        minted = self._wiring.credentials
+        if minted is None:
+            raise UnusableSetupError("no API credentials were handed to execution")
+        return Keys(
+            minted.api_key,
+            HmacSigner(minted.hmac_secret),
+            Ed25519Signer(minted.ed25519_private_pem),
+        )
+
+    def _dispatcher(self, keys: Keys) -> Dispatcher:
+        """The limits of this address and account; what they hold of the box is opened once."""
+        if self._ledger is None:
+            host = self._settings.environment.host if self._settings.environment else None
+            path = ledger_path(self._memory.directory, host)
+            account = zlib.crc32(keys.api_key.encode())
+            self._ledger = RateLedger.open(path, account)
+        return Dispatcher(self._ledger)
+
     def _symbols(self) -> list[str]:
         """Our symbols in row order; where the exchange decides, those that the feed has found."""
         symbols = self._settings.instance.symbols or self._memory.instruments.listed
@@ -370,6 +403,7 @@ class ExecutionProcess:
         self._follow_address(session)
         self._look_at_vitals(session, now_ns)
         self._follow_latch(session)
+        session.turn()
         session.turn_of_day()
         if session.journal is not None:
             session.journal.turn()
