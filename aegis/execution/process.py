@@ -40,6 +40,7 @@ from aegis.execution.journal.layout import RECORD
 from aegis.execution.journal.recovery import Identity, Recovered, open_journal, recover
 from aegis.execution.journal.state import apply_records
 from aegis.execution.journal.sync import SyncThread
+from aegis.execution.latch_keeper import LatchKeeper
 from aegis.execution.reconcile import read_rules
 from aegis.execution.rest import RestClient
 from aegis.execution.session import TradingSession
@@ -49,6 +50,7 @@ from aegis.execution.vitals import Signs, Vitals
 from aegis.host.gc_scope import GcScope
 from aegis.risk.gate_state import Gate
 from aegis.risk.latch import LatchState
+from aegis.risk.latch_record import record_file
 from aegis.risk.limits import LimitsError
 from aegis.shm.instance import InstanceMemory
 from aegis.shm.wiring import Wiring
@@ -112,6 +114,11 @@ class ExecutionProcess:
         # A latch that a predecessor tripped stays tripped: a restart is no person.
         self._inherited = (self._counters["gate_state"], self._counters["gate_reason"])
         self._latch_seen = LatchState.ACTIVE
+        self._keeper = LatchKeeper(
+            None if settings.mirrored else record_file(settings.name),
+            settings.instance.strategy,
+            self._say,
+        )
         self._was_idle = True
         self._again: asyncio.Handle | None = None
         supervisor = settings.supervisor
@@ -226,6 +233,8 @@ class ExecutionProcess:
             self._close_journal()
             await rest.close()
             raise
+        limits = self._settings.instance.limits.model_dump()
+        self._keeper.restore(session.gate, limits, monotonic_ns())
         state, reason = self._inherited
         if state in (LatchState.REDUCING, LatchState.HALTED):
             session.gate.latch.trip(LatchState(state), reason, monotonic_ns())
@@ -369,7 +378,9 @@ class ExecutionProcess:
             self._stop.set()
         self._follow_address(session)
         self._look_at_vitals(session, now_ns)
-        self._follow_latch(session)
+        if session.is_started:
+            session.core.revalue(now_ns)
+        self._follow_latch(session, now_ns)
         session.turn_of_day()
         if session.journal is not None:
             session.journal.turn()
@@ -405,14 +416,15 @@ class ExecutionProcess:
             if cancelled:
                 self._say(f"{', '.join(verdict.cancel)}: cancelling {cancelled} orders")
 
-    def _follow_latch(self, session: TradingSession) -> None:
-        """A latch that has moved takes the resting orders with it."""
+    def _follow_latch(self, session: TradingSession, now_ns: int) -> None:
+        """A latch that has moved takes the resting orders with it, and is written down."""
         state = session.gate.latch.state
         if state is not self._latch_seen:
             self._latch_seen = state
             self._say(f"latch {session.gate.latch}")
             if state is not LatchState.ACTIVE:
                 session.intake.cancel_all()
+        self._keeper.follow(session.gate.latch, now_ns)
 
     def _follow_address(self, session: TradingSession) -> None:
         """An exchange that came back may have another port."""
@@ -458,6 +470,8 @@ class ExecutionProcess:
             confirmed = await session.drain(monotonic_ns() + patience_ns)
             if not confirmed:
                 self._say("could not confirm that nothing rests at the exchange")
+        self._keeper.follow(session.gate.latch, monotonic_ns())
+        await self._keeper.close()
         await session.close()
         await session.rest.close()
         self._write_gauges(session)

@@ -208,6 +208,7 @@ class TradingSession:
             self.gate.words[NET_REALIZED_E8] = net_e8
         else:
             self.gate.start_day()
+        self.gate.start_peak()
         self._note_day()
 
     def _note_day(self) -> None:

@@ -99,6 +99,7 @@ class Rig:
         if "book" in self.beating:
             levels = np.array([[59_999.5, 1.0]]), np.array([[60_000.5, 1.0]])
             self.memory.books.write(0, 1, 0, now_ns, *levels)
+            self.memory.marks.write(0, 0, now_ns, 60_000.0, 60_000.0)
 
     async def beat_for_ever(self) -> None:
         while True:

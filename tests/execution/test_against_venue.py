@@ -49,6 +49,8 @@ async def follow_book(venue: Venue, rig: Rig) -> None:
     while True:
         bid, ask = (np.array([[ticks / 10, 1.0]]) for ticks in top(venue))
         rig.memory.books.write(0, 1, 0, monotonic_ns(), bid, ask)
+        mid = float(bid[0, 0] + ask[0, 0]) / 2
+        rig.memory.marks.write(0, 0, monotonic_ns(), mid, mid)
         await asyncio.sleep(0.005)
 
 
