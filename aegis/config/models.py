@@ -133,7 +133,12 @@ class HardwareConfig(Table):
 
 
 class SupervisorConfig(Table):
-    """``[supervisor]``: when a process counts as stalled, and how often it may be restarted."""
+    """``[supervisor]``: when a process counts as stalled, how often it may be restarted, and what
+    stands at the exchange for the time when nobody is left.
+
+    The exchange cancels our orders `countdown_s` after the last refresh, which comes only while all
+    is well (0: no countdown); `protective_stop_bps` from a position's entry rests a stop (0: none).
+    """
 
     restart_budget: int = Field(default=5, ge=0, le=1_000)
     restart_window_s: float = Field(default=60.0, ge=1.0, le=86_400.0)
@@ -141,6 +146,9 @@ class SupervisorConfig(Table):
     canary_timeout_ms: int = Field(default=3_000, ge=500, le=60_000)
     drain_timeout_ms: int = Field(default=5_000, ge=100, le=60_000)
     heartbeat_timeout_ms: int = Field(default=2_000, ge=200, le=60_000)
+    countdown_s: float = Field(default=60.0, ge=0.0, le=3_600.0)
+    countdown_refresh_s: float = Field(default=15.0, ge=0.1, le=600.0)
+    protective_stop_bps: float = Field(default=0.0, ge=0.0, le=5_000.0)
 
 
 class FlowConfig(Table):

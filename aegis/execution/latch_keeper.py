@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from aegis.risk.controls import control_name
@@ -41,6 +42,11 @@ class LatchKeeper:
     def restore(self, gate: Gate, limits: dict[str, float], now_ns: int) -> None:
         """Put what was kept into a new gate: the latch, and since when the pilot's hours count."""
         record = self.record
+        if record.by_hand:
+            # Whatever the journal has brought back: a person has decided since.
+            gate.latch.arm(now_ns)
+            self.record = record = replace(record, by_hand=False)
+            self._keep()
         if record.state is not LatchState.ACTIVE:
             gate.latch.trip(record.state, record.control, now_ns)
             since = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(record.since_ms / 1e3))

@@ -41,6 +41,8 @@ from aegis.execution.journal.recovery import Identity, Recovered, open_journal, 
 from aegis.execution.journal.state import apply_records
 from aegis.execution.journal.sync import SyncThread
 from aegis.execution.latch_keeper import LatchKeeper
+from aegis.execution.operator_commands import OperatorCommands
+from aegis.execution.operator_desk import OperatorDesk
 from aegis.execution.reconcile import read_rules
 from aegis.execution.rest import RestClient
 from aegis.execution.session import TradingSession
@@ -128,6 +130,8 @@ class ExecutionProcess:
             if settings.mirrored
             else settings.instance.limits.max_stale_ms * _NS_PER_MS,
         )
+        commands = OperatorCommands(lambda: self._session, self._say)
+        self._desk = OperatorDesk(memory.directory, commands.carry_out)
         hardware = settings.hardware
         self._gc = GcScope(
             self._counters.__setitem__,
@@ -149,12 +153,14 @@ class ExecutionProcess:
         confirmed = True
         with self._gc:
             try:
+                await self._desk.open()
                 await self._unless_stopped(self._start())
                 if self._session is not None and self._session.is_started:
                     await self._stop.wait()
             finally:
                 counters["ready"] = 0
                 counters["state"] = DRAINING
+                await self._desk.close()
                 confirmed = await self._finish()
                 turning.cancel()
                 await asyncio.gather(turning, return_exceptions=True)
@@ -224,6 +230,7 @@ class ExecutionProcess:
                 NetworkConnections(self._endpoints, keys, rest),
                 journal,
                 recovered,
+                self._say,
             )
         except LimitsError as error:
             self._close_journal()
@@ -408,6 +415,7 @@ class ExecutionProcess:
                 feed_message_ns=feed["last_message_ns"],
             )
         )
+        session.is_calm = verdict.calm
         session.gate.clear(Vitals.BITS & ~verdict.blocks)
         session.gate.block(verdict.blocks)
         if verdict.cancel and session.is_started:

@@ -34,6 +34,7 @@ from aegis.risk.checks import (
 from aegis.risk.controls import Control
 from aegis.risk.gate_state import (
     BLOCK_BRAIN,
+    BLOCK_OPERATOR,
     BLOCK_ORDER_LINK,
     BLOCK_OUTCOME_LANE,
     BLOCK_PRIVATE_STREAM,
@@ -74,6 +75,7 @@ _PRIVATE_STREAM = int(Control.PRIVATE_STREAM)
 _ORDER_LINK = int(Control.ORDER_LINK)
 _DATA_FRESHNESS = int(Control.DATA_FRESHNESS)
 _OUTCOME_LANE = int(Control.OUTCOME_LANE)
+_OPERATOR = int(Control.OPERATOR)
 _DATA_REASONABILITY = int(Control.DATA_REASONABILITY)
 
 
@@ -130,6 +132,9 @@ def _judge_form(intent: Any, row: Any, now_ns: Any) -> Any:
 @kernel
 def _judge_moment(words: Any, reducing: Any, is_fresh: Any, is_reasonable: Any) -> Any:
     """Whether this is the time to take any risk. Returns PASS or a control."""
+    if words[BLOCKS] & BLOCK_OPERATOR != 0:
+        # While a person's command clears the book, nothing may come into it.
+        return _OPERATOR
     if reducing:
         # Only a line that is down stops a reducing order: it could not be sent.
         return _ORDER_LINK if words[BLOCKS] & BLOCK_ORDER_LINK != 0 else PASS

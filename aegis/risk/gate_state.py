@@ -23,6 +23,7 @@ __all__ = [
     "BLOCK_BRAIN",
     "BLOCK_DRAINING",
     "BLOCK_NOT_READY",
+    "BLOCK_OPERATOR",
     "BLOCK_ORDER_LINK",
     "BLOCK_OUTCOME_LANE",
     "BLOCK_PRIVATE_STREAM",
@@ -69,6 +70,8 @@ BLOCK_BRAIN = 8
 BLOCK_PRIVATE_STREAM = 16
 BLOCK_ORDER_LINK = 32
 BLOCK_OUTCOME_LANE = 64
+# While an operator's command is carried out; the one that holds reducing orders too.
+BLOCK_OPERATOR = 128
 
 # What the batch kernel found in shared memory and in the order table, for one instrument and side.
 REFERENCE = np.dtype(

@@ -24,21 +24,34 @@ from pathlib import Path
 from aegis.risk.control_numbers import Control
 from aegis.risk.latch import LatchState
 
-__all__ = ["LatchRecord", "read_record", "record_file", "state_directory", "write_record"]
+__all__ = [
+    "LatchRecord",
+    "read_record",
+    "record_file",
+    "record_file_by_hand",
+    "state_directory",
+    "write_record",
+]
 
 FILE_NAME = "latch.json"
 _MOST_BYTES = 4_096
+_INSTALLED = Path("/var/lib/aegis")
 
 
 @dataclass(frozen=True, slots=True)
 class LatchRecord:
-    """Where the latch stood; times are wall clock, ms since 1970, 0 when unknown."""
+    """Where the latch stood; times are wall clock, ms since 1970, 0 when unknown.
+
+    `by_hand`: a person has changed it since the last run, which overrules what that run left
+    elsewhere (in its journal).
+    """
 
     state: LatchState = LatchState.ACTIVE
     control: int = 0
     since_ms: int = 0
     strategy: str = ""
     first_ms: int = 0
+    by_hand: bool = False
 
     def begun(self, strategy: str, now_ms: int) -> LatchRecord:
         """The same, for an instance that trades `strategy` now: another one is new."""
@@ -48,7 +61,11 @@ class LatchRecord:
 
     def moved(self, state: LatchState, control: int, since_ms: int) -> LatchRecord:
         """The same, with the latch somewhere else."""
-        return replace(self, state=state, control=control, since_ms=since_ms)
+        return replace(self, state=state, control=control, since_ms=since_ms, by_hand=False)
+
+    def changed_by_hand(self, state: LatchState, control: int, since_ms: int) -> LatchRecord:
+        """The same, by a person's command while nothing ran."""
+        return replace(self.moved(state, control, since_ms), by_hand=True)
 
 
 def state_directory(instance: str, environment: Mapping[str, str] = os.environ) -> Path:
@@ -70,6 +87,13 @@ def record_file(instance: str) -> Path:
     return state_directory(instance) / FILE_NAME
 
 
+def record_file_by_hand(instance: str) -> Path:
+    """The same for a command run by hand, which may mean an instance of systemd's."""
+    own = record_file(instance)
+    installed = _INSTALLED / instance
+    return installed / FILE_NAME if not own.exists() and installed.is_dir() else own
+
+
 def read_record(file: Path) -> LatchRecord:
     """What the file says; ACTIVE when there is none, HALTED when it makes no sense."""
     try:
@@ -88,6 +112,7 @@ def read_record(file: Path) -> LatchRecord:
             int(found["since_ms"]),
             str(found["strategy"]),
             int(found["first_ms"]),
+            bool(found.get("by_hand", False)),
         )
     except (ValueError, KeyError, TypeError, RecursionError, OverflowError):
         return LatchRecord(LatchState.HALTED, Control.LATCH_RECORD)

@@ -39,7 +39,7 @@ PATIENCE_S = 8.0
 
 
 def make_settings(
-    folder: Path, journal: dict[str, Any] | None = None, **supervisor: int
+    folder: Path, journal: dict[str, Any] | None = None, **supervisor: float
 ) -> Settings:
     """Settings of an instance `t` that trades BTCUSDT, its journal below `folder`."""
     own = {"dir": str(folder / "journal"), "sync_ms": 20, "segment_bytes": 4 << 20}

@@ -68,9 +68,9 @@ async def exchange_at_work() -> AsyncIterator[tuple[Venue, Any]]:
 
 
 @asynccontextmanager
-async def trading(folder: Path, venue: Venue, peer: Any) -> AsyncIterator[Rig]:
+async def trading(folder: Path, venue: Venue, peer: Any, **options: Any) -> AsyncIterator[Rig]:
     """Execution trading on a venue, with a book that follows it."""
-    async with running(folder, peer) as rig:
+    async with running(folder, peer, **options) as rig:
         rig.beating.discard("book")
         following = asyncio.create_task(follow_book(venue, rig))
         await rig.until(lambda: rig.memory.books.is_valid(0), "a book")
@@ -82,9 +82,12 @@ async def trading(folder: Path, venue: Venue, peer: Any) -> AsyncIterator[Rig]:
 
 
 @asynccontextmanager
-async def market(folder: Path) -> AsyncIterator[tuple[Venue, Rig]]:
+async def market(folder: Path, **options: Any) -> AsyncIterator[tuple[Venue, Rig]]:
     """A venue, and execution trading on it."""
-    async with exchange_at_work() as (venue, peer), trading(folder, venue, peer) as rig:
+    async with (
+        exchange_at_work() as (venue, peer),
+        trading(folder, venue, peer, **options) as rig,
+    ):
         yield venue, rig
 
 
