@@ -65,12 +65,8 @@ def clear_directly(
     found = read_config(path).config
     if found is None or instance not in found.instances:
         return {"ok": False, "text": f"{path} does not say at which exchange to ask"}
-    if found.venue.mode == "embedded" and is_running:
+    if is_running:
         text = f"only execution has the embedded exchange's keys: aegis stop {instance} ends both"
         return {"ok": False, "is_known": True, "resting": None, "text": text}
-    if found.venue.mode == "embedded":
-        text = "the embedded exchange ends with its appliance: nothing can rest there"
-        return {"ok": True, "is_known": True, "cancelled": 0, "resting": 0, "text": text}
-    from aegis.execution.standalone_cancel import cancel_everything
-
-    return {"is_known": True} | cancel_everything(found, instance, timeout_s)
+    text = "the embedded exchange ends with its appliance: nothing can rest there"
+    return {"ok": True, "is_known": True, "cancelled": 0, "resting": 0, "text": text}

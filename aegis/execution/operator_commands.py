@@ -117,7 +117,7 @@ class OperatorCommands:
         # Trips it again for positions that differ and for orders that are not ours.
         await session.compare()
         session.core.revalue(monotonic_ns())
-        if latch.state is not LatchState.ACTIVE:
+        if session.gate.latch.reason:
             return _refusal(f"not armed: the latch is {latch} again")
         return {"ok": True, "text": f"armed; the latch was {before}"}
 
