@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from aegis.config.errors import ABSENT, shown_value
-from aegis.config.models import LIMITS_FROM_BELOW, AegisConfig, InstanceConfig, LimitsConfig
+from aegis.config.limits import LIMITS_FROM_BELOW, LimitsConfig
+from aegis.config.models import AegisConfig, InstanceConfig
 
 _RELOADABLE: Final = frozenset({"parameters", "limits"})
 

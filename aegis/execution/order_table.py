@@ -335,15 +335,13 @@ def apply_fill(
         return np.int64(DUPLICATE)
     is_late = row.state >= TERMINAL
     _acknowledge(tables, row, order_id, ts_event_ns, ts_recv_ns)
-    unit_e8 = rules_of(tables)[instrument].unit_e8
-    signed_lots = lots * np.int64(row.side)
     realized_e8 = book_fill(
         exposure,
         gate_of(tables),
         guards_of(tables),
         instrument,
-        unit_e8,
-        signed_lots,
+        rules_of(tables)[instrument].unit_e8,
+        lots * np.int64(row.side),
         price_ticks,
         fee_e8,
     )

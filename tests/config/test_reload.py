@@ -9,7 +9,7 @@ import pytest
 
 from aegis.config import AegisConfig, LimitsConfig, config_hash, restart_needed, risk_increase
 from aegis.config.errors import ABSENT
-from aegis.config.models import LIMITS_FROM_BELOW
+from aegis.config.limits import LIMITS_FROM_BELOW
 from tests.config.sample import EIGHT_CORES, LIMITS, SAMPLE, SHAPES, edited, read_text
 
 Load = Callable[[str], AegisConfig]

@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 import uvloop
 
+from aegis.config.limits import LimitsConfig
 from aegis.config.models import (
     CoresConfig,
     HardwareConfig,
     InstanceConfig,
     JournalConfig,
-    LimitsConfig,
     SupervisorConfig,
     VenueConfig,
 )

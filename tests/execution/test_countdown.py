@@ -10,6 +10,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -124,6 +125,7 @@ def _trade_until_killed(folder: Path, port: int, credentials: Any, resting: Any)
     run(live())
 
 
+@pytest.mark.long
 def test_a_killed_execution_leaves_nothing_resting(tmp_path: Path) -> None:
     """SIGKILL: nobody cancels, nobody restarts; the exchange does it within countdown + 2 s."""
 

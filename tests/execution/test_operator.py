@@ -25,7 +25,7 @@ from tests.execution.test_against_venue import market, top
 
 async def command(rig: Rig, name: str) -> dict[str, Any]:
     """As the command line gives it: blocking, from outside of the loop."""
-    return await asyncio.to_thread(ask_operator_desk, rig.memory.directory, name, 10.0)
+    return await asyncio.to_thread(ask_operator_desk, rig.memory.directory, name, 60.0)
 
 
 def test_halt_cancels_and_stays(tmp_path: Path) -> None:
