@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import Protocol
 
 import numpy as np
 
@@ -22,22 +23,25 @@ __all__ = ["DeadMan"]
 _MOST_ALWAYS_GUARDED = 4
 
 
-class DeadMan:
-    """Both layers of one session, as far as [supervisor] asks for them.
+class Guarded(Protocol):
+    """What a session shows of itself. `is_calm`: the vital signs of the others are good."""
 
-    `is_well`: everything that trading rests on is alive; `may_act`: the positions are reconciled.
-    """
+    core: ExecutionCore
+    rest: RestClient
+    is_calm: bool
+    is_reconciled: bool
+
+
+class DeadMan:
+    """Both layers of one session, as far as [supervisor] asks for them."""
 
     def __init__(
         self,
         settings: Settings,
-        core: ExecutionCore,
-        rest: RestClient,
-        is_well: Callable[[], bool],
-        may_act: Callable[[], bool],
+        session: Guarded,
         say: Callable[[str], None],
     ) -> None:
-        self._core = core
+        self._session = session
         supervisor = settings.supervisor
         self.countdown: CountdownKeeper | None = None
         self.stops: ProtectiveStops | None = None
@@ -45,10 +49,20 @@ class DeadMan:
             return
         if supervisor.countdown_s > 0:
             countdown = Countdown(supervisor.countdown_s, supervisor.countdown_refresh_s)
-            self.countdown = CountdownKeeper(countdown, rest, is_well, self._guarded_symbols)
+            self.countdown = CountdownKeeper(
+                countdown, session.rest, lambda: self.is_well, self._guarded_symbols
+            )
         if supervisor.protective_stop_bps > 0:
             distance = supervisor.protective_stop_bps * 1e-4
-            self.stops = ProtectiveStops(core, rest, distance, may_act, say)
+            self.stops = ProtectiveStops(
+                session.core, session.rest, distance, lambda: session.is_reconciled, say
+            )
+
+    @property
+    def is_well(self) -> bool:
+        """Whether everything that trading rests on is alive: feed, brain, supervisor, streams."""
+        session = self._session
+        return session.is_calm and session.is_reconciled and session.core.gate.blocks == 0
 
     async def begin(self) -> None:
         """Before the first order. Raises an ExchangeError."""
@@ -62,8 +76,8 @@ class DeadMan:
 
     def _guarded_symbols(self) -> list[str]:
         """What the exchange's countdown is to guard: all of few symbols, of many the busy ones."""
-        instruments = self._core.instruments
+        instruments = self._session.core.instruments
         if len(instruments) <= _MOST_ALWAYS_GUARDED:
             return [rules.symbol for rules in instruments]
-        places = np.flatnonzero(self._core.gate.exposure["open_orders"])
+        places = np.flatnonzero(self._session.core.gate.exposure["open_orders"])
         return [instruments[place].symbol for place in places]

@@ -19,7 +19,7 @@ from time import monotonic
 from typing import Any
 
 from aegis.execution.core import ExecutionCore
-from aegis.execution.decimal_text import text_to_scaled, to_base36
+from aegis.execution.decimal_text import text_to_scaled
 from aegis.execution.errors import ExchangeError, RefusedError
 from aegis.execution.rest import RestClient
 from aegis.risk.limits import InstrumentRules
@@ -69,7 +69,6 @@ class ProtectiveStops:
         self._distance = distance
         self._may_act = may_act
         self._say = say
-        self._prefix = f"p{core.ids.name}-"
         self._look_due_s = 0.0
 
     async def run(self) -> None:
@@ -93,7 +92,7 @@ class ProtectiveStops:
         for row in await self._rest.open_algo_orders():
             place = self._core.index.get(str(row.get("symbol")))
             name = str(row.get("clientAlgoId", ""))
-            if place is not None and name.startswith(self._prefix):
+            if place is not None and self._core.ids.is_own(name):
                 found[place] = self._read(row, name, self._core.instruments[place])
         self.resting = found
 
@@ -138,7 +137,8 @@ class ProtectiveStops:
 
     async def _place(self, place: int, side: int, trigger_ticks: int) -> None:
         rules = self._core.instruments[place]
-        name = f"{self._prefix}{to_base36(time.time_ns() // 1_000_000)}"
+        # No brain has epoch 0, and no two stops of an instance the same millisecond.
+        name = self._core.ids.text(0, time.time_ns() // 1_000_000)
         parameters: dict[str, str | int] = {
             "algoType": "CONDITIONAL",
             "symbol": rules.symbol,

@@ -131,10 +131,6 @@ class RestClient:
         parameters = {"symbol": symbol} if symbol is not None else {}
         return _decoded(_ORDERS, await self._call("GET", "/fapi/v1/openOrders", parameters))
 
-    async def open_algo_orders(self, symbol: str) -> list[dict[str, Any]]:
-        """Conditional orders that wait; RefusedError with status 404 where there are none such."""
-        return _list(await self._call("GET", "/fapi/v1/openAlgoOrders", {"symbol": symbol}))
-
     async def user_trades(self, symbol: str, order_id: int) -> list[UserTrade]:
         """The trades of one order."""
         parameters: dict[str, str | int] = {"symbol": symbol, "orderId": order_id, "limit": 1000}
@@ -170,7 +166,7 @@ class RestClient:
         try:
             return _list(await self._call("GET", "/fapi/v1/openAlgoOrders", parameters))
         except RefusedError as error:
-            if error.code == _NO_SUCH_PATH:
+            if error.code == _NO_SUCH_PATH or error.status == 404:
                 # The dialect of 2024 has them among the other orders.
                 return []
             raise

@@ -135,9 +135,7 @@ class TradingSession:
         )
         # What the process sees of the others' vital signs.
         self.is_calm = False
-        self._dead_man = DeadMan(
-            settings, self.core, rest, lambda: self.is_well, lambda: self.is_reconciled, say
-        )
+        self.dead_man = DeadMan(settings, self, say)
         self.is_started = False
         self.is_reconciled = False
         self.failure: BaseException | None = None
@@ -193,19 +191,14 @@ class TradingSession:
         if self.unplaced:
             self.gate.latch.trip(LatchState.HALTED, Control.POSITION_MISMATCH, monotonic_ns())
         self._carry_the_day_on()
-        await self._dead_man.begin()
+        await self.dead_man.begin()
         self.is_started = self.is_reconciled = True
         self.gate.clear(BLOCK_NOT_READY | BLOCK_PRIVATE_STREAM)
         self.core.tell_positions(self._resync_id or resync_id, monotonic_ns())
         self.intake.publish()
         for keeper in (self._keep_line(), self._settle_unknown(), self._watch_account()):
             self._spawn(keeper)
-        self._spawn(self._dead_man.run())
-
-    @property
-    def is_well(self) -> bool:
-        """Whether everything that trading rests on is alive: feed, brain, supervisor, streams."""
-        return self.is_calm and self.is_reconciled and self.gate.blocks == 0
+        self._spawn(self.dead_man.run())
 
     def _carry_the_day_on(self) -> None:
         """What an earlier process of this run won or lost today still counts."""
@@ -348,13 +341,10 @@ class TradingSession:
         if not self.is_started:
             self._stream_ready.set()
             return
-        await self._reconcile()
+        await self.compare()
 
     async def compare(self) -> None:
-        """Compare orders and positions with the exchange now. Raises an ExchangeError."""
-        await self._reconcile()
-
-    async def _reconcile(self) -> None:
+        """Orders and positions against the exchange's, now. Raises an ExchangeError."""
         equal = await self.reconciler.check()
         self.core.words[RECONCILE_WANTED] = 0
         self.intake.publish()
@@ -459,7 +449,7 @@ class TradingSession:
                     self._filters_due_ns = now_ns + _FILTERS_PAUSE_NS
                     await self._look_at_filters()
                 if self._must_compare(now_ns) and self.stream.is_connected:
-                    await self._reconcile()
+                    await self.compare()
                 await self._look_without_cause(now_ns)
             except ExchangeError:
                 # The exchange does not answer: what is unknown stays blocked, ask again later.
@@ -475,7 +465,7 @@ class TradingSession:
             return
         if now_ns > self._orders_due_ns:
             self._orders_due_ns = now_ns + _ORDERS_EVERY_NS
-            await self._reconcile()
+            await self.compare()
         if now_ns > self._trades_due_ns:
             self._trades_due_ns = now_ns + _TRADES_EVERY_NS
             await self.setup.look()

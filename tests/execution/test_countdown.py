@@ -95,7 +95,7 @@ def test_a_session_winds_it_up_only_while_all_is_well(tmp_path: Path) -> None:
             await rig.placed()
             await rig.until(lambda: calls() >= 4, "three refreshes")
             rig.beating.discard("brain")
-            await rig.until(lambda: not rig.session.is_well, "the brain to be missed")
+            await rig.until(lambda: not rig.session.dead_man.is_well, "the brain to be missed")
             await rig.until(lambda: not exchange.open_ids(), "its orders to go")
             seen = calls()
             await asyncio.sleep(0.4)  # four refreshes long
