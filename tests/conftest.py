@@ -5,13 +5,16 @@ pytest reads this file by itself. It must stay cheap to import and start nothing
 
 from __future__ import annotations
 
+import itertools
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 # Tests of rules come first; those that start real processes or boot a system come last.
+_TESTS = itertools.count()
 LAST_ROOMS = ("tests/appliance/", "tests/deploy/booted/")
 # Rooms that want the machine for themselves: both cores, real time, or a whole system.
 ALONE_ROOMS = (*LAST_ROOMS, "tests/bench/", "tests/deploy/", "tests/venue/clients/")
@@ -49,10 +52,19 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _state_home(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """No instance that a test runs may keep its journal in the state directory of a person."""
-    os.environ["XDG_STATE_HOME"] = str(tmp_path_factory.mktemp("state"))
-    os.environ.pop("STATE_DIRECTORY", None)
+def _state_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """What an instance keeps for its next start must neither come from nor go to this box's own."""
+    folder = tmp_path_factory.mktemp("state")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("STATE_DIRECTORY", raising=False)
+        patch.setenv("XDG_STATE_HOME", str(folder))
+        yield folder
+
+
+@pytest.fixture(autouse=True)
+def _own_state(_state_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test meets the latch that another one tripped."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(_state_home / str(next(_TESTS))))
 
 
 @pytest.fixture(scope="session")

@@ -59,6 +59,15 @@ max_open_orders = 1
 max_orders_per_s = 1.0
 max_stale_ms = 2000
 max_daily_loss = 1.0
+max_drawdown = 1.0
+min_equity = 1.0
+max_gross_notional = 1000.0
+max_leverage = 1.0
+min_margin_buffer = 0.5
+price_collar_window_bps = 100.0
+max_mark_deviation_bps = 50.0
+max_cancels_per_s = 1.0
+max_same_side_fills = 1
 """
 
 

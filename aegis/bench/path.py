@@ -73,6 +73,17 @@ max_open_orders = 100
 max_orders_per_s = 10000.0
 max_stale_ms = 5000
 max_daily_loss = 1000000.0
+max_drawdown = 1000000.0
+min_equity = 1.0
+max_gross_notional = 100000000.0
+max_leverage = 100.0
+min_margin_buffer = 0.01
+price_collar_window_bps = 5000.0
+max_mark_deviation_bps = 500.0
+max_cancels_per_s = 10000.0
+max_same_side_fills = 64
+same_side_fills_window_s = 0.001
+duplicate_window_ms = 0.01
 """
 
 

@@ -1,4 +1,4 @@
-"""`aegis bench ring|hop|path|feed|venue|orders|quant`: progress on stderr, the result on stdout."""
+"""`aegis bench ring|hop|path|feed|venue|orders|gate|quant`: the result on stdout."""
 
 from __future__ import annotations
 
@@ -100,6 +100,14 @@ def quant(as_json: Json = False, smoke: Smoke = False) -> None:
 
 
 @app.command()
+def gate(as_json: Json = False, smoke: Smoke = False) -> None:
+    """The risk gate: nanoseconds an order through every control."""
+    from aegis.bench.gate import measure_gate
+
+    _finish(measure_gate(smoke=smoke, progress=_say), as_json, _gate_table)
+
+
+@app.command()
 def venue(as_json: Json = False, smoke: Smoke = False) -> None:
     """The embedded exchange: messages and orders a second on one core, time to acknowledgement."""
     from aegis.bench.child import ChildError
@@ -188,6 +196,23 @@ def _feed_table(result: dict[str, Any]) -> Table:
         f"highest rate without loss {result['messages_per_s_zero_loss']:,}/s, "
         f"{result['times_faster']:g} times the most that websockets and json take in"
     )
+    return table
+
+
+def _gate_table(result: dict[str, Any]) -> Table:
+    from rich.table import Table
+
+    table = Table(title=f"ns per order, {result['orders']:,} orders", title_justify="left")
+    table.add_column("gate")
+    for name in _PERCENTILES:
+        table.add_column(name, justify="right")
+    for title, times in (
+        ("one instrument", result["gate_ns"]),
+        ("512 instruments", result["gate_512_instruments_ns"]),
+        ("plain Python", result["baseline"]["gate_ns"]),
+    ):
+        table.add_row(title, *(f"{times[name]:,}" for name in _PERCENTILES))
+    table.caption = f"{result['times_faster']:g} times faster than plain Python"
     return table
 
 

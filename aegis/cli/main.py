@@ -15,13 +15,18 @@ from typing import Annotated, NoReturn
 import typer
 
 from aegis import __version__
+from aegis.cli.arm import arm
 from aegis.cli.bench import app as bench_app
+from aegis.cli.cancel_all import cancel_all
 from aegis.cli.clean import clean
 from aegis.cli.config_path import ConfigOption, config_path
 from aegis.cli.data import app as data_app
 from aegis.cli.exit_codes import EXIT_FAILED, EXIT_GOOD, EXIT_INTERRUPTED, complain
+from aegis.cli.flatten import flatten
+from aegis.cli.halt import halt
 from aegis.cli.journal import app as journal_app
 from aegis.cli.record import record
+from aegis.cli.reduce import reduce
 from aegis.cli.reload import reload
 from aegis.cli.run import run
 from aegis.cli.status import status
@@ -67,6 +72,11 @@ app.command("run")(run)
 app.command("status")(status)
 app.command("stop")(stop)
 app.command("reload")(reload)
+app.command("halt")(halt)
+app.command("reduce")(reduce)
+app.command("arm")(arm)
+app.command("flatten")(flatten)
+app.command("cancel-all")(cancel_all)
 app.command("record")(record)
 app.command("clean")(clean)
 app.command("warm")(warm)

@@ -6,6 +6,7 @@ else of aegis.
 """
 
 from aegis.config.errors import ConfigError, Problem
+from aegis.config.limits import LimitsConfig
 from aegis.config.load import LoadResult, load_checked, load_config, load_table, read_config
 from aegis.config.models import (
     AegisConfig,
@@ -13,7 +14,6 @@ from aegis.config.models import (
     FlowConfig,
     HardwareConfig,
     InstanceConfig,
-    LimitsConfig,
     SupervisorConfig,
     VenueConfig,
     VenueSymbolConfig,

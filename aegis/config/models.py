@@ -4,7 +4,8 @@
 own table; what concerns several tables or this machine (cores, sharing, spinning) is in
 ``rules.py``. The models are strict and frozen: no string becomes a number, no unknown key passes,
 no NaN or infinity gets in, since ``order > nan`` is never true and a NaN limit would never trip.
-A limit must never have a default: what is not written down is not allowed.
+A limit must never have a default: what is not written down is not allowed. Only the windows and
+shares that shape some limits have one.
 """
 
 import ipaddress
@@ -12,9 +13,7 @@ import math
 from typing import Annotated, Any, Final, Literal, TypeVar
 
 from pydantic import (
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     PlainValidator,
     ValidationInfo,
@@ -27,6 +26,8 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from aegis.config import catalogue
+from aegis.config.limits import LimitsConfig
+from aegis.config.table import Table
 
 INSTANCE_NAME_PATTERN: Final = r"^[a-z][a-z0-9_-]{0,23}$"
 SYMBOL_PATTERN: Final = r"^[A-Z0-9]{2,24}(_[0-9]{6})?$"
@@ -89,12 +90,6 @@ Asset = Annotated[str, Field(pattern=ASSET_PATTERN)]
 Balance = Annotated[float, Field(ge=0.0, le=1e12, examples=[1_000.0])]
 
 
-class Table(BaseModel):
-    """What all tables share: strict types, no unknown key, nothing infinite, no later change."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
-
-
 class CoresConfig(Table):
     """The core (its number in /sys/devices/system/cpu) that each process of an instance runs on."""
 
@@ -135,7 +130,12 @@ class HardwareConfig(Table):
 
 
 class SupervisorConfig(Table):
-    """``[supervisor]``: when a process counts as stalled, and how often it may be restarted."""
+    """``[supervisor]``: when a process counts as stalled, how often it may be restarted, and what
+    stands at the exchange for the time when nobody is left.
+
+    The exchange cancels our orders `countdown_s` after the last refresh, which comes only while all
+    is well (0: no countdown); `protective_stop_bps` from a position's entry rests a stop (0: none).
+    """
 
     restart_budget: int = Field(default=5, ge=0, le=1_000)
     restart_window_s: float = Field(default=60.0, ge=1.0, le=86_400.0)
@@ -143,6 +143,9 @@ class SupervisorConfig(Table):
     canary_timeout_ms: int = Field(default=3_000, ge=500, le=60_000)
     drain_timeout_ms: int = Field(default=5_000, ge=100, le=60_000)
     heartbeat_timeout_ms: int = Field(default=2_000, ge=200, le=60_000)
+    countdown_s: float = Field(default=60.0, ge=0.0, le=3_600.0)
+    countdown_refresh_s: float = Field(default=15.0, ge=0.1, le=600.0)
+    protective_stop_bps: float = Field(default=0.0, ge=0.0, le=5_000.0)
 
 
 class FlowConfig(Table):
@@ -354,23 +357,6 @@ class VenueConfig(Table):
                     {"name": name},
                 )
         return self
-
-
-class LimitsConfig(Table):
-    """``[instances.X.limits]``: what the risk gate enforces; all required, so unset means refused.
-
-    Quantities in base units, notional (per order) and loss (per UTC day) in quote units, the collar
-    in bps from the mid; the position counts open orders.
-    """
-
-    max_order_qty: float = Field(gt=0.0, le=1e9, examples=[0.01])
-    max_order_notional: float = Field(gt=0.0, le=1e8, examples=[2_000.0])
-    max_position_qty: float = Field(gt=0.0, le=1e9, examples=[0.05])
-    price_collar_bps: float = Field(gt=0.0, le=2_000.0, examples=[50.0])
-    max_open_orders: int = Field(gt=0, le=10_000, examples=[10])
-    max_orders_per_s: float = Field(gt=0.0, le=10_000.0, examples=[20.0])
-    max_stale_ms: int = Field(gt=0, le=60_000, examples=[2_000])
-    max_daily_loss: float = Field(gt=0.0, le=1e9, examples=[200.0])
 
 
 def _list_or_all(given: object, check: ValidatorFunctionWrapHandler) -> list[str]:

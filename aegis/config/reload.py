@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from aegis.config.errors import ABSENT, shown_value
-from aegis.config.models import AegisConfig, InstanceConfig, LimitsConfig
+from aegis.config.limits import LIMITS_FROM_BELOW, LimitsConfig
+from aegis.config.models import AegisConfig, InstanceConfig
 
 _RELOADABLE: Final = frozenset({"parameters", "limits"})
 
@@ -36,8 +37,8 @@ class Change:
 def risk_increase(old: AegisConfig, new: AegisConfig, instance: str | None = None) -> list[Change]:
     """The limits that ``new`` loosens, of one instance or of all; tightening is not listed.
 
-    Every limit bounds from above, so looser is larger. An instance that is new counts as loosened,
-    limit by limit: it had no right to trade before.
+    Looser is larger, and smaller for what bounds from below (LIMITS_FROM_BELOW). An instance that
+    is new counts as loosened, limit by limit: it had no right to trade before.
     """
     changes: list[Change] = []
     for name in _chosen(new, instance):
@@ -47,7 +48,10 @@ def risk_increase(old: AegisConfig, new: AegisConfig, instance: str | None = Non
             was = getattr(before.limits, limit) if before is not None else ABSENT
             now = getattr(after, limit)
             # Written so that a value that cannot be compared counts as looser.
-            if was is ABSENT or not now <= was:
+            is_tight = was is not ABSENT and (
+                now >= was if limit in LIMITS_FROM_BELOW else now <= was
+            )
+            if not is_tight:
                 changes.append(Change(f"instances.{name}.limits.{limit}", was, now))
     return changes
 

@@ -32,8 +32,8 @@ from aegis.config.models import (
     STREAM_URL_PATTERN,
     SYMBOL_PATTERN,
     AegisConfig,
-    Table,
 )
+from aegis.config.table import Table
 
 M = TypeVar("M", bound=BaseModel)
 Location = tuple[str | int, ...]

@@ -27,22 +27,18 @@ from aegis.execution.order_messages import MESSAGE_BYTES, write_cancel, write_pl
 from aegis.execution.order_states import CANCEL_SENT, LIVE, PENDING_NEW, UNKNOWN
 from aegis.execution.order_table import apply_event, find_order, open_order
 from aegis.execution.outbox import stage_outcome
+from aegis.execution.reference import read_reference
 from aegis.execution.tables import (
     ack_counts_of,
     actions_of,
     batch_of,
-    book_levels_of,
-    book_words_of,
     exposure_of,
-    feed_words_of,
     formats_of,
     gate_of,
-    head_of,
+    guards_of,
     hop_counts_of,
-    instruments_of,
     intents_header_of,
     intents_records_of,
-    levels_of,
     offsets_of,
     out_of,
     rates_of,
@@ -60,8 +56,6 @@ from aegis.execution.words import (
     DENIED_INTENTS,
     EPOCH,
     EXPIRED_INTENTS,
-    FEED_CONNECTED_AT,
-    FEED_MESSAGE_AT,
     INTENTS_TAKEN,
     REQUEST_NEXT,
     STALE_DENIED,
@@ -69,16 +63,23 @@ from aegis.execution.words import (
 )
 from aegis.host.jit import kernel
 from aegis.risk.controls import Control
-from aegis.risk.gate import judge
-from aegis.risk.gate_state import BLOCK_ORDER_LINK, BLOCKS
-from aegis.shm.books import DEPTH, FLAGS, N_ASKS, N_BIDS, TS_RECV, VALID, book_read
+from aegis.risk.gate import judge, note_cancel
+from aegis.risk.gate_state import (
+    BLOCK_ORDER_LINK,
+    BLOCKS,
+)
 from aegis.shm.gated import take
 from aegis.shm.histogram import record
-from aegis.shm.instruments import TRADING
 from aegis.shm.intent import CANARY, CANCEL, CANCEL_ALL, PLACE, RESYNC
 from aegis.shm.outcome import DENIED
 
-__all__ = ["answer_request", "settle_batch", "take_batch", "write_cancel_all", "write_cancel_one"]
+__all__ = [
+    "answer_request",
+    "settle_batch",
+    "take_batch",
+    "write_cancel_all",
+    "write_cancel_one",
+]
 
 _PASS = int(Control.PASS)
 _UNSUPPORTED = int(Control.UNSUPPORTED)
@@ -126,39 +127,6 @@ def _deny(tables: Any, intent: Any, control: Any, code: Any, now_ns: Any) -> Any
 
 
 @kernel
-def read_reference(tables: Any, instrument: Any) -> Any:
-    """Read the shared book and the feed's counters into the gate's REFERENCE record.
-
-    Returns whether the instruments table agrees with our own filters: the decision was made with
-    that table's tick, the order is written with ours.
-    """
-    reference = reference_of(tables)[0]
-    words = words_of(tables)
-    feed = feed_words_of(tables)
-    head = head_of(tables)
-    levels = levels_of(tables)
-    rule = rules_of(tables)[instrument]
-    reference.is_feed_connected = feed[words[FEED_CONNECTED_AT]]
-    reference.feed_message_ns = feed[words[FEED_MESSAGE_AT]]
-    reference.is_book_valid = 0
-    reference.mid_ticks = np.nan
-    reference.book_recv_ns = 0
-    whole = book_read(book_words_of(tables), book_levels_of(tables), instrument, head, levels)
-    if (
-        whole == 1
-        and head[FLAGS] & np.uint64(VALID) != np.uint64(0)
-        and head[N_BIDS] > np.uint64(0)
-        and head[N_ASKS] > np.uint64(0)
-        and levels[0, 0] < levels[DEPTH, 0]
-    ):
-        reference.is_book_valid = 1
-        reference.book_recv_ns = np.int64(head[TS_RECV])
-        reference.mid_ticks = 0.5 * (levels[0, 0] + levels[DEPTH, 0]) / rule.tick_size
-    shared = instruments_of(tables)[instrument]
-    return shared.version > 0 and shared.status == TRADING and shared.tick_size == rule.tick_size
-
-
-@kernel
 def _note_request(tables: Any, kind: Any, slot: Any, now_ns: Any) -> Any:
     """Give a request its id and remember whose it is; the oldest of 8,192 gives way."""
     words = words_of(tables)
@@ -203,7 +171,7 @@ def _place(tables: Any, at: Any, count: Any, end: Any, now_ns: Any, now_ms: Any)
     rules = rules_of(tables)
     is_listed = True
     if intent.instrument < rules.size and rules[intent.instrument].allowed == 1:
-        is_listed = read_reference(tables, np.int64(intent.instrument))
+        is_listed = read_reference(tables, np.int64(intent.instrument), np.int64(intent.side))
     rate_now_ns = intent.cause_ts_event_ns if words[TAPE_TIME] != 0 else now_ns
     if intent.epoch != words[EPOCH]:
         answer = _STALE_EPOCH
@@ -215,6 +183,7 @@ def _place(tables: Any, at: Any, count: Any, end: Any, now_ns: Any, now_ms: Any)
             gate_of(tables),
             rates_of(tables),
             refs_of(tables),
+            guards_of(tables),
             reference_of(tables)[0],
             now_ns,
             rate_now_ns,
@@ -272,6 +241,7 @@ def _cancel_slot(
         now_ms,
     )
     apply_event(tables, slot, CANCEL_SENT, 0, 0, 0, 0, 0, now_ns)
+    note_cancel(gate_of(tables), rates_of(tables), now_ns)
     _act(tables, count, ACT_CANCEL, slot, start, end, at)
     actions_of(tables)[count].request_id = request_id
     return end

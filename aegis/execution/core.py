@@ -32,11 +32,12 @@ from aegis.execution.positions import (
     tell_position,
     tell_state,
 )
+from aegis.execution.reference import revalue
 from aegis.execution.tables import BATCH_SIZE, Tables
 from aegis.execution.words import EPOCH, FUNDING_E8, STAGE_COUNT, STAGE_LOST, TAPE_TIME
 from aegis.risk.controls import Control
 from aegis.risk.gate import forget_order_refs
-from aegis.risk.gate_state import BLOCK_OUTCOME_LANE, Gate
+from aegis.risk.gate_state import BLOCK_OUTCOME_LANE, IS_MARK_NEEDED, Gate
 from aegis.risk.latch import LATCH_STATE, LatchState
 from aegis.risk.limits import InstrumentRules
 from aegis.shm.instance import InstanceMemory
@@ -94,6 +95,8 @@ class ExecutionCore(EvidenceReader):
     def use_tape_time(self, is_tape: bool) -> None:
         """Count the message rate in the exchange's time (a replayed recording) or in ours."""
         self.words[TAPE_TIME] = int(is_tape)
+        # A recording has no mark prices.
+        self.gate.words[IS_MARK_NEEDED] = int(not is_tape)
 
     def take(self, now_ns: int, now_ms: int, limit: int = BATCH_SIZE) -> int:
         """Take a batch of intents; the number of actions, -1 when there was no intent."""
@@ -117,6 +120,10 @@ class ExecutionCore(EvidenceReader):
         settle_batch(self.directory, count)
 
     # Positions
+
+    def revalue(self, now_ns: int) -> int:
+        """Value what is held and judge the losses; the control that tripped the latch, or 0."""
+        return int(revalue(self.directory, now_ns))
 
     def positions_differ(self) -> list[int]:
         """Instruments whose position is not what the exchange last said."""

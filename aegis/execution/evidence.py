@@ -24,7 +24,7 @@ from aegis.execution.tables import Tables
 from aegis.execution.user_events import AccountUpdate, OrderUpdate
 from aegis.execution.words import RECONCILE_WANTED
 from aegis.risk.controls import Control
-from aegis.risk.gate_state import Gate
+from aegis.risk.gate_state import WALLET_E8, Gate
 from aegis.risk.latch import LatchState
 from aegis.risk.limits import InstrumentRules
 from aegis.shm.outcome import MAKER
@@ -75,7 +75,6 @@ class EvidenceReader:
         self.foreign_halts = True
         self.strays = 0
         self.pnl_differences = 0
-        self.wallet_e8 = 0
         # What the exchange last said of each position.
         self.reported_lots: list[int | None] = [None] * len(self.instruments)
         # Orders of earlier runs that were open at the start, by their reference in the table.
@@ -85,6 +84,15 @@ class EvidenceReader:
         self.confirmed_trades = [0] * len(self.instruments)
         # Exchange time up to which the positions taken over at the start hold every trade.
         self.snapshot_ms = 0
+
+    @property
+    def wallet_e8(self) -> int:
+        """What the exchange last said that the account holds, 1e-8 quote; the gate's equity."""
+        return int(self.gate.words[WALLET_E8])
+
+    @wallet_e8.setter
+    def wallet_e8(self, value: int) -> None:
+        self.gate.set_wallet(value)
 
     def on_answer(self, answer: Answer, now_ns: int) -> int:
         """One answer of the order connection; the slot it concerned, -1 when it is nobody's."""

@@ -65,6 +65,7 @@ def _share(amount: Any, part: Any, whole: Any) -> Any:
 def book_fill(
     exposure: Any,
     gate_words: Any,
+    guards: Any,
     instrument: Any,
     unit_e8: Any,
     signed_lots: Any,
@@ -98,5 +99,5 @@ def book_fill(
     exposure[instrument].realized_e8 += realized
     exposure[instrument].fees_e8 += fee_e8
     gate_words[NET_REALIZED_E8] += realized - fee_e8
-    mark_position(exposure, instrument, unit_e8, float(price_ticks))
+    mark_position(exposure, guards, instrument, unit_e8, float(price_ticks))
     return realized

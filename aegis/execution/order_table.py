@@ -17,6 +17,7 @@ import numpy as np
 from aegis.execution import order_states
 from aegis.execution.fills import book_fill, remember_trade
 from aegis.execution.journal.notes import note_event, note_fill, note_placement
+from aegis.execution.open_lists import delist, enlist
 from aegis.execution.order_states import (
     ACCEPT,
     AMBIGUOUS,
@@ -41,6 +42,7 @@ from aegis.execution.tables import (
     buckets_of,
     exposure_of,
     gate_of,
+    guards_of,
     ring_of,
     rows_of,
     rules_of,
@@ -58,13 +60,22 @@ from aegis.execution.words import (
     OPEN_COUNT,
     RECONCILE_WANTED,
     REJECTED_ORDERS,
+    TAPE_TIME,
     UNKNOWN_COUNT,
 )
 from aegis.host.jit import kernel
 from aegis.risk.gate_state import OPEN_ORDERS
+from aegis.risk.trips import count_execution
 from aegis.shm import outcome
 
-__all__ = ["DUPLICATE", "MOVED", "apply_event", "find_order", "open_order"]
+__all__ = [
+    "DUPLICATE",
+    "MOVED",
+    "apply_event",
+    "count_fill",
+    "find_order",
+    "open_order",
+]
 
 NEXT = order_states.NEXT
 UNKNOWN = order_states.UNKNOWN
@@ -157,11 +168,29 @@ def open_order(tables: Any, intent: Any, now_ns: Any, now_ms: Any) -> Any:
     row.next_in_bucket = buckets[bucket]
     buckets[bucket] = slot
     _reserve(tables, row, row.qty_lots)
+    enlist(tables, slot)
     exposure_of(tables)[row.instrument].open_orders += 1
     gate_of(tables)[OPEN_ORDERS] += 1
     words[OPEN_COUNT] += 1
     note_placement(tables, slot, now_ns)
     return slot
+
+
+@kernel
+def count_fill(
+    tables: Any, instrument: Any, side: Any, realized_e8: Any, ts_event_ns: Any, ts_recv_ns: Any
+) -> Any:
+    """Tell the gate of an order's first fill: many of one side without a profit halt."""
+    at_ns = ts_recv_ns
+    if words_of(tables)[TAPE_TIME] != 0:
+        # A replayed tape counts its own time; a fill that a query told has none.
+        at_ns = ts_event_ns
+        if at_ns <= 0:
+            return
+    ends_streak = realized_e8 > 0 or exposure_of(tables)[instrument].position_lots == 0
+    count_execution(
+        gate_of(tables), guards_of(tables), instrument, side, ends_streak, at_ns, ts_recv_ns
+    )
 
 
 @kernel
@@ -181,6 +210,7 @@ def _release(tables: Any, slot: Any) -> Any:
     ring = ring_of(tables)
     words = words_of(tables)
     _reserve(tables, row, -max(row.qty_lots - row.filled_lots, 0))
+    delist(tables, slot)
     exposure_of(tables)[row.instrument].open_orders -= 1
     gate_of(tables)[OPEN_ORDERS] -= 1
     words[OPEN_COUNT] -= 1
@@ -305,10 +335,15 @@ def apply_fill(
         return np.int64(DUPLICATE)
     is_late = row.state >= TERMINAL
     _acknowledge(tables, row, order_id, ts_event_ns, ts_recv_ns)
-    unit_e8 = rules_of(tables)[instrument].unit_e8
-    signed_lots = lots * np.int64(row.side)
     realized_e8 = book_fill(
-        exposure, gate_of(tables), instrument, unit_e8, signed_lots, price_ticks, fee_e8
+        exposure,
+        gate_of(tables),
+        guards_of(tables),
+        instrument,
+        rules_of(tables)[instrument].unit_e8,
+        lots * np.int64(row.side),
+        price_ticks,
+        fee_e8,
     )
     note_fill(
         tables,
@@ -324,6 +359,8 @@ def apply_fill(
         ts_recv_ns,
         realized_e8,
     )
+    if row.filled_lots == 0 or realized_e8 > 0:
+        count_fill(tables, instrument, np.int64(row.side), realized_e8, ts_event_ns, ts_recv_ns)
     if not is_late:
         _reserve(tables, row, -min(lots, max(row.qty_lots - row.filled_lots, 0)))
     row.filled_lots += lots

@@ -12,11 +12,12 @@ from aegis.execution.fills import book_fill, remember_trade
 from aegis.execution.journal.notes import note_adoption, note_stray
 from aegis.execution.journal.notes import note_funding as journal_funding
 from aegis.execution.journal.notes import note_trade as journal_trade
-from aegis.execution.order_table import DUPLICATE, MOVED, entry_price
+from aegis.execution.order_table import DUPLICATE, MOVED, count_fill, entry_price
 from aegis.execution.outbox import stage_outcome
 from aegis.execution.tables import (
     exposure_of,
     gate_of,
+    guards_of,
     outcomes_header_of,
     outcomes_records_of,
     rules_of,
@@ -130,7 +131,14 @@ def apply_stray_fill(
     rule = rules_of(tables)[instrument]
     signed_lots = lots if side > 0 else -lots
     realized_e8 = book_fill(
-        exposure, gate_of(tables), instrument, rule.unit_e8, signed_lots, price_ticks, fee_e8
+        exposure,
+        gate_of(tables),
+        guards_of(tables),
+        instrument,
+        rule.unit_e8,
+        signed_lots,
+        price_ticks,
+        fee_e8,
     )
     note_stray(
         tables,
@@ -146,6 +154,7 @@ def apply_stray_fill(
         ts_recv_ns,
         realized_e8,
     )
+    count_fill(tables, instrument, np.int64(side), realized_e8, ts_event_ns, ts_recv_ns)
     words[FILLS] += 1
     stage = stage_of(tables)
     place = stage_outcome(stage, words, FILL)

@@ -44,6 +44,9 @@ from aegis.execution.journal.layout import RECORD
 from aegis.execution.journal.recovery import Identity, Recovered, open_journal, recover
 from aegis.execution.journal.state import apply_records
 from aegis.execution.journal.sync import SyncThread
+from aegis.execution.latch_keeper import LatchKeeper
+from aegis.execution.operator_commands import OperatorCommands
+from aegis.execution.operator_desk import OperatorDesk
 from aegis.execution.reconcile import read_rules
 from aegis.execution.rest import RestClient
 from aegis.execution.session import TradingSession
@@ -54,6 +57,7 @@ from aegis.host.gc_scope import GcScope
 from aegis.host.prctl import forbid_core_dumps
 from aegis.risk.gate_state import Gate
 from aegis.risk.latch import LatchState
+from aegis.risk.latch_record import record_file
 from aegis.risk.limits import LimitsError
 from aegis.shm.instance import InstanceMemory
 from aegis.shm.rate_ledger import RateLedger, ledger_path
@@ -116,6 +120,11 @@ class ExecutionProcess:
         # A latch that a predecessor tripped stays tripped: a restart is no person.
         self._inherited = (self._counters["gate_state"], self._counters["gate_reason"])
         self._latch_seen = LatchState.ACTIVE
+        self._keeper = LatchKeeper(
+            None if settings.mirrored else record_file(settings.name),
+            settings.instance.strategy,
+            self._say,
+        )
         self._was_idle = True
         self._again: asyncio.Handle | None = None
         supervisor = settings.supervisor
@@ -125,6 +134,8 @@ class ExecutionProcess:
             if settings.mirrored
             else settings.instance.limits.max_stale_ms * _NS_PER_MS,
         )
+        commands = OperatorCommands(lambda: self._session, self._say)
+        self._desk = OperatorDesk(memory.directory, commands.carry_out)
         hardware = settings.hardware
         self._gc = GcScope(
             self._counters.__setitem__,
@@ -146,12 +157,14 @@ class ExecutionProcess:
         confirmed = True
         with self._gc:
             try:
+                await self._desk.open()
                 await self._unless_stopped(self._start())
                 if self._session is not None and self._session.is_started:
                     await self._stop.wait()
             finally:
                 counters["ready"] = 0
                 counters["state"] = DRAINING
+                await self._desk.close()
                 confirmed = await self._finish()
                 if self._ledger is not None:
                     self._ledger.close()
@@ -221,6 +234,7 @@ class ExecutionProcess:
                 journal,
                 recovered,
                 dispatcher,
+                self._say,
             )
         except LimitsError as error:
             self._close_journal()
@@ -230,6 +244,8 @@ class ExecutionProcess:
             self._close_journal()
             await rest.close()
             raise
+        limits = self._settings.instance.limits.model_dump()
+        self._keeper.restore(session.gate, limits, monotonic_ns())
         state, reason = self._inherited
         if state in (LatchState.REDUCING, LatchState.HALTED):
             session.gate.latch.trip(LatchState(state), reason, monotonic_ns())
@@ -404,7 +420,9 @@ class ExecutionProcess:
             self._stop.set()
         self._follow_address(session)
         self._look_at_vitals(session, now_ns)
-        self._follow_latch(session)
+        if session.is_started:
+            session.core.revalue(now_ns)
+        self._follow_latch(session, now_ns)
         session.turn()
         session.turn_of_day()
         if session.journal is not None:
@@ -433,6 +451,7 @@ class ExecutionProcess:
                 feed_message_ns=feed["last_message_ns"],
             )
         )
+        session.is_calm = verdict.calm
         session.gate.clear(Vitals.BITS & ~verdict.blocks)
         session.gate.block(verdict.blocks)
         if verdict.cancel and session.is_started:
@@ -441,14 +460,15 @@ class ExecutionProcess:
             if cancelled:
                 self._say(f"{', '.join(verdict.cancel)}: cancelling {cancelled} orders")
 
-    def _follow_latch(self, session: TradingSession) -> None:
-        """A latch that has moved takes the resting orders with it."""
+    def _follow_latch(self, session: TradingSession, now_ns: int) -> None:
+        """A latch that has moved takes the resting orders with it, and is written down."""
         state = session.gate.latch.state
         if state is not self._latch_seen:
             self._latch_seen = state
             self._say(f"latch {session.gate.latch}")
             if state is not LatchState.ACTIVE:
                 session.intake.cancel_all()
+        self._keeper.follow(session.gate.latch, now_ns)
 
     def _follow_address(self, session: TradingSession) -> None:
         """An exchange that came back may have another port."""
@@ -494,6 +514,8 @@ class ExecutionProcess:
             confirmed = await session.drain(monotonic_ns() + patience_ns)
             if not confirmed:
                 self._say("could not confirm that nothing rests at the exchange")
+        self._keeper.follow(session.gate.latch, monotonic_ns())
+        await self._keeper.close()
         await session.close()
         await session.rest.close()
         self._write_gauges(session)

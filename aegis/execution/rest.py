@@ -37,6 +37,8 @@ __all__ = ["RestClient", "UserTrade"]
 
 T = TypeVar("T")
 
+# The path does not exist at this exchange.
+_NO_SUCH_PATH = -5000
 _FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 _REPEATABLE = ("GET", "DELETE")
 _ORDER = msgspec.json.Decoder(OrderBody)
@@ -155,10 +157,6 @@ class RestClient:
         parameters = {"symbol": symbol} if symbol is not None else {}
         return _decoded(_ORDERS, await self._call("GET", "/fapi/v1/openOrders", parameters))
 
-    async def open_algo_orders(self, symbol: str) -> list[dict[str, Any]]:
-        """Conditional orders that wait; RefusedError with status 404 where there are none such."""
-        return _list(await self._call("GET", "/fapi/v1/openAlgoOrders", {"symbol": symbol}))
-
     async def user_trades(self, symbol: str, order_id: int) -> list[UserTrade]:
         """The trades of one order."""
         parameters: dict[str, str | int] = {"symbol": symbol, "orderId": order_id, "limit": 1000}
@@ -182,6 +180,34 @@ class RestClient:
     async def cancel_all(self, symbol: str) -> None:
         """Cancel every open order of a symbol, whoever placed it."""
         await self._call("DELETE", "/fapi/v1/allOpenOrders", {"symbol": symbol})
+
+    async def countdown_cancel_all(self, symbol: str, countdown_ms: int) -> None:
+        """Have the exchange cancel a symbol's orders unless called again in time; 0 stops it."""
+        parameters: dict[str, str | int] = {"symbol": symbol, "countdownTime": countdown_ms}
+        await self._call("POST", "/fapi/v1/countdownCancelAll", parameters)
+
+    async def open_algo_orders(self, symbol: str | None = None) -> list[dict[str, Any]]:
+        """Conditional orders that wait, of one symbol or of all; none where there is no service."""
+        parameters = {"symbol": symbol} if symbol is not None else {}
+        try:
+            return _list(await self._call("GET", "/fapi/v1/openAlgoOrders", parameters))
+        except RefusedError as error:
+            if error.code == _NO_SUCH_PATH or error.status == 404:
+                # The dialect of 2024 has them among the other orders.
+                return []
+            raise
+
+    async def place_algo(self, parameters: Mapping[str, str | int]) -> dict[str, Any]:
+        """Place a conditional order. Parameters as the exchange's."""
+        return _object(await self._call("POST", "/fapi/v1/algoOrder", parameters))
+
+    async def cancel_algo(self, client_id: str) -> None:
+        """Cancel a conditional order by its client id; RefusedError when none waits."""
+        await self._call("DELETE", "/fapi/v1/algoOrder", {"clientAlgoId": client_id})
+
+    async def cancel_all_algo(self, symbol: str) -> None:
+        """Cancel every conditional order of a symbol, whoever placed it."""
+        await self._call("DELETE", "/fapi/v1/algoOpenOrders", {"symbol": symbol})
 
     async def place(self, parameters: Mapping[str, str | int]) -> OrderBody:
         """Place an order: the fallback of the order connection. Parameters as the exchange's."""

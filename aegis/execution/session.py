@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from time import monotonic_ns
 from typing import Any
 
@@ -21,6 +21,7 @@ from aegis.execution import order_states as states
 from aegis.execution.account_setup import AccountSetup
 from aegis.execution.client_id import ClientIds
 from aegis.execution.core import ExecutionCore, OpenOrder
+from aegis.execution.dead_man import DeadMan
 from aegis.execution.dispatcher import Dispatcher
 from aegis.execution.error_codes import Verdict
 from aegis.execution.errors import (
@@ -92,6 +93,7 @@ class TradingSession:
         journal: Journal | None = None,
         recovered: Recovered | None = None,
         dispatcher: Dispatcher | None = None,
+        say: Callable[[str], None] = lambda _: None,
     ) -> None:
         """`journal` notes what happens from here on, `recovered` is what it has given back.
 
@@ -146,6 +148,9 @@ class TradingSession:
             has_books=recovered is not None and recovered.has_state,
             policy=settings.journal,
         )
+        # What the process sees of the others' vital signs.
+        self.is_calm = False
+        self.dead_man = DeadMan(settings, self, say)
         self.is_started = False
         self.is_reconciled = False
         self.failure: BaseException | None = None
@@ -201,21 +206,27 @@ class TradingSession:
         if self.unplaced:
             self.gate.latch.trip(LatchState.HALTED, Control.POSITION_MISMATCH, monotonic_ns())
         self._carry_the_day_on()
+        await self.dead_man.begin()
         self.is_started = self.is_reconciled = True
         self.gate.clear(BLOCK_NOT_READY | BLOCK_PRIVATE_STREAM)
         self.core.tell_positions(self._resync_id or resync_id, monotonic_ns())
         self.intake.publish()
         for keeper in (self._keep_line(), self._settle_unknown(), self._watch_account()):
             self._spawn(keeper)
+        self._spawn(self.dead_man.run())
 
     def _carry_the_day_on(self) -> None:
         """What an earlier process of this run won or lost today still counts."""
         self._day = self.rest.now_ms() // _MS_PER_DAY
+        self._take_the_day_over()
+        self.gate.start_peak()
+        self._note_day()
+
+    def _take_the_day_over(self) -> None:
         if self._day_known:
             # The journal has given back the sums, and the zero of the day that they are from.
             if self._day != self._day_known:
                 self.gate.start_day()
-            self._note_day()
             return
         counters = self._counters
         net_e8 = counters["realized_pnl_e8"] - counters["fees_e8"]
@@ -223,7 +234,6 @@ class TradingSession:
             self.gate.words[NET_REALIZED_E8] = net_e8
         else:
             self.gate.start_day()
-        self._note_day()
 
     def _note_day(self) -> None:
         if self.journal is not None:
@@ -238,8 +248,12 @@ class TradingSession:
             self._note_day()
 
     async def drain(self, deadline_ns: int) -> bool:
-        """Cancel everything of ours and see by query that nothing rests. True when seen."""
+        """The end of the session: nothing new, and nothing of ours rests. True when seen."""
         self.gate.block(BLOCK_DRAINING)
+        return await self.cancel_and_see(deadline_ns)
+
+    async def cancel_and_see(self, deadline_ns: int) -> bool:
+        """Cancel everything of ours and see by query that nothing rests. True when seen."""
         # An order that nobody can settle must leave time to ask what rests.
         begun_ns = monotonic_ns()
         settle_by_ns = begun_ns + (deadline_ns - begun_ns) * 6 // 10
@@ -368,9 +382,10 @@ class TradingSession:
         if not self.is_started:
             self._stream_ready.set()
             return
-        await self._reconcile()
+        await self.compare()
 
-    async def _reconcile(self) -> None:
+    async def compare(self) -> None:
+        """Orders and positions against the exchange's, now. Raises an ExchangeError."""
         equal = await self.reconciler.check()
         self.core.words[RECONCILE_WANTED] = 0
         self.intake.publish()
@@ -475,7 +490,7 @@ class TradingSession:
                     self._filters_due_ns = now_ns + _FILTERS_PAUSE_NS
                     await self._look_at_filters()
                 if self._must_compare(now_ns) and self.stream.is_connected:
-                    await self._reconcile()
+                    await self.compare()
                 await self._look_without_cause(now_ns)
             except ExchangeError:
                 # The exchange does not answer: what is unknown stays blocked, ask again later.
@@ -491,7 +506,7 @@ class TradingSession:
             return
         if now_ns > self._orders_due_ns:
             self._orders_due_ns = now_ns + _ORDERS_EVERY_NS
-            await self._reconcile()
+            await self.compare()
         if now_ns > self._trades_due_ns:
             self._trades_due_ns = now_ns + _TRADES_EVERY_NS
             await self.setup.look()

@@ -63,6 +63,8 @@ _LAYOUT: tuple[tuple[str, Any], ...] = (
     ("gate", np.int64),
     ("rates", np.int64),
     ("refs", np.uint64),
+    ("guards", np.int64),
+    ("links", np.int64),
     ("reference", REFERENCE),
     ("trades", np.int64),
     ("stage", OUTCOME),
@@ -81,6 +83,9 @@ _LAYOUT: tuple[tuple[str, Any], ...] = (
     ("book_levels", np.float64),
     ("feed_words", np.int64),
     ("instruments", INSTRUMENT),
+    ("mark_words", np.uint64),
+    ("mark_prices", np.float64),
+    ("mark", np.float64),
     ("head", np.uint64),
     ("levels", np.float64),
     ("hop_counts", np.int64),
@@ -141,6 +146,7 @@ def _view(name: str) -> Any:
 rows_of, buckets_of, ring_of, words_of = map(_view, ("rows", "buckets", "ring", "words"))
 rules_of, exposure_of, gate_of = map(_view, ("rules", "exposure", "gate"))
 rates_of, refs_of, reference_of = map(_view, ("rates", "refs", "reference"))
+guards_of, links_of = map(_view, ("guards", "links"))
 trades_of, stage_of, requests_of = map(_view, ("trades", "stage", "requests"))
 actions_of, batch_of, out_of = map(_view, ("actions", "batch", "out"))
 text_of, offsets_of, formats_of = map(_view, ("text", "offsets", "formats"))
@@ -148,6 +154,7 @@ intents_header_of, intents_records_of = map(_view, ("intents_header", "intents_r
 outcomes_header_of, outcomes_records_of = map(_view, ("outcomes_header", "outcomes_records"))
 book_words_of, book_levels_of = map(_view, ("book_words", "book_levels"))
 feed_words_of, instruments_of = map(_view, ("feed_words", "instruments"))
+mark_words_of, mark_prices_of, mark_of = map(_view, ("mark_words", "mark_prices", "mark"))
 head_of = _view("head")
 journal_of = _view("journal")
 hop_counts_of, tick_counts_of, ack_counts_of = map(
@@ -174,6 +181,8 @@ class Tables:
             "book_levels": memory.books.levels,
             "feed_words": feed.words,
             "instruments": memory.instruments.rows,
+            "mark_words": memory.marks.words,
+            "mark_prices": memory.marks.prices,
             "hop_counts": histograms["intent_hop_ns"].counts,
             "tick_counts": histograms["tick_to_order_ns"].counts,
             "ack_counts": histograms["order_ack_ns"].counts,
@@ -208,6 +217,9 @@ class Tables:
             "gate": gate.words,
             "rates": gate.rates,
             "refs": gate.refs,
+            "guards": gate.guards,
+            # Of the lists of open orders by instrument and side: (next, previous), slot + 1 each.
+            "links": np.zeros(2 * ORDERS, np.int64),
             "reference": gate.reference,
             "trades": np.zeros(TRADES_SIZE, np.int64),
             "stage": self.stage,
@@ -217,6 +229,7 @@ class Tables:
             "out": self.out,
             "head": np.zeros(8, np.uint64),
             "levels": np.zeros(4 * DEPTH, np.float64),
+            "mark": np.zeros(2, np.float64),
             "journal": self.journal,
         } | shared
         missing = _NUMBER.keys() - arrays.keys()

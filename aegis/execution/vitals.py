@@ -30,10 +30,14 @@ class Signs:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """`blocks` are those of `Vitals.BITS` that stand; `cancel` names why everything must go."""
+    """`blocks` are those of `Vitals.BITS` that stand; `cancel` names why everything must go.
+
+    `calm`: nothing is amiss, so the exchange's countdown may be wound up.
+    """
 
     blocks: int
     cancel: tuple[str, ...] = ()
+    calm: bool = False
 
 
 @dataclass(slots=True)
@@ -78,4 +82,4 @@ class Vitals:
             if self.generation >= 0:
                 begun.append("another brain")
             self.generation = signs.brain_generation
-        return Verdict(blocks, tuple(begun))
+        return Verdict(blocks, tuple(begun), calm=not self._standing)

@@ -37,6 +37,7 @@ from aegis.feed.tokens import MAX_LEVELS
 from aegis.shm.books import Books
 from aegis.shm.broadcast import BroadcastRing
 from aegis.shm.counters import Counters
+from aegis.shm.marks import Marks
 from aegis.shm.tick import CANARY, GAP, MARK, RESYNC, STATUS
 
 __all__ = ["Intake"]
@@ -85,10 +86,12 @@ class Intake:
         side_capacity: int = SIDE_CAPACITY,
         source: random.Random | None = None,
         rows: int = 0,
+        marks: Marks | None = None,
     ) -> None:
         self.symbols = SymbolTable(symbols, rows)
         self.books = books
         self.counters = counters
+        self._shared_marks = marks
         self.memory = make_memory(self.symbols, ring, books, counters, side_capacity)
         self.context = self.memory.context
         self.side_capacity = side_capacity
@@ -276,6 +279,10 @@ class Intake:
                 instrument, MARK, event_ms * _MS, self.recv_ns,
                 message.p, message.i, message.r, float(message.T),
             )  # fmt: skip
+            if self._shared_marks is not None:
+                self._shared_marks.write(
+                    instrument, event_ms * _MS, self.recv_ns, message.p, message.i, message.r
+                )
 
     # ---- books in and out of force
 

@@ -95,6 +95,7 @@ class Feed:
             side_capacity=SIDE_CAPACITY if rows <= _MANY_SYMBOLS else _FEW_LEVELS,
             source=self.source,
             rows=rows,
+            marks=memory.marks,
         )
         self.intake.snapshots.at_once = settings.feed.snapshots_at_once
         self.intake.conflate(settings.feed.conflate_ms, by_event=settings.mirrored)

@@ -1,8 +1,7 @@
 """The table of controls: number, name, what it refuses, its sources, the test that proves it.
 
-The numbers are what the gate returns, what a DENIED outcome carries in `reason` and what the
-counter `gate_reason` shows; they are part of the shared-memory contract, so a number is never given
-to another control. Execution, the monitor and the tests read this table; nothing writes it.
+The numbers are those of `control_numbers`. Execution, the monitor and the tests read this table;
+nothing writes it. README.md in this folder is made from it.
 
 Sources: RTS 6 is Regulation (EU) 2017/589; 15c3-5 is SEC Rule 17 CFR 240.15c3-5; FIA is the FIA's
 "Best Practices for Automated Trading Risk Controls and System Safeguards" of July 2024.
@@ -11,61 +10,25 @@ Sources: RTS 6 is Regulation (EU) 2017/589; 15c3-5 is SEC Rule 17 CFR 240.15c3-5
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import IntEnum
 from types import MappingProxyType
 
-__all__ = ["CONTROLS", "NONSENSE", "Control", "ControlEntry", "control_name"]
+from aegis.risk.control_numbers import Control
 
-
-class Control(IntEnum):
-    """What the gate answers: PASS, or the first control that refuses."""
-
-    PASS = 0
-    INVALID_INTENT = 1
-    SYMBOL_ALLOWLIST = 2
-    DUPLICATE_ORDER = 3
-    INTENT_EXPIRED = 4
-    INSTRUMENT_STATUS = 5
-    FILTERS = 6
-    MAX_ORDER_QTY = 7
-    MAX_ORDER_NOTIONAL = 8
-    PRICE_COLLAR = 9
-    KILL = 10
-    NOT_READY = 11
-    DEADMAN = 12
-    PRIVATE_STREAM = 13
-    ORDER_LINK = 14
-    DATA_FRESHNESS = 15
-    DAILY_LOSS = 16
-    MAX_OPEN_ORDERS = 17
-    MAX_POSITION_INCL_OPEN = 18
-    MAX_MSG_RATE = 19
-    OUTCOME_LANE = 20
-    ORDER_TABLE = 21
-    UNSUPPORTED = 22
-    STALE_EPOCH = 23
-    # Reasons of the latch that no single order meets; they are never returned by the gate.
-    NONSENSE_BURST = 40
-    FOREIGN_ORDER = 41
-    POSITION_MISMATCH = 42
-    CREDENTIALS = 43
-    BANNED = 44
-    OPERATOR = 45
-    RECONCILE_FAILED = 46
-    EXCHANGE_RESTRICTION = 60
-    JOURNAL_FULL = 70
-    JOURNAL_SYNC = 71
-    ACCOUNT_SETUP = 72
+__all__ = ["CONTROLS", "NONSENSE", "OWN_FAULTS", "Control", "ControlEntry", "control_name"]
 
 
 @dataclass(frozen=True, slots=True)
 class ControlEntry:
-    """One row of the table. `reducing_passes` says whether cancels and reducing orders skip it."""
+    """One row of the table. `reducing_passes` says whether cancels and reducing orders skip it.
+
+    `function` is the kernel of this package that judges it, empty where another room does.
+    """
 
     control: Control
     sentence: str
     sources: tuple[str, ...]
     test: str
+    function: str = ""
     reducing_passes: bool = False
 
     @property
@@ -76,6 +39,7 @@ class ControlEntry:
 
 _GATE = "tests/risk/test_gate.py"
 _CHECKS = "tests/risk/test_checks.py"
+_MORE = "tests/risk/test_capital_checks.py"
 _LATCH = "tests/risk/test_latch.py"
 
 _ENTRIES = (
@@ -85,60 +49,80 @@ _ENTRIES = (
         "finite numbers.",
         ("15c3-5(c)(1)(ii)", "FIA 1.1"),
         f"{_CHECKS}::test_well_formed",
+        function="checks.well_formed",
     ),
     ControlEntry(
         Control.SYMBOL_ALLOWLIST,
         "The instrument is one that this instance was configured to trade.",
         ("15c3-5(c)(2)(ii)",),
         f"{_GATE}::test_unknown_instrument_is_denied",
+        function="checks.symbol_allowlist",
     ),
     ControlEntry(
         Control.DUPLICATE_ORDER,
-        "An order reference is used once, whatever became of the order.",
+        "An order reference is used once, and the same side, price and quantity not again "
+        "within duplicate_window_ms.",
         ("15c3-5(c)(1)(ii)",),
         f"{_GATE}::test_order_ref_is_never_reused",
+        function="checks.duplicate_order",
     ),
     ControlEntry(
         Control.INTENT_EXPIRED,
         "The decision is still valid at the moment of sending.",
         ("RTS 6 art. 15(1)", "FIA 3.1"),
         f"{_CHECKS}::test_intent_expired",
+        function="checks.intent_expired",
     ),
     ControlEntry(
         Control.INSTRUMENT_STATUS,
         "The exchange says that the instrument is TRADING, and by the tick that the decision used.",
         ("15c3-5(c)(2)(i)", "FIA 2.3"),
         f"{_GATE}::test_instrument_not_trading_is_denied",
+        function="gate.judge",
     ),
     ControlEntry(
         Control.FILTERS,
         "Price and quantity keep the exchange's bounds, lot size and minimum notional.",
         ("15c3-5(c)(2)(i)", "15c3-5(c)(1)(ii)"),
         f"{_CHECKS}::test_filters",
+        function="checks.filters",
     ),
     ControlEntry(
         Control.MAX_ORDER_QTY,
         "One order is at most max_order_qty.",
         ("RTS 6 art. 15(1)(c)", "FIA 1.1"),
         f"{_CHECKS}::test_max_order_qty",
+        function="checks.max_order_qty",
     ),
     ControlEntry(
         Control.MAX_ORDER_NOTIONAL,
         "One order is worth at most max_order_notional.",
         ("RTS 6 art. 15(1)(b)", "15c3-5(c)(1)(ii)"),
         f"{_CHECKS}::test_max_order_notional",
+        function="checks.max_order_notional",
     ),
     ControlEntry(
         Control.PRICE_COLLAR,
-        "A price is within price_collar_bps of the book's mid.",
+        "A price is within price_collar_bps of the book's mid, and one that adds risk also of "
+        "the mark and of our last price of that side.",
         ("RTS 6 art. 15(1)(a)", "FIA 1.3"),
         f"{_CHECKS}::test_price_collar",
+        function="checks.price_collar",
+    ),
+    ControlEntry(
+        Control.PRICE_COLLAR_WINDOW,
+        "Our prices of one side move at most price_collar_window_bps within price_collar_window_s.",
+        ("RTS 6 art. 15(1)(a)", "FIA 1.3"),
+        f"{_MORE}::test_price_collar_window",
+        function="checks.price_collar_window",
+        reducing_passes=True,
     ),
     ControlEntry(
         Control.KILL,
         "The latch is ACTIVE; in REDUCING and HALTED only cancels and reducing orders pass.",
         ("RTS 6 art. 12", "RTS 6 art. 15(3)", "FIA 1.5"),
         f"{_GATE}::test_latch_stops_new_risk_only",
+        function="gate.judge",
         reducing_passes=True,
     ),
     ControlEntry(
@@ -146,6 +130,7 @@ _ENTRIES = (
         "Execution has reconciled with the exchange and is not draining.",
         ("RTS 6 art. 14", "FIA 4.1"),
         f"{_GATE}::test_blocks_stop_new_risk_only",
+        function="gate.judge",
         reducing_passes=True,
     ),
     ControlEntry(
@@ -153,6 +138,7 @@ _ENTRIES = (
         "The supervisor and the brain gave a sign of progress within their time.",
         ("RTS 6 art. 16", "FIA 1.4"),
         f"{_GATE}::test_blocks_stop_new_risk_only",
+        function="gate.judge",
         reducing_passes=True,
     ),
     ControlEntry(
@@ -160,6 +146,7 @@ _ENTRIES = (
         "The stream of our own orders and fills is connected and reconciled.",
         ("15c3-5(c)(2)(iv)", "FIA 4.1"),
         f"{_GATE}::test_blocks_stop_new_risk_only",
+        function="gate.judge",
         reducing_passes=True,
     ),
     ControlEntry(
@@ -167,12 +154,23 @@ _ENTRIES = (
         "The order connection is up and logged on.",
         ("RTS 6 art. 14", "FIA 1.4"),
         f"{_GATE}::test_blocks_stop_new_risk_only",
+        function="gate.judge",
     ),
     ControlEntry(
         Control.DATA_FRESHNESS,
         "The book is valid and the feed has heard from the exchange within max_stale_ms.",
         ("FIA 3.1",),
         f"{_CHECKS}::test_data_freshness",
+        function="checks.data_freshness",
+        reducing_passes=True,
+    ),
+    ControlEntry(
+        Control.DATA_REASONABILITY,
+        "The book's mid is within max_mark_deviation_bps of the exchange's mark and index, "
+        "which are recent.",
+        ("FIA 3.1",),
+        f"{_MORE}::test_data_reasonability",
+        function="checks.data_reasonability",
         reducing_passes=True,
     ),
     ControlEntry(
@@ -180,6 +178,24 @@ _ENTRIES = (
         "The day's result, open position at mid included, has lost at most max_daily_loss.",
         ("15c3-5(c)(1)(i)", "FIA 4.2"),
         f"{_CHECKS}::test_daily_loss",
+        function="checks.daily_loss",
+        reducing_passes=True,
+    ),
+    ControlEntry(
+        Control.DRAWDOWN,
+        "The result has fallen at most max_drawdown from its best since the start or the last "
+        "arming.",
+        ("15c3-5(c)(1)(i)", "FIA 4.2"),
+        f"{_MORE}::test_drawdown",
+        function="checks.drawdown",
+        reducing_passes=True,
+    ),
+    ControlEntry(
+        Control.EQUITY_FLOOR,
+        "The account's wallet and our open result are worth at least min_equity.",
+        ("15c3-5(c)(1)(i)", "FIA 4.2"),
+        f"{_MORE}::test_equity_floor",
+        function="checks.equity_floor",
         reducing_passes=True,
     ),
     ControlEntry(
@@ -187,6 +203,7 @@ _ENTRIES = (
         "At most max_open_orders orders rest or may rest.",
         ("FIA 3.4",),
         f"{_CHECKS}::test_max_open_orders",
+        function="checks.max_open_orders",
         reducing_passes=True,
     ),
     ControlEntry(
@@ -194,13 +211,59 @@ _ENTRIES = (
         "The position stays within max_position_qty even if every open order of that side fills.",
         ("FIA 1.2", "15c3-5(c)(1)(i)"),
         f"{_CHECKS}::test_max_position_incl_open",
+        function="checks.max_position_incl_open",
+        reducing_passes=True,
+    ),
+    ControlEntry(
+        Control.MAX_GROSS_NOTIONAL,
+        "All positions with their open orders, long and short added up, are worth at most "
+        "max_gross_notional.",
+        ("15c3-5(c)(1)(i)", "FIA 4.2"),
+        f"{_MORE}::test_max_gross_notional",
+        function="checks.max_gross_notional",
+        reducing_passes=True,
+    ),
+    ControlEntry(
+        Control.MAX_LEVERAGE,
+        "The gross notional is at most max_leverage times the equity.",
+        ("15c3-5(c)(1)(i)", "FIA 4.2"),
+        f"{_MORE}::test_max_leverage",
+        function="checks.max_leverage",
+        reducing_passes=True,
+    ),
+    ControlEntry(
+        Control.MARGIN_BUFFER,
+        "The margin that the gross notional takes leaves a share of min_margin_buffer of the "
+        "equity free.",
+        ("15c3-5(c)(1)(i)", "FIA 4.2"),
+        f"{_MORE}::test_margin_buffer",
+        function="checks.margin_buffer",
+        reducing_passes=True,
+    ),
+    ControlEntry(
+        Control.PILOT,
+        "For pilot_hours after its first start an instance is held to pilot_share of its caps.",
+        ("RTS 6 art. 8", "FINRA 15-09"),
+        f"{_MORE}::test_pilot",
+        function="checks.pilot",
+        reducing_passes=True,
+    ),
+    ControlEntry(
+        Control.SELF_TRADE,
+        "An order cannot meet our own resting order; the wire says EXPIRE_TAKER besides.",
+        ("FIA 3.5",),
+        f"{_MORE}::test_self_trade",
+        function="checks.self_trade",
         reducing_passes=True,
     ),
     ControlEntry(
         Control.MAX_MSG_RATE,
-        "At most max_orders_per_s new orders in any second; cancels are never counted.",
-        ("RTS 6 art. 15(1)(d)", "FIA 3.4"),
+        "At most max_orders_per_s new orders in any second, none while cancels exceed "
+        "max_cancels_per_s; a strategy that is refused on and on is halted. Cancels are never "
+        "refused.",
+        ("RTS 6 art. 15(1)(d)", "RTS 6 art. 15(3)", "FIA 3.4"),
         f"{_GATE}::test_message_rate_is_a_sliding_window",
+        function="checks.message_rate",
         reducing_passes=True,
     ),
     ControlEntry(
@@ -208,6 +271,7 @@ _ENTRIES = (
         "There is room to tell the brain what becomes of an order.",
         ("RTS 6 art. 17",),
         "tests/execution/test_outbox.py::test_full_lane_refuses_new_intents",
+        function="gate.judge",
     ),
     ControlEntry(
         Control.ORDER_TABLE,
@@ -232,6 +296,16 @@ _ENTRIES = (
         "A strategy that emits nonsense again and again is stopped until a person looks.",
         ("RTS 6 art. 15(3)", "FIA 3.2"),
         f"{_GATE}::test_burst_of_nonsense_halts",
+        function="trips.count_nonsense",
+        reducing_passes=True,
+    ),
+    ControlEntry(
+        Control.REPEATED_EXECUTION,
+        "Fewer than max_same_side_fills orders of one side fill within "
+        "same_side_fills_window_s without a profit or a flat position between.",
+        ("RTS 6 art. 15(3)", "FIA 3.2"),
+        f"{_MORE}::test_repeated_execution",
+        function="checks.repeated_execution",
         reducing_passes=True,
     ),
     ControlEntry(
@@ -304,6 +378,13 @@ _ENTRIES = (
         "tests/execution/test_account_setup.py::test_a_setup_that_changes_halts",
         reducing_passes=True,
     ),
+    ControlEntry(
+        Control.LATCH_RECORD,
+        "What an earlier run wrote down of the latch can be read.",
+        ("RTS 6 art. 15(3)",),
+        "tests/risk/test_latch_record.py::test_an_unreadable_record_halts",
+        reducing_passes=True,
+    ),
 )
 
 CONTROLS = MappingProxyType({entry.control: entry for entry in _ENTRIES})
@@ -313,6 +394,23 @@ assert set(CONTROLS) == set(Control) - {Control.PASS}, "every control has its ro
 NONSENSE = frozenset(
     {Control.INVALID_INTENT, Control.SYMBOL_ALLOWLIST, Control.DUPLICATE_ORDER},
 )
+# Refusals that a strategy brings upon itself, whatever the world does. So many of them within a
+# second, sent or not, are a strategy that runs away.
+OWN_FAULTS = NONSENSE | {
+    Control.FILTERS,
+    Control.MAX_ORDER_QTY,
+    Control.MAX_ORDER_NOTIONAL,
+    Control.PRICE_COLLAR,
+    Control.PRICE_COLLAR_WINDOW,
+    Control.MAX_OPEN_ORDERS,
+    Control.MAX_POSITION_INCL_OPEN,
+    Control.MAX_GROSS_NOTIONAL,
+    Control.MAX_LEVERAGE,
+    Control.MARGIN_BUFFER,
+    Control.MAX_MSG_RATE,
+    Control.SELF_TRADE,
+    Control.PILOT,
+}
 
 
 def control_name(number: int) -> str:

@@ -18,9 +18,27 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["E8", "EXPOSURE", "RULES", "InstrumentRules", "LimitsError", "fill_rules"]
+__all__ = [
+    "E8",
+    "EXPOSURE",
+    "ROW_LIMITS",
+    "RULES",
+    "InstrumentRules",
+    "LimitsError",
+    "fill_rules",
+    "positive_limit",
+]
 
 E8 = 100_000_000
+# The limits that each instrument's row holds; the others are the gate's words.
+ROW_LIMITS = (
+    "max_order_qty",
+    "max_order_notional",
+    "max_position_qty",
+    "price_collar_bps",
+    "price_collar_window_bps",
+    "max_mark_deviation_bps",
+)
 # Above this a product of a price and a quantity could leave 64 bits in the position arithmetic.
 MAX_LOTS = 3_000_000_000
 
@@ -40,7 +58,8 @@ RULES = np.dtype(
         ("max_order_notional_e8", "<f8"),
         ("max_position_lots", "<i8"),
         ("collar", "<f8"),
-        ("reserved", "<i8", (2,)),
+        ("collar_window", "<f8"),
+        ("mark_band", "<f8"),
     ]
 )
 assert RULES.itemsize == 128, "two cache lines a row"
@@ -109,12 +128,17 @@ class InstrumentRules:
         return int(unit)
 
 
-def _positive(symbol: str, name: str, value: Any) -> float:
+def positive_limit(limits: Mapping[str, Any], name: str, prefix: str = "") -> float:
+    """One limit as a float. Raises LimitsError unless it is there, finite and positive."""
+    if name not in limits:
+        raise LimitsError(f"{prefix}limit {name} is missing; without it nothing trades")
+    value = limits[name]
+    wanted = f"{prefix}limit {name} is {value!r}; a positive finite number is right"
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise LimitsError(f"{symbol}: limit {name} is {value!r}; a positive finite number is right")
+        raise LimitsError(wanted)
     number = float(value)
     if not (math.isfinite(number) and number > 0.0):
-        raise LimitsError(f"{symbol}: limit {name} is {value!r}; a positive finite number is right")
+        raise LimitsError(wanted)
     return number
 
 
@@ -134,14 +158,10 @@ def fill_rules(
 ) -> None:
     """Fill one RULES row from the exchange's rules and the instance's limits.
 
-    `limits` holds max_order_qty, max_order_notional, max_position_qty and price_collar_bps in base
-    and quote units. Raises LimitsError for a limit that is absent or unusable: no limit, no trade.
+    `limits` holds those of ROW_LIMITS in base and quote units and basis points. Raises LimitsError
+    for a limit that is absent or unusable: no limit, no trade.
     """
-    values: dict[str, float] = {}
-    for name in ("max_order_qty", "max_order_notional", "max_position_qty", "price_collar_bps"):
-        if name not in limits:
-            raise LimitsError(f"{rules.symbol}: limit {name} is missing; without it nothing trades")
-        values[name] = _positive(rules.symbol, name, limits[name])
+    values = {name: positive_limit(limits, name, f"{rules.symbol}: ") for name in ROW_LIMITS}
     unit_e8 = rules.unit_e8
     row["unit_e8"] = unit_e8
     row["tick_size"] = rules.tick_size
@@ -159,4 +179,6 @@ def fill_rules(
         row[field] = _whole_lots(rules.symbol, name, values[name], rules)
     row["max_order_notional_e8"] = values["max_order_notional"] * E8
     row["collar"] = values["price_collar_bps"] * 1e-4
+    row["collar_window"] = values["price_collar_window_bps"] * 1e-4
+    row["mark_band"] = values["max_mark_deviation_bps"] * 1e-4
     row["allowed"] = 1  # last: a half-filled row allows nothing

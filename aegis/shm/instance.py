@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from aegis.shm import books, broadcast, control, counters, gated, instruments
+from aegis.shm import books, broadcast, control, counters, gated, instruments, marks
 from aegis.shm.books import Books
 from aegis.shm.broadcast import BroadcastRing
 from aegis.shm.control import Control
@@ -23,6 +23,7 @@ from aegis.shm.errors import NotEnoughMemory, RegionGone, ShmError, error_kind
 from aegis.shm.gated import GatedRing
 from aegis.shm.instruments import INSTRUMENT, Instruments
 from aegis.shm.intent import INTENT
+from aegis.shm.marks import Marks
 from aegis.shm.outcome import OUTCOME
 from aegis.shm.region import HEADER_BYTES, Region
 from aegis.shm.tick import TICK
@@ -47,6 +48,7 @@ def _plan(rows: int, depth: int = books.DEPTH) -> list[tuple[str, int, int, int,
         ("outcomes.ring", gated.KIND, OUTCOMES_CAPACITY, OUTCOME.itemsize),
         ("books", books.KIND, rows, books.book_bytes(depth)),
         ("instruments", instruments.KIND, rows, INSTRUMENT.itemsize),
+        ("marks", marks.KIND, rows, marks.MARK_BYTES),
     ]
     plan = [(name, kind, count, size, count * size) for name, kind, count, size in rings]
     plan.append(("control", control.KIND, 1, control.BODY_BYTES, control.BODY_BYTES))
@@ -76,6 +78,7 @@ class InstanceMemory:
         self.outcomes = GatedRing(regions["outcomes.ring"], OUTCOME)
         self.books = Books(regions["books"], depth=book_depth)
         self.instruments = Instruments(regions["instruments"])
+        self.marks = Marks(regions["marks"])
         self.control = Control(regions["control"])
         self.counters = {
             process: Counters(regions[f"counters-{process}"], process, owner=owner)
@@ -182,7 +185,9 @@ class InstanceMemory:
 
     def close(self) -> None:
         """Drop the mappings of this process."""
-        for name in ("ticks", "intents", "outcomes", "books", "instruments", "control"):
+        for name in (
+            "ticks", "intents", "outcomes", "books", "instruments", "marks", "control",
+        ):  # fmt: skip
             if hasattr(self, name):
                 delattr(self, name)
         self.counters = {}

@@ -15,11 +15,29 @@ LIMITS = """
 max_order_qty = 0.01
 max_order_notional = 2000.0
 max_position_qty = 0.05
+max_gross_notional = 10000.0
+max_leverage = 2.0
+min_margin_buffer = 0.5
+min_equity = 5000.0
+max_daily_loss = 200.0
+max_drawdown = 300.0
 price_collar_bps = 50.0
+price_collar_window_bps = 200.0
+max_mark_deviation_bps = 50.0
 max_open_orders = 10
 max_orders_per_s = 20
+max_cancels_per_s = 40
+max_same_side_fills = 20
 max_stale_ms = 2000
-max_daily_loss = 200.0
+"""
+# What shapes a limit has a default.
+SHAPES = """
+price_collar_window_s = 60.0
+same_side_fills_window_s = 60.0
+duplicate_window_ms = 50.0
+margin_rate = 0.05
+pilot_hours = 4.0
+pilot_share = 0.1
 """
 
 SAMPLE = f"""\

@@ -152,7 +152,7 @@ def test_an_empty_instance_table_names_what_it_lacks(tmp_path: Path) -> None:
     problems = read_text(SAMPLE + "\n[instances.eth]\n", tmp_path).problems
     keys = {problem.key for problem in problems}
     assert {"instances.eth.symbols", "instances.eth.strategy"} < keys
-    assert len(keys) == 10
+    assert len(keys) == 19
 
 
 @pytest.mark.parametrize("text", ["", "[hardware]\n", "[instances]\n", "instances = 3\n"])

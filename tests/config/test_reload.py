@@ -9,7 +9,8 @@ import pytest
 
 from aegis.config import AegisConfig, LimitsConfig, config_hash, restart_needed, risk_increase
 from aegis.config.errors import ABSENT
-from tests.config.sample import EIGHT_CORES, LIMITS, SAMPLE, edited, read_text
+from aegis.config.limits import LIMITS_FROM_BELOW
+from tests.config.sample import EIGHT_CORES, LIMITS, SAMPLE, SHAPES, edited, read_text
 
 Load = Callable[[str], AegisConfig]
 ETH = f'\n[instances.eth]\nsymbols = ["ETHUSDT"]\nstrategy = "s"\n[instances.eth.limits]{LIMITS}'
@@ -31,11 +32,15 @@ def limit_of(config: AegisConfig, name: str) -> float:
 
 @pytest.mark.parametrize("limit", LimitsConfig.model_fields)
 def test_every_limit_counts_when_it_is_loosened_and_only_then(load: Load, limit: str) -> None:
-    old = load(SAMPLE)
-    line = next(line for line in LIMITS.split("\n") if line.startswith(limit))
+    text = SAMPLE + SHAPES
+    old = load(text)
+    lines = (LIMITS + SHAPES).split("\n")
+    line = next(line for line in lines if line.startswith(f"{limit} ="))
     value = line.split(" = ")[1]
     looser = value + "1" if "." in value else str(int(value) + 1)
-    new = load(edited((line, f"{limit} = {looser}")))
+    if limit in LIMITS_FROM_BELOW:
+        looser = str(float(value) / 2)
+    new = load(edited((line, f"{limit} = {looser}"), text=text))
     changes = risk_increase(old, new)
     assert [change.key for change in changes] == [f"instances.btc.limits.{limit}"]
     assert (changes[0].old, changes[0].new) == (limit_of(old, limit), limit_of(new, limit))

@@ -84,7 +84,14 @@ def test_the_command_is_the_one_that_the_playbook_installs(unit_text: str) -> No
     settings = settings_of(unit_text)
     config = "--config /etc/aegis/aegis.toml"
     assert settings["ExecStart"] == f"/opt/aegis/venv/bin/aegis run %i {config}"
-    assert settings["ExecStopPost"] == f"-/opt/aegis/venv/bin/aegis clean %i {config}"
+    after = [line for line in unit_text.splitlines() if line.startswith("ExecStopPost=")]
+    command = "ExecStopPost=-/opt/aegis/venv/bin/aegis"
+    # First the orders, by a client that needs nothing of the dead appliance, then the memory.
+    assert after == [
+        f"{command} cancel-all %i --independent --timeout 15 {config}",
+        f"{command} clean %i {config}",
+    ]
+    assert int(settings["TimeoutStopSec"]) > 15
     assert settings["Type"] == "notify"
     assert settings["NotifyAccess"] == "main"
 

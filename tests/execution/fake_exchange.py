@@ -92,6 +92,7 @@ class FakeExchange:
     placements: list[str] = field(default_factory=list)
     after_absent: Callable[[str], None] | None = None
     refuse_streams: bool = False
+    rest_held: asyncio.Event | None = None  # REST answers only once it is set
     refuse_orders: bool = False
     port: int = 0
     leverage: int = 20
@@ -205,6 +206,8 @@ class FakeExchange:
         action = f"{request.method} {path}"
         self.requests.append(action)
         text = request.query_string or (await request.text())
+        if self.rest_held is not None:
+            await self.rest_held.wait()
         if self.rest_faults.get(action):
             status, body = self.rest_faults[action].pop(0)
             return web.Response(status=status, text=body)
@@ -275,6 +278,10 @@ class FakeExchange:
             row = {"symbol": "BTCUSDT", "positionSide": "BOTH", "updateTime": self.now_ms}
             amounts = {"positionAmt": str(self.position), "entryPrice": self.entry}
             return web.json_response([row | amounts])
+        if action == "GET v1/openAlgoOrders":
+            return web.json_response([])
+        if action == "POST v1/countdownCancelAll":
+            return web.json_response(query)
         if action == "GET v3/balance":
             return web.json_response([{"asset": "USDT", "balance": "10000.0"}])
         return _error(404, 0, "no such path")

@@ -29,6 +29,22 @@ LIMITS: dict[str, Any] = {
     "max_orders_per_s": 300.0,
     "max_stale_ms": 2_000,
     "max_daily_loss": 100_000.0,
+    "max_drawdown": 100_000.0,
+    "min_equity": 1.0,
+    "max_gross_notional": 1e9,
+    "max_leverage": 100.0,
+    "min_margin_buffer": 0.01,
+    "price_collar_window_bps": 5_000.0,
+    "max_mark_deviation_bps": 500.0,
+    "max_cancels_per_s": 10_000.0,
+    "max_same_side_fills": 64,
+    "price_collar_window_s": 60.0,
+    "same_side_fills_window_s": 0.001,
+    # So short that orders alike pass, also at one and the same moment.
+    "duplicate_window_ms": 1e-9,
+    "margin_rate": 0.05,
+    "pilot_hours": 0.0,
+    "pilot_share": 1.0,
 }
 BTC = InstrumentRules(
     symbol="BTCUSDT",
@@ -95,6 +111,7 @@ class Desk:
         )
         self.core.follow_epoch(1)
         self.gate.clear(BLOCK_NOT_READY)
+        self.gate.set_wallet(10_000_000 * 10**8)
         self.now_ns = NOW_NS
         self.next_ref = 0
         self.refresh()
@@ -105,6 +122,7 @@ class Desk:
             bids = np.array([[mid - 0.5, 1.0]])
             asks = np.array([[mid + 0.5, 1.0]])
             self.memory.books.write(place, 1, 0, self.now_ns, bids, asks)
+            self.memory.marks.write(place, 0, self.now_ns, mid, mid)
         self.memory.counters["feed"]["connected"] = 1
         self.memory.counters["feed"]["last_message_ns"] = self.now_ns
 

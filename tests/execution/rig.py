@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 import uvloop
 
+from aegis.config.limits import LimitsConfig
 from aegis.config.models import (
     CoresConfig,
     HardwareConfig,
     InstanceConfig,
     JournalConfig,
-    LimitsConfig,
     SupervisorConfig,
     VenueConfig,
 )
@@ -39,7 +39,7 @@ PATIENCE_S = 8.0
 
 
 def make_settings(
-    folder: Path, journal: dict[str, Any] | None = None, **supervisor: int
+    folder: Path, journal: dict[str, Any] | None = None, **supervisor: float
 ) -> Settings:
     """Settings of an instance `t` that trades BTCUSDT, its journal below `folder`."""
     own = {"dir": str(folder / "journal"), "sync_ms": 20, "segment_bytes": 4 << 20}
@@ -99,6 +99,7 @@ class Rig:
         if "book" in self.beating:
             levels = np.array([[59_999.5, 1.0]]), np.array([[60_000.5, 1.0]])
             self.memory.books.write(0, 1, 0, now_ns, *levels)
+            self.memory.marks.write(0, 0, now_ns, 60_000.0, 60_000.0)
 
     async def beat_for_ever(self) -> None:
         while True:

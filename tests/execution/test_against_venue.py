@@ -49,6 +49,8 @@ async def follow_book(venue: Venue, rig: Rig) -> None:
     while True:
         bid, ask = (np.array([[ticks / 10, 1.0]]) for ticks in top(venue))
         rig.memory.books.write(0, 1, 0, monotonic_ns(), bid, ask)
+        mid = float(bid[0, 0] + ask[0, 0]) / 2
+        rig.memory.marks.write(0, 0, monotonic_ns(), mid, mid)
         await asyncio.sleep(0.005)
 
 
@@ -66,9 +68,9 @@ async def exchange_at_work() -> AsyncIterator[tuple[Venue, Any]]:
 
 
 @asynccontextmanager
-async def trading(folder: Path, venue: Venue, peer: Any) -> AsyncIterator[Rig]:
+async def trading(folder: Path, venue: Venue, peer: Any, **options: Any) -> AsyncIterator[Rig]:
     """Execution trading on a venue, with a book that follows it."""
-    async with running(folder, peer) as rig:
+    async with running(folder, peer, **options) as rig:
         rig.beating.discard("book")
         following = asyncio.create_task(follow_book(venue, rig))
         await rig.until(lambda: rig.memory.books.is_valid(0), "a book")
@@ -80,9 +82,12 @@ async def trading(folder: Path, venue: Venue, peer: Any) -> AsyncIterator[Rig]:
 
 
 @asynccontextmanager
-async def market(folder: Path) -> AsyncIterator[tuple[Venue, Rig]]:
+async def market(folder: Path, **options: Any) -> AsyncIterator[tuple[Venue, Rig]]:
     """A venue, and execution trading on it."""
-    async with exchange_at_work() as (venue, peer), trading(folder, venue, peer) as rig:
+    async with (
+        exchange_at_work() as (venue, peer),
+        trading(folder, venue, peer, **options) as rig,
+    ):
         yield venue, rig
 
 

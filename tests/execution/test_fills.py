@@ -12,9 +12,11 @@ from aegis.execution.fills import GENERATION_LIMIT, TRADES_SIZE, book_fill, reme
 from aegis.execution.words import WORDS
 from aegis.risk.gate_state import NET_REALIZED_E8
 from aegis.risk.gate_state import WORDS as GATE_WORDS
+from aegis.risk.guards import GUARD_WORDS
 from aegis.risk.limits import EXPOSURE
 
 UNIT = 10_000
+GUARDS = np.zeros(GUARD_WORDS, np.int64)
 TRADES = st.lists(
     st.tuples(
         st.sampled_from([1, -1]),
@@ -57,7 +59,7 @@ def test_equal_to_the_exchanges_books(trades: list[tuple[int, int, int, int]]) -
         before = model.realized
         model.book(side * lots, price)
         fees += fee
-        realized = book_fill(exposure, words, 0, UNIT, side * lots, price, fee)
+        realized = book_fill(exposure, words, GUARDS, 0, UNIT, side * lots, price, fee)
         assert realized == model.realized - before
         held = exposure[0]
         assert (held["position_lots"], held["cost_e8"]) == (model.lots, model.cost)
@@ -68,12 +70,12 @@ def test_equal_to_the_exchanges_books(trades: list[tuple[int, int, int, int]]) -
 
 def test_a_round_trip_by_hand() -> None:
     exposure, words = np.zeros(1, EXPOSURE), np.zeros(GATE_WORDS, np.int64)
-    assert book_fill(exposure, words, 0, UNIT, 10, 600_000, 0) == 0
-    assert book_fill(exposure, words, 0, UNIT, 10, 600_100, 0) == 0
+    assert book_fill(exposure, words, GUARDS, 0, UNIT, 10, 600_000, 0) == 0
+    assert book_fill(exposure, words, GUARDS, 0, UNIT, 10, 600_100, 0) == 0
     # Average entry 60,005.0; 15 lots (0.015 BTC) sold 5 higher win 0.075.
-    assert book_fill(exposure, words, 0, UNIT, -15, 600_100, 0) == 7_500_000
+    assert book_fill(exposure, words, GUARDS, 0, UNIT, -15, 600_100, 0) == 7_500_000
     # Through zero: 5 lots close at the entry, 10 open short.
-    assert book_fill(exposure, words, 0, UNIT, -15, 600_050, 0) == 0
+    assert book_fill(exposure, words, GUARDS, 0, UNIT, -15, 600_050, 0) == 0
     assert exposure[0]["position_lots"] == -10
     assert exposure[0]["cost_e8"] == -10 * 600_050 * UNIT
 
@@ -81,9 +83,11 @@ def test_a_round_trip_by_hand() -> None:
 def test_large_positions_do_not_wrap_round() -> None:
     exposure, words = np.zeros(1, EXPOSURE), np.zeros(GATE_WORDS, np.int64)
     lots, price = 1_000_000, 1_000_000
-    book_fill(exposure, words, 0, UNIT, lots, price, 0)
+    book_fill(exposure, words, GUARDS, 0, UNIT, lots, price, 0)
     assert exposure[0]["cost_e8"] == lots * price * UNIT
-    assert book_fill(exposure, words, 0, UNIT, -(lots - 1), price + 1, 0) == (lots - 1) * UNIT
+    assert (
+        book_fill(exposure, words, GUARDS, 0, UNIT, -(lots - 1), price + 1, 0) == (lots - 1) * UNIT
+    )
 
 
 def test_a_trade_is_known_for_thousands_of_trades() -> None:

@@ -412,8 +412,9 @@ def test_the_days_loss_outlives_the_process(tmp_path: Path) -> None:
             beating = asyncio.create_task(rig.beat_for_ever())
             main = asyncio.create_task(rig.process.main())
             await rig.until(lambda: rig.counters["ready"], "ready")
-            assert (await rig.outcome(rig.send(), DENIED))["reason"] == Control.DAILY_LOSS
-            await rig.until(lambda: rig.counters["gate_state"] == 2, "REDUCING")
+            await rig.until(lambda: rig.counters["gate_state"] == 2, "REDUCING, without an order")
+            assert rig.counters["gate_reason"] == Control.DAILY_LOSS
+            assert (await rig.outcome(rig.send(), DENIED))["reason"] == Control.KILL
             assert rig.counters["fees_e8"] == 1
             rig.session._day -= 1
             await rig.until(lambda: rig.session.gate.day_pnl_e8 == 0.0, "another day")

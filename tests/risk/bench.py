@@ -20,6 +20,22 @@ LIMITS: dict[str, Any] = {
     "max_orders_per_s": 5.0,
     "max_stale_ms": 2_000,
     "max_daily_loss": 200.0,
+    "max_drawdown": 1_000.0,
+    "min_equity": 1_000.0,
+    "max_gross_notional": 1_000_000.0,
+    "max_leverage": 50.0,
+    "min_margin_buffer": 0.1,
+    "price_collar_window_bps": 100.0,
+    "max_mark_deviation_bps": 60.0,
+    "max_cancels_per_s": 10.0,
+    "max_same_side_fills": 5,
+    "price_collar_window_s": 60.0,
+    "same_side_fills_window_s": 60.0,
+    # So short that orders alike pass, also at one and the same moment.
+    "duplicate_window_ms": 1e-9,
+    "margin_rate": 0.05,
+    "pilot_hours": 0.0,
+    "pilot_share": 1.0,
 }
 BTC = InstrumentRules(
     symbol="BTCUSDT",
@@ -46,11 +62,13 @@ class GateBench:
         self.gate = Gate(1, LIMITS | limits, NOW_NS)
         fill_rules(self.gate.rules[0], BTC, LIMITS | limits)
         self.gate.clear(BLOCK_NOT_READY)
+        self.gate.set_wallet(100_000 * 10**8)
         self.now_ns = NOW_NS
         self.reference: dict[str, Any] = {
             "mid_ticks": MID_TICKS,
             "is_book_valid": 1,
             "is_feed_connected": 1,
+            "own_other_ticks": 0,
         }
         self.next_ref = 0
 
@@ -76,7 +94,14 @@ class GateBench:
         gate = self.gate
         reference = gate.reference[0]
         for name, value in (
-            {"book_recv_ns": self.now_ns, "feed_message_ns": self.now_ns} | self.reference
+            {
+                "book_recv_ns": self.now_ns,
+                "feed_message_ns": self.now_ns,
+                "mark_recv_ns": self.now_ns,
+                "mark_ticks": self.reference["mid_ticks"],
+                "index_ticks": self.reference["mid_ticks"],
+            }
+            | self.reference
         ).items():
             reference[name] = value
         return int(
@@ -87,6 +112,7 @@ class GateBench:
                 gate.words,
                 gate.rates,
                 gate.refs,
+                gate.guards,
                 reference,
                 self.now_ns,
                 self.now_ns,
@@ -94,6 +120,8 @@ class GateBench:
         )
 
     def hold(self, **fields: int) -> None:
-        """Set what is held and open."""
+        """Set what is held and open; a position costs what it is worth at the mid, unless told."""
+        if "position_lots" in fields:
+            fields = {"cost_e8": fields["position_lots"] * int(MID_TICKS) * 10_000} | fields
         for name, value in fields.items():
             self.gate.exposure[0][name] = value

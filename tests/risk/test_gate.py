@@ -20,13 +20,14 @@ from aegis.risk.gate_state import (
     BLOCK_OUTCOME_LANE,
     BLOCK_PRIVATE_STREAM,
     BLOCK_SUPERVISOR,
+    IS_MARK_NEEDED,
     NET_REALIZED_E8,
     OPEN_ORDERS,
     Gate,
 )
 from aegis.risk.latch import LatchState
 from aegis.shm.intent import IOC, MARKET
-from tests.risk.bench import LIMITS, NOW_NS, GateBench
+from tests.risk.bench import LIMITS, MID_TICKS, NOW_NS, GateBench
 
 
 def test_a_good_order_passes() -> None:
@@ -181,7 +182,9 @@ def test_stale_data_stops_new_risk_only(broken: dict[str, Any]) -> None:
 
 def test_a_valid_book_without_a_mid_has_no_collar() -> None:
     bench = GateBench()
-    bench.reference["mid_ticks"] = math.nan
+    bench.reference |= {"mid_ticks": math.nan, "mark_ticks": MID_TICKS, "index_ticks": MID_TICKS}
+    assert bench.judge() == Control.DATA_REASONABILITY
+    bench.gate.words[IS_MARK_NEEDED] = 0
     assert bench.judge() == Control.PRICE_COLLAR
     assert bench.judge(flags=MARKET, price_ticks=0) == Control.FILTERS
 

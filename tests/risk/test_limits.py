@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from aegis.risk.gate_state import Gate
-from aegis.risk.limits import RULES, InstrumentRules, LimitsError, fill_rules
+from aegis.risk.gate_state import GATE_LIMITS, MAX_RATE, Gate
+from aegis.risk.limits import ROW_LIMITS, RULES, InstrumentRules, LimitsError, fill_rules
 from tests.risk.bench import BTC, LIMITS
 
 
@@ -26,9 +26,7 @@ def test_quantities_become_whole_lots() -> None:
     assert row["max_order_notional_e8"] == LIMITS["max_order_notional"] * 1e8
 
 
-@pytest.mark.parametrize(
-    "name", ["max_order_qty", "max_order_notional", "max_position_qty", "price_collar_bps"]
-)
+@pytest.mark.parametrize("name", ROW_LIMITS)
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, 0.0, -1.0, True, "1", None])
 def test_a_bad_limit_is_named_and_allows_nothing(name: str, value: Any) -> None:
     row = np.zeros(1, RULES)
@@ -37,17 +35,19 @@ def test_a_bad_limit_is_named_and_allows_nothing(name: str, value: Any) -> None:
     assert row[0]["allowed"] == 0
 
 
-@pytest.mark.parametrize("name", ["max_open_orders", "max_orders_per_s", "max_daily_loss"])
+@pytest.mark.parametrize("name", GATE_LIMITS)
 @pytest.mark.parametrize("value", [math.nan, math.inf, 0, -3, None])
 def test_a_bad_instance_limit_is_named(name: str, value: Any) -> None:
     with pytest.raises(LimitsError, match=name):
         Gate(1, LIMITS | {name: value}, 0)
 
 
-def test_a_missing_limit_is_a_refusal() -> None:
-    limits = {name: value for name, value in LIMITS.items() if name != "max_position_qty"}
-    with pytest.raises(LimitsError, match="max_position_qty is missing"):
+@pytest.mark.parametrize("name", LIMITS)
+def test_a_missing_limit_is_a_refusal(name: str) -> None:
+    limits = {key: value for key, value in LIMITS.items() if key != name}
+    with pytest.raises(LimitsError, match=f"{name} is"):
         fill_rules(np.zeros(1, RULES)[0], BTC, limits)
+        Gate(1, limits, 0)
 
 
 def test_less_than_one_step_is_a_refusal() -> None:
@@ -65,4 +65,5 @@ def test_a_changed_rate_begins_with_a_window_of_rest() -> None:
     gate = Gate(1, LIMITS | {"max_orders_per_s": 3.0}, 0)
     gate.rates[:] = [100, 300, 200, *gate.rates[3:]]
     gate.set_limits(LIMITS | {"max_orders_per_s": 5.0})
-    assert set(gate.rates.tolist()) == {300}
+    assert set(gate.rates[:MAX_RATE].tolist()) == {300}
+    assert 300 not in gate.rates[MAX_RATE:], "the cancels have a window of their own"

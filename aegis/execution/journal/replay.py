@@ -26,17 +26,13 @@ from aegis.execution.journal.layout import (
 )
 from aegis.execution.journal.state import apply_records, state_hash
 from aegis.execution.tables import Tables
-from aegis.risk.gate_state import Gate
+from aegis.risk.gate_state import EXECUTION_LIMIT, GATE_LIMITS, Gate
 from aegis.risk.limits import InstrumentRules
 
 __all__ = ["Replay", "rules_of_record"]
 
-_LIMITS = {
-    "max_open_orders": 1,
-    "max_orders_per_s": 1.0,
-    "max_stale_ms": 1,
-    "max_daily_loss": 1.0,
-}
+# Nothing is judged here; a gate wants every limit all the same.
+_LIMITS = dict.fromkeys((*GATE_LIMITS, "pilot_hours"), 1.0)
 _WORD = (1 << 64) - 1
 
 
@@ -132,6 +128,8 @@ class Replay:
             return
         self._snapshot_run = self.run
         self.gate = Gate(max(len(self.instruments), 1), _LIMITS, 0)
+        # What tripped the latch is in the journal; no fill trips it a second time.
+        self.gate.words[EXECUTION_LIMIT] = 0
         for row, rules in zip(self.gate.rules, self.instruments, strict=False):
             row["unit_e8"] = rules.unit_e8
             row["tick_size"] = rules.tick_size

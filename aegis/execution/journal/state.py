@@ -36,6 +36,7 @@ from aegis.execution.tables import (
     batch_of,
     exposure_of,
     gate_of,
+    guards_of,
     rows_of,
     rules_of,
     trades_of,
@@ -170,6 +171,7 @@ def _fill(tables: Any, note: Any) -> Any:
         book_fill(
             exposure_of(tables),
             gate_of(tables),
+            guards_of(tables),
             instrument,
             unit_e8,
             signed_lots,

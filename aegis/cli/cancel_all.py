@@ -1,0 +1,72 @@
+"""`aegis cancel-all INSTANCE|--all`: nothing rests at the exchange, whoever is still alive.
+
+Asked of execution while the appliance runs. Where it does not (or does not answer), a short-lived
+client of its own goes to the exchange directly, with the credentials of the configuration: regular
+and conditional orders of all symbols of the instance are cancelled, and asked for until none rests.
+The embedded exchange ends with its appliance, so there nothing can rest: that is said, exit code 0.
+
+With --independent (systemd's ExecStopPost=) execution is not asked at all.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from aegis.cli.config_path import ConfigOption, config_path
+from aegis.cli.operator_request import (
+    AllOption,
+    Answer,
+    InstanceArgument,
+    JsonOption,
+    TimeoutOption,
+    command_instances,
+)
+
+__all__ = ["cancel_all", "clear_directly"]
+
+
+def cancel_all(
+    instance: InstanceArgument = None,
+    every: AllOption = False,
+    config: ConfigOption = None,
+    timeout_s: TimeoutOption = 30.0,
+    independent: Annotated[
+        bool, typer.Option("--independent", help="Ask the exchange directly, never execution.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Cancel everything that rests, and see that it is gone."""
+
+    def when_dead(name: str, is_running: bool) -> Answer:
+        return clear_directly(name, config, timeout_s, is_running=is_running)
+
+    command_instances(
+        "cancel-all",
+        instance,
+        every,
+        config,
+        timeout_s,
+        as_json,
+        when_dead,
+        independent=independent,
+    )
+
+
+def clear_directly(
+    instance: str, config: Path | None, timeout_s: float, *, is_running: bool
+) -> Answer:
+    """Cancel by a client of our own; `ok` only when the exchange says that nothing rests."""
+    from aegis.config import read_config
+
+    path = config_path(config)
+    found = read_config(path).config
+    if found is None or instance not in found.instances:
+        return {"ok": False, "text": f"{path} does not say at which exchange to ask"}
+    if is_running:
+        text = f"only execution has the embedded exchange's keys: aegis stop {instance} ends both"
+        return {"ok": False, "is_known": True, "resting": None, "text": text}
+    text = "the embedded exchange ends with its appliance: nothing can rest there"
+    return {"ok": True, "is_known": True, "cancelled": 0, "resting": 0, "text": text}

@@ -1,0 +1,204 @@
+"""What an operator's command does in a running session, and how it is seen to be done.
+
+Every command stops all new orders while it is carried out (the gate's operator block, which holds
+reducing orders too), cancels through the order line, and is confirmed by asking the exchange: what
+rests, and which positions there are. An answer that did not come is never taken for "nothing".
+
+- halt, reduce: the latch, by hand; then everything that rests is cancelled.
+- cancel-all: everything that rests is cancelled, conditional orders too; the latch stays.
+- flatten: reduce, cancel all, then reduce-only market orders until every position is zero.
+- arm: the account is compared with the exchange; only if it agrees is the latch ACTIVE again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from time import monotonic_ns
+from typing import Any
+
+from aegis.execution.decimal_text import text_to_scaled
+from aegis.execution.errors import ExchangeError, ExecutionError
+from aegis.execution.session import TradingSession
+from aegis.risk.controls import Control, control_name
+from aegis.risk.gate_state import BLOCK_OPERATOR
+from aegis.risk.latch import LatchState
+
+__all__ = ["OperatorCommands"]
+
+_PATIENCE_NS = 20_000_000_000
+_PAUSE_S = 0.05
+# Orders of the operator are named by an epoch that no brain has.
+_EPOCH = 0
+
+Answer = dict[str, Any]
+
+
+class OperatorCommands:
+    """The commands on one session. `session` gives the living one, None while there is none."""
+
+    def __init__(
+        self, session: Callable[[], TradingSession | None], say: Callable[[str], None]
+    ) -> None:
+        self._session = session
+        self._say = say
+        self._next_ref = 0
+        self._handlers = {
+            "halt": self._halt,
+            "reduce": self._reduce,
+            "cancel-all": self._cancel_all,
+            "flatten": self._flatten,
+            "arm": self._arm,
+        }
+
+    async def carry_out(self, command: str) -> Answer:
+        """One command, to its end. Never raises for what the exchange does."""
+        handler = self._handlers.get(command)
+        session = self._session()
+        if handler is None:
+            known = ", ".join(self._handlers)
+            return _refusal(f"{command[:40]!r} is no command; known: {known}")
+        if session is None or not session.is_started:
+            return self._before_the_start(command, session)
+        self._say(f"operator: {command}")
+        gate = session.gate
+        gate.block(BLOCK_OPERATOR)
+        try:
+            answer = await handler(session, monotonic_ns() + _PATIENCE_NS)
+        except ExecutionError as error:
+            answer = {"ok": False, "text": f"the exchange does not answer: {error}"}
+        finally:
+            gate.clear(BLOCK_OPERATOR)
+        latch = gate.latch
+        answer |= {"state": latch.state.name, "reason": _reason(latch.reason)}
+        self._say(f"operator: {command}: {answer['text']}")
+        return answer
+
+    def _before_the_start(self, command: str, session: TradingSession | None) -> Answer:
+        """Execution has not reconciled: it may be stopped, but nothing can be confirmed."""
+        if session is not None and command in ("halt", "reduce", "flatten"):
+            _trip(session, LatchState.HALTED if command == "halt" else LatchState.REDUCING)
+        text = "execution has not reconciled with the exchange yet: nothing could be confirmed"
+        return {"ok": False, "text": text, "resting": None}
+
+    async def _halt(self, session: TradingSession, deadline_ns: int) -> Answer:
+        _trip(session, LatchState.HALTED)
+        return await self._clear_the_book(session, deadline_ns, with_algo=False)
+
+    async def _reduce(self, session: TradingSession, deadline_ns: int) -> Answer:
+        _trip(session, LatchState.REDUCING)
+        return await self._clear_the_book(session, deadline_ns, with_algo=False)
+
+    async def _cancel_all(self, session: TradingSession, deadline_ns: int) -> Answer:
+        return await self._clear_the_book(session, deadline_ns, with_algo=True)
+
+    async def _flatten(self, session: TradingSession, deadline_ns: int) -> Answer:
+        _trip(session, LatchState.REDUCING)
+        cancelled = 0
+        while True:
+            answer = await self._clear_the_book(session, deadline_ns, with_algo=True)
+            cancelled += answer["cancelled"]
+            answer["cancelled"] = cancelled
+            if not answer["ok"] or not answer["positions"]:
+                return answer
+            if monotonic_ns() > deadline_ns:
+                left = ", ".join(f"{s} {q}" for s, q in answer["positions"].items())
+                return answer | {"ok": False, "text": f"not flat in time: {left}"}
+            for symbol, amount in answer["positions"].items():
+                await self._close(session, symbol, amount)
+            await asyncio.sleep(_PAUSE_S)
+
+    async def _arm(self, session: TradingSession, deadline_ns: int) -> Answer:
+        latch = session.gate.latch
+        if latch.state is LatchState.ACTIVE:
+            return {"ok": True, "text": "is ACTIVE already"}
+        before = str(latch)
+        session.gate.rearm(monotonic_ns())
+        # Trips it again for positions that differ and for orders that are not ours.
+        await session.compare()
+        session.core.revalue(monotonic_ns())
+        if session.gate.latch.reason:
+            return _refusal(f"not armed: the latch is {latch} again")
+        return {"ok": True, "text": f"armed; the latch was {before}"}
+
+    async def _clear_the_book(
+        self, session: TradingSession, deadline_ns: int, *, with_algo: bool
+    ) -> Answer:
+        """Cancel all, ask what rests and what is held. `cancelled` counts what rested before."""
+        rested = await session.reconciler.confirm_nothing_rests()
+        algos = await self._algo_orders(session) if with_algo else []
+        is_clear = await session.cancel_and_see(deadline_ns)
+        for symbol in sorted({str(row.get("symbol")) for row in algos}):
+            await session.rest.cancel_all_algo(symbol)
+        resting = await session.reconciler.confirm_nothing_rests()
+        if with_algo:
+            resting += len(await self._algo_orders(session))
+        positions = await _positions(session)
+        ok = is_clear and resting == 0
+        count = rested + len(algos)
+        held = ", ".join(f"{symbol} {amount}" for symbol, amount in positions.items()) or "flat"
+        text = f"{count} orders cancelled, {resting} rest, position {held}"
+        return {
+            "ok": ok,
+            "text": text if ok else f"NOT CONFIRMED: {text}",
+            "cancelled": count,
+            "resting": resting,
+            "positions": positions,
+        }
+
+    async def _algo_orders(self, session: TradingSession) -> list[dict[str, Any]]:
+        listed = set(session.core.index)
+        rows = await session.rest.open_algo_orders()
+        return [row for row in rows if row.get("symbol") in listed]
+
+    async def _close(self, session: TradingSession, symbol: str, amount: str) -> None:
+        """One reduce-only market order against a position, as large as the exchange takes."""
+        rules = session.core.instruments[session.core.index[symbol]]
+        steps = text_to_scaled(amount, rules.step_decimals)
+        most = min(rules.max_qty_lots, rules.max_market_qty_lots) * rules.step_mantissa
+        scaled = min(abs(steps), most)
+        self._next_ref += 1
+        whole = f"{scaled:0{rules.step_decimals + 1}d}"
+        places = rules.step_decimals
+        quantity = f"{whole[:-places]}.{whole[-places:]}" if places else whole
+        parameters: dict[str, str | int] = {
+            "symbol": symbol,
+            "side": "SELL" if steps > 0 else "BUY",
+            "type": "MARKET",
+            "quantity": quantity,
+            "reduceOnly": "true",
+            "newOrderRespType": "RESULT",
+            "newClientOrderId": session.core.ids.text(_EPOCH, self._next_ref),
+        }
+        try:
+            await session.rest.place(parameters)
+        except ExchangeError as error:
+            # Whether it was placed shows in the position, which is read again: reduce-only cannot
+            # turn it, so asking twice for the same is safe.
+            self._say(f"operator: flatten {symbol}: {error}")
+
+
+def _trip(session: TradingSession, state: LatchState) -> None:
+    session.gate.latch.trip(state, Control.OPERATOR, monotonic_ns())
+
+
+def _refusal(text: str) -> Answer:
+    return {"ok": False, "refused": True, "text": text}
+
+
+def _reason(control: int) -> str:
+    return control_name(control) if control else ""
+
+
+async def _positions(session: TradingSession) -> dict[str, str]:
+    """Every position of ours that is not zero, as the exchange tells it now."""
+    found = {}
+    for row in await session.rest.positions():
+        symbol = str(row.get("symbol"))
+        place = session.core.index.get(symbol)
+        if place is None:
+            continue
+        amount = str(row.get("positionAmt", ""))
+        if text_to_scaled(amount, session.core.instruments[place].step_decimals) != 0:
+            found[symbol] = amount
+    return found

@@ -1,0 +1,107 @@
+"""The reference: what the gate holds an order against, read from shared memory at that moment.
+
+The batch kernel reads it for every PLACE, the process between orders to value what is held. The
+gate itself looks at nothing but its arguments.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from aegis.execution.open_lists import best_own_ticks
+from aegis.execution.tables import (
+    book_levels_of,
+    book_words_of,
+    exposure_of,
+    feed_words_of,
+    gate_of,
+    guards_of,
+    head_of,
+    instruments_of,
+    levels_of,
+    mark_of,
+    mark_prices_of,
+    mark_words_of,
+    reference_of,
+    rules_of,
+    words_of,
+)
+from aegis.execution.words import FEED_CONNECTED_AT, FEED_MESSAGE_AT
+from aegis.host.jit import kernel
+from aegis.risk.checks import data_reasonability
+from aegis.risk.gate_state import IS_MARK_NEEDED, MARK_AGE_NS, mark_position
+from aegis.risk.trips import watch_losses
+from aegis.shm.books import DEPTH, FLAGS, N_ASKS, N_BIDS, TS_RECV, VALID, book_read
+from aegis.shm.instruments import TRADING
+from aegis.shm.marks import mark_read
+
+__all__ = ["read_reference", "revalue"]
+
+
+@kernel
+def read_reference(tables: Any, instrument: Any, side: Any) -> Any:
+    """Read the shared book and mark and the feed's counters into the gate's REFERENCE record.
+
+    Beside them our own best order of the side that an order of `side` would meet.
+
+    Returns whether the instruments table agrees with our own filters: the decision was made with
+    that table's tick, the order is written with ours.
+    """
+    reference = reference_of(tables)[0]
+    words = words_of(tables)
+    feed = feed_words_of(tables)
+    head = head_of(tables)
+    levels = levels_of(tables)
+    rule = rules_of(tables)[instrument]
+    reference.is_feed_connected = feed[words[FEED_CONNECTED_AT]]
+    reference.feed_message_ns = feed[words[FEED_MESSAGE_AT]]
+    reference.is_book_valid = 0
+    reference.mid_ticks = np.nan
+    reference.book_recv_ns = 0
+    whole = book_read(book_words_of(tables), book_levels_of(tables), instrument, head, levels)
+    if (
+        whole == 1
+        and head[FLAGS] & np.uint64(VALID) != np.uint64(0)
+        and head[N_BIDS] > np.uint64(0)
+        and head[N_ASKS] > np.uint64(0)
+        and levels[0, 0] < levels[DEPTH, 0]
+    ):
+        reference.is_book_valid = 1
+        reference.book_recv_ns = np.int64(head[TS_RECV])
+        reference.mid_ticks = 0.5 * (levels[0, 0] + levels[DEPTH, 0]) / rule.tick_size
+    mark = mark_of(tables)
+    reference.mark_recv_ns = mark_read(
+        mark_words_of(tables), mark_prices_of(tables), instrument, mark
+    )
+    reference.mark_ticks = mark[0] / rule.tick_size
+    reference.index_ticks = mark[1] / rule.tick_size
+    reference.own_other_ticks = best_own_ticks(tables, instrument, np.int64(-1 if side > 0 else 1))
+    shared = instruments_of(tables)[instrument]
+    return shared.version > 0 and shared.status == TRADING and shared.tick_size == rule.tick_size
+
+
+@kernel("i8(i8[::1],i8)")
+def revalue(tables: Any, now_ns: Any) -> Any:
+    """Value every open position at its book, between orders; the loss control that trips, or 0.
+
+    A mid that strays from the mark, or whose book is not whole, values nothing.
+    """
+    exposure, rules = exposure_of(tables), rules_of(tables)
+    gate, guards = gate_of(tables), guards_of(tables)
+    for instrument in range(exposure.size):
+        if exposure[instrument].position_lots == 0:
+            exposure[instrument].unrealized_e8 = 0.0
+            continue
+        read_reference(tables, np.int64(instrument), np.int64(1))
+        reference, rule = reference_of(tables)[0], rules[instrument]
+        if gate[IS_MARK_NEEDED] == 0 or data_reasonability(
+            reference.mid_ticks,
+            reference.mark_ticks,
+            reference.index_ticks,
+            reference.mark_recv_ns,
+            now_ns,
+            gate[MARK_AGE_NS],
+            rule.mark_band,
+        ):
+            mark_position(exposure, guards, instrument, rule.unit_e8, reference.mid_ticks)
+    return np.int64(watch_losses(gate, exposure, guards, now_ns))

@@ -1,0 +1,91 @@
+"""Cancelling everything from outside: a short-lived client that needs no other part of us.
+
+`aegis cancel-all` uses it when execution is dead, and systemd after the appliance has ended: time,
+then for every symbol all regular and all conditional orders, again and again until the exchange
+says that none rests or the time is over. It shares only the signed REST client with execution. It
+never takes a missing answer for an empty one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from time import monotonic
+from typing import Any
+
+from aegis.execution.errors import ExchangeError, FateUnknownError
+from aegis.execution.rest import RestClient
+
+__all__ = ["clear_account"]
+
+_PAUSE_S = 0.2
+_NO_SUCH_ORDER = (-2011, -2013)
+
+Answer = dict[str, Any]
+
+
+async def clear_account(rest: RestClient, symbols: Sequence[str], timeout_s: float) -> Answer:
+    """Cancel all orders of these symbols (empty: of every symbol that has one) and see it done.
+
+    The answer's `resting` is None when the exchange could not be asked to the end.
+    """
+    deadline_s = monotonic() + timeout_s
+    cancelled: int | None = None
+    last = "the time was over before it answered"
+    while monotonic() < deadline_s:
+        try:
+            async with asyncio.timeout(max(deadline_s - monotonic(), 0.1)):
+                await rest.synchronise()
+                resting = await _resting(rest, symbols)
+                cancelled = len(resting) if cancelled is None else cancelled
+                if not resting:
+                    return {
+                        "ok": True,
+                        "cancelled": cancelled,
+                        "resting": 0,
+                        "positions": await _positions(rest, symbols),
+                        "text": f"{cancelled} orders cancelled, 0 rest",
+                    }
+                last = f"{len(resting)} orders rest"
+                await _cancel(rest, resting)
+        except FateUnknownError as error:
+            last = f"the exchange does not answer: {error}"
+        except ExchangeError as error:
+            last = f"the exchange refuses: {error}"
+            if error.status in (401, 403, 418):
+                break
+        except TimeoutError:
+            break
+        await asyncio.sleep(_PAUSE_S)
+    text = f"NOT CONFIRMED: {last}"
+    return {"ok": False, "cancelled": cancelled, "resting": None, "text": text}
+
+
+async def _resting(rest: RestClient, symbols: Sequence[str]) -> list[tuple[str, bool]]:
+    """(symbol, is conditional) of every order that rests."""
+    wanted = set(symbols)
+    found = [(order.symbol, False) for order in await rest.open_orders()]
+    found += [(str(row.get("symbol")), True) for row in await rest.open_algo_orders()]
+    return [row for row in found if not wanted or row[0] in wanted]
+
+
+async def _cancel(rest: RestClient, resting: list[tuple[str, bool]]) -> None:
+    for symbol, is_conditional in sorted(set(resting)):
+        try:
+            if is_conditional:
+                await rest.cancel_all_algo(symbol)
+            else:
+                await rest.cancel_all(symbol)
+        except ExchangeError as error:
+            # Gone in the meantime: that is what was wanted.
+            if error.code not in _NO_SUCH_ORDER:
+                raise
+
+
+async def _positions(rest: RestClient, symbols: Sequence[str]) -> dict[str, str]:
+    wanted = set(symbols)
+    return {
+        str(row["symbol"]): str(row["positionAmt"])
+        for row in await rest.positions()
+        if float(row.get("positionAmt", 0)) != 0 and (not wanted or row.get("symbol") in wanted)
+    }

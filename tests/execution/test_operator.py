@@ -1,0 +1,179 @@
+"""The operator's commands on a running execution: over the socket, confirmed at the exchange."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import stat
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aegis.execution.standalone_cancel import clear_account
+from aegis.risk.controls import Control
+from aegis.risk.latch import LatchState
+from aegis.risk.latch_record import read_record, record_file
+from aegis.shm.intent import IOC, MARKET
+from aegis.shm.operator import SOCKET_NAME, ask_operator_desk, socket_address
+from aegis.shm.outcome import CANCELED, DENIED, FILL
+from tests.execution.fake_exchange import FakeExchange
+from tests.execution.rig import Rig, run, running
+from tests.execution.test_against_venue import market, top
+
+
+async def command(rig: Rig, name: str) -> dict[str, Any]:
+    """As the command line gives it: blocking, from outside of the loop."""
+    return await asyncio.to_thread(ask_operator_desk, rig.memory.directory, name, 60.0)
+
+
+def test_halt_cancels_and_stays(tmp_path: Path) -> None:
+    async def day() -> None:
+        async with FakeExchange() as exchange, running(tmp_path, exchange) as rig:
+            refs = [await rig.placed(price_ticks=599_000 + at) for at in range(3)]
+            answer = await command(rig, "halt")
+            assert (answer["ok"], answer["cancelled"], answer["resting"]) == (True, 3, 0)
+            assert (answer["state"], answer["reason"]) == ("HALTED", "OPERATOR")
+            assert exchange.open_ids() == [] and answer["positions"] == {}
+            for ref in refs:
+                await rig.outcome(ref, CANCELED)
+            assert (await rig.outcome(rig.send(), DENIED))["reason"] == Control.KILL
+            again = await command(rig, "reduce")
+            assert again["ok"] and again["state"] == "HALTED", "a weaker word changes nothing"
+            await rig.until(
+                lambda: read_record(record_file("t")).state is LatchState.HALTED, "the record"
+            )
+            armed = await command(rig, "arm")
+            assert armed["ok"] and armed["state"] == "ACTIVE"
+            assert "HALTED because of OPERATOR" in armed["text"]
+            await rig.placed()
+            await rig.until(
+                lambda: read_record(record_file("t")).state is LatchState.ACTIVE, "the record"
+            )
+
+    run(day())
+
+
+def test_cancel_all_leaves_the_latch_alone(tmp_path: Path) -> None:
+    async def day() -> None:
+        async with FakeExchange() as exchange, running(tmp_path, exchange) as rig:
+            await rig.placed()
+            answer = await command(rig, "cancel-all")
+            assert (answer["ok"], answer["cancelled"], answer["state"]) == (True, 1, "ACTIVE")
+            await rig.placed()
+
+    run(day())
+
+
+def test_what_cannot_be_confirmed_is_not_claimed(tmp_path: Path) -> None:
+    async def day() -> None:
+        async with FakeExchange() as exchange, running(tmp_path, exchange) as rig:
+            await rig.placed()
+            exchange.rest_faults["GET v1/openOrders"] = [(503, '{"code":-1,"msg":"x"}')] * 50
+            answer = await command(rig, "halt")
+            assert not answer["ok"] and "does not answer" in answer["text"]
+            assert rig.session.gate.latch.state is LatchState.HALTED, "halted all the same"
+            exchange.rest_faults.clear()
+            assert (await command(rig, "halt"))["ok"]
+
+    run(day())
+
+
+def test_a_position_that_differs_cannot_be_armed_away(tmp_path: Path) -> None:
+    async def day() -> None:
+        async with FakeExchange() as exchange, running(tmp_path, exchange) as rig:
+            await command(rig, "halt")
+            exchange.position += 1
+            answer = await command(rig, "arm")
+            assert not answer["ok"] and answer["refused"]
+            assert answer["reason"] == "POSITION_MISMATCH"
+
+    run(day())
+
+
+def test_nothing_comes_in_while_a_command_runs(tmp_path: Path) -> None:
+    async def day() -> None:
+        async with FakeExchange() as exchange, running(tmp_path, exchange) as rig:
+            await rig.placed()
+            exchange.rest_held = asyncio.Event()
+            asked = asyncio.create_task(command(rig, "cancel-all"))
+            await rig.until(lambda: rig.session.gate.blocks, "the command has begun")
+            told = await rig.outcome(rig.send(), DENIED)
+            assert told["reason"] == Control.OPERATOR
+            exchange.rest_held.set()
+            assert (await asked)["ok"]
+
+    run(day())
+
+
+@pytest.mark.parametrize(
+    "line", [b"\n", b"{}\n", b'{"command": "sell"}\n', b"\xff\n", b'["halt"]\n']
+)
+def test_what_is_no_command_is_refused(tmp_path: Path, line: bytes) -> None:
+    def talk(directory: Path) -> dict[str, Any]:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+            with socket_address(directory) as address:
+                connection.connect(address)
+            connection.sendall(line)
+            found: dict[str, Any] = json.loads(connection.makefile().readline())
+            return found
+
+    async def day() -> None:
+        async with FakeExchange() as exchange, running(tmp_path, exchange) as rig:
+            answer = await asyncio.to_thread(talk, rig.memory.directory)
+            assert answer["refused"] and not answer["ok"]
+            assert rig.session.gate.latch.state is LatchState.ACTIVE
+            mode = stat.S_IMODE((rig.memory.directory / SOCKET_NAME).stat().st_mode)
+            assert mode == 0o600
+
+    run(day())
+
+
+def test_flatten_closes_what_is_held(tmp_path: Path) -> None:
+    """At the embedded exchange: a resting order, a conditional one, and a position."""
+
+    async def day() -> None:
+        async with market(tmp_path) as (venue, rig):
+            bought = rig.send(price_ticks=0, flags=IOC | MARKET, qty_lots=7)
+            await rig.outcome(bought, FILL)
+            await rig.placed(price_ticks=top(venue)[0] - 500)
+            await rig.session.rest.place_algo(stop_below(venue))
+            answer = await command(rig, "flatten")
+            assert answer["ok"], answer
+            assert (answer["positions"], answer["resting"]) == ({}, 0)
+            assert answer["cancelled"] == 2
+            assert answer["state"] == "REDUCING"
+            assert int(rig.session.gate.exposure[0]["position_lots"]) == 0, "the brain knows too"
+
+    run(day())
+
+
+def stop_below(venue: Any) -> dict[str, str | int]:
+    return {
+        "symbol": "BTCUSDT",
+        "algoType": "CONDITIONAL",
+        "side": "SELL",
+        "type": "STOP_MARKET",
+        "triggerPrice": f"{top(venue)[0] / 10 - 3_000:.1f}",
+        "closePosition": "true",
+    }
+
+
+def test_a_client_of_its_own_clears_the_account(tmp_path: Path) -> None:
+    """What `cancel-all` does when execution is dead: nothing of execution is used but REST."""
+
+    async def day() -> None:
+        async with market(tmp_path) as (venue, rig):
+            bought = rig.send(price_ticks=0, flags=IOC | MARKET, qty_lots=7)
+            await rig.outcome(bought, FILL)
+            for distance in (500, 600):
+                await rig.placed(price_ticks=top(venue)[0] - distance)
+            await rig.session.rest.place_algo(stop_below(venue))
+            answer = await clear_account(rig.session.rest, ["BTCUSDT"], 5.0)
+            assert (answer["ok"], answer["cancelled"], answer["resting"]) == (True, 3, 0)
+            assert answer["positions"] == {"BTCUSDT": "0.007"}, "told, never traded away"
+            assert await rig.session.rest.open_orders() == []
+            assert await rig.session.rest.open_algo_orders() == []
+
+    run(day())
