@@ -67,6 +67,7 @@ KINDS = {
     5: "counters",
     6: "control",
     7: "marks",
+    8: "candles",
 }
 
 
