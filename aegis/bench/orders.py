@@ -137,12 +137,12 @@ def _live(settings: Any, memory: Any, wiring: Any, orders: int) -> None:
 def _settings(transport: str, port: int, folder: Path, keys: Any) -> Any:
     """A testnet's settings that point at the exchange in the other process."""
     from aegis.bench.order_table import LIMITS
+    from aegis.config.limits import LimitsConfig
     from aegis.config.models import (
         CoresConfig,
         HardwareConfig,
         InstanceConfig,
         JournalConfig,
-        LimitsConfig,
         SupervisorConfig,
         VenueConfig,
     )

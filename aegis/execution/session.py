@@ -26,6 +26,7 @@ from aegis.execution.dispatcher import Dispatcher
 from aegis.execution.error_codes import Verdict
 from aegis.execution.errors import (
     ExchangeError,
+    FateUnknownError,
     FiltersChangedError,
     OrderLinkError,
     ReconcileError,
@@ -202,13 +203,20 @@ class TradingSession:
         except TimeoutError:
             raise ReconcileError("the private stream did not come up within 5 s") from None
         await self._connect_either()
+        losses = self.stream.losses
         await self.reconciler.start()
         if self.unplaced:
             self.gate.latch.trip(LatchState.HALTED, Control.POSITION_MISMATCH, monotonic_ns())
         self._carry_the_day_on()
         await self.dead_man.begin()
-        self.is_started = self.is_reconciled = True
-        self.gate.clear(BLOCK_NOT_READY | BLOCK_PRIVATE_STREAM)
+        self.is_started = True
+        self.gate.clear(BLOCK_NOT_READY)
+        if self.stream.is_connected and self.stream.losses == losses:
+            self.is_reconciled = True
+            self.gate.clear(BLOCK_PRIVATE_STREAM)
+        elif self.stream.is_connected:
+            # It was away while the account was read: what happened then was heard by nobody.
+            await self.compare()
         self.core.tell_positions(self._resync_id or resync_id, monotonic_ns())
         self.intake.publish()
         for keeper in (self._keep_line(), self._settle_unknown(), self._watch_account()):
@@ -386,7 +394,13 @@ class TradingSession:
 
     async def compare(self) -> None:
         """Orders and positions against the exchange's, now. Raises an ExchangeError."""
-        equal = await self.reconciler.check()
+        try:
+            equal = await self.reconciler.check()
+        except FateUnknownError:
+            # Positions differ and nobody can say why yet: no new risk until it is known.
+            self.on_stream_down()
+            self.core.words[RECONCILE_WANTED] += 1
+            raise
         self.core.words[RECONCILE_WANTED] = 0
         self.intake.publish()
         # Positions that differ have halted the latch; the stream itself is good again.

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from pydantic import Field
 
 from aegis.config import ConfigError, load_table
-from aegis.config.models import Table
+from aegis.config.table import Table
 from aegis.venue.credentials import KeyPair, mint
 from aegis.venue.errors import OptionsError
 

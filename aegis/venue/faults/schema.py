@@ -17,8 +17,9 @@ from pydantic import Field, create_model
 
 from aegis.config import ConfigError, load_checked
 from aegis.config.errors import ABSENT
-from aegis.config.models import MAX_INT64, Table
+from aegis.config.models import MAX_INT64
 from aegis.config.schema import Finding, Location, check_table, nearest_name
+from aegis.config.table import Table
 from aegis.venue.codes import CODES
 from aegis.venue.errors import OptionsError
 from aegis.venue.faults.menu import KINDS, MENU, keys_of
