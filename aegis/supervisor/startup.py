@@ -252,6 +252,7 @@ def _first_notes(settings: Settings, config: AegisConfig) -> Notes:
         boot_id=identity.boot_id,
         build_id=BUILD_ID,
         config=str(settings.source.resolve()),
+        strategy=settings.instance.strategy,
         simulated=settings.venue.mode == "embedded",
         started_unix_ms=time.time_ns() // 1_000_000,
         children={process: ChildNote() for process in CHILDREN},

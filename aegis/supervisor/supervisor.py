@@ -208,7 +208,7 @@ class Supervisor:
         for verdict in instance.watch.check(sample):
             child = instance.children[verdict.process]
             if child.running and not child.verdict:
-                child.kill(verdict.reason)
+                child.kill(verdict.reason + _on_whose_account(instance, verdict.process))
         counters = instance.memory.counters["supervisor"]
         counters["health"] = health_number(instance.watch)
         whole = not instance.watch.failing
@@ -351,6 +351,15 @@ class Supervisor:
         instance.exit_code = 1
         instance.reason = f"failed: {reason}"
         instance.say(instance.reason)
+
+
+def _on_whose_account(instance: Instance, process: str) -> str:
+    """A brain that hangs inside its strategy says so: the restart will not mend that."""
+    row = instance.memory.counters["brain"]["in_step"]
+    if process != "brain" or row == 0:
+        return ""
+    symbol = bytes(instance.memory.instruments.row(row - 1)["symbol"]).decode()
+    return f" inside the step of strategy {instance.settings.instance.strategy} on {symbol}"
 
 
 def _execution_lives(instance: Instance) -> bool:
