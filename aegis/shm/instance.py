@@ -25,6 +25,7 @@ from aegis.shm.instruments import INSTRUMENT, Instruments
 from aegis.shm.intent import INTENT
 from aegis.shm.outcome import OUTCOME
 from aegis.shm.region import HEADER_BYTES, Region
+from aegis.shm.signal import SIGNAL
 from aegis.shm.tick import TICK
 
 __all__ = ["InstanceMemory", "directory_of"]
@@ -32,6 +33,7 @@ __all__ = ["InstanceMemory", "directory_of"]
 TICKS_CAPACITY = 16_384
 INTENTS_CAPACITY = 4_096
 OUTCOMES_CAPACITY = 8_192
+SIGNALS_CAPACITY = 8_192
 
 
 def directory_of(instance: str, shm_dir: str | Path = "/dev/shm") -> Path:
@@ -45,6 +47,7 @@ def _plan(rows: int, depth: int = books.DEPTH) -> list[tuple[str, int, int, int,
         ("ticks.ring", broadcast.KIND, TICKS_CAPACITY, TICK.itemsize),
         ("intents.ring", gated.KIND, INTENTS_CAPACITY, INTENT.itemsize),
         ("outcomes.ring", gated.KIND, OUTCOMES_CAPACITY, OUTCOME.itemsize),
+        ("signals.ring", broadcast.KIND, SIGNALS_CAPACITY, SIGNAL.itemsize),
         ("books", books.KIND, rows, books.book_bytes(depth)),
         ("instruments", instruments.KIND, rows, INSTRUMENT.itemsize),
     ]
@@ -74,6 +77,7 @@ class InstanceMemory:
         self.ticks = BroadcastRing(regions["ticks.ring"], TICK)
         self.intents = GatedRing(regions["intents.ring"], INTENT)
         self.outcomes = GatedRing(regions["outcomes.ring"], OUTCOME)
+        self.signals = BroadcastRing(regions["signals.ring"], SIGNAL)
         self.books = Books(regions["books"], depth=book_depth)
         self.instruments = Instruments(regions["instruments"])
         self.control = Control(regions["control"])
@@ -182,7 +186,9 @@ class InstanceMemory:
 
     def close(self) -> None:
         """Drop the mappings of this process."""
-        for name in ("ticks", "intents", "outcomes", "books", "instruments", "control"):
+        for name in (
+            "ticks", "intents", "outcomes", "signals", "books", "instruments", "control",
+        ):  # fmt: skip
             if hasattr(self, name):
                 delattr(self, name)
         self.counters = {}
