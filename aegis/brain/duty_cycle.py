@@ -24,6 +24,7 @@ from aegis.brain.market import DECIDE, WITHDRAW, apply_tick, receive_tick, tick_
 from aegis.brain.outcomes import learn, request_resync, show_timer
 from aegis.brain.progress import mark_step, publish_progress
 from aegis.brain.quoter import settle, take_wishes
+from aegis.brain.signals import announce
 from aegis.host.clock import kernel_monotonic_ns
 from aegis.host.jit import kernel
 from aegis.shm.atomics import load_acquire, load_relaxed
@@ -110,7 +111,7 @@ def rest(
     return kernel_monotonic_ns()
 
 
-def ask(desk: Any, words: Any, params: Any, states: Any, event: Any, lane: Any) -> Any:
+def ask(desk: Any, wires: Any, params: Any, states: Any, event: Any, lane: Any) -> Any:
     """What the strategy wishes on an event of a lane; nothing at all once it is latched.
 
     While it works the row stands in a counter, so that whoever finds the brain hanging can say on
@@ -118,11 +119,15 @@ def ask(desk: Any, words: Any, params: Any, states: Any, event: Any, lane: Any) 
     """
     if desk.core[0].strategy_latch != 0:
         return np.int64(0)
-    mark_step(words, lane + 1)
+    mark_step(wires.counters, lane + 1)
     wished = step(
         event, desk.markets[lane], desk.positions[lane], params[lane], states[lane], desk.wishes
     )
-    mark_step(words, 0)
+    mark_step(wires.counters, 0)
+    announce(
+        desk.core[0], desk.lanes[lane], desk.slots, event, desk.wishes, np.int64(wished),
+        desk.signals, wires.signal_header, wires.signal_records,
+    )  # fmt: skip
     return np.int64(wished)
 
 
@@ -141,7 +146,7 @@ def ring_timers(desk: Any, wires: Any, params: Any, states: Any) -> None:
         market = desk.markets[lane]
         if market.instrument_version != 0:
             show_timer(event, lane, due_ns, core.cause_ts_recv_ns)
-            wished = ask(desk, wires.counters, params, states, event, lane)
+            wished = ask(desk, wires, params, states, event, lane)
             settle(core, desk.lanes[lane], desk.slots, market, desk.stage, desk.wishes, wished)
 
 
@@ -165,7 +170,7 @@ def duty_cycle(
             outcome = desk.outcomes[item]
             if learn(core, lanes, slots, positions, desk.finished, stage, event, outcome):
                 lane = np.int64(event.instrument)
-                wished = ask(desk, wires.counters, params, states, event, lane)
+                wished = ask(desk, wires, params, states, event, lane)
                 if wished >= 0:
                     take_wishes(core, lanes[lane], slots, wishes, wished)
         if core.staged > 0:
@@ -191,7 +196,7 @@ def duty_cycle(
             if verdict == DECIDE:
                 begin = np.int64(tick.instrument)
                 end = begin + np.int64(1)
-                wished = ask(desk, wires.counters, params, states, tick, begin)
+                wished = ask(desk, wires, params, states, tick, begin)
                 if wished < 0 and tick.kind == CANDLE:
                     # Whoever does not trade by candles does not act at their times either.
                     end = begin

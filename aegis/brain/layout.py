@@ -19,6 +19,7 @@ import numpy.typing as npt
 from aegis.shm.instance import InstanceMemory
 from aegis.shm.intent import INTENT
 from aegis.shm.outcome import OUTCOME
+from aegis.shm.signal import SIGNAL
 from aegis.shm.tick import TICK
 from aegis.strategies.contract import MARKET, MAX_LEVELS, MAX_WISHES, POSITION, WISH
 
@@ -135,6 +136,7 @@ CORE = np.dtype(
         ("step_errors", "<i8"),
         ("strategy_latch", "<i8"),
         ("strategy_errors", "<i8"),
+        ("signals", "<i8"),  # published so far
         ("blamed", "<i8"),  # strategy errors since `blamed_since_ns` (event clock)
         ("blamed_since_ns", "<i8"),
         ("timer_ns", "<i8"),  # the strategy wants EVENT_TIMER so often; 0: never
@@ -168,6 +170,7 @@ class Desk(NamedTuple):
     positions: Array
     finished: Array
     stage: Array
+    signals: Array
     wishes: Array
     ticks: Array
     outcomes: Array
@@ -186,6 +189,8 @@ class Wires(NamedTuple):
     outcome_records: Array
     intent_header: Array
     intent_records: Array
+    signal_header: Array
+    signal_records: Array
     instruments: Array
     book_words: Array
     book_levels: Array
@@ -206,6 +211,7 @@ def make_desk(instruments: int, epoch: int, strategy_number: int = 1) -> Desk:
         positions=np.zeros(instruments, POSITION),
         finished=np.zeros(FINISHED_SIZE, np.int64),
         stage=np.zeros(STAGE_SIZE, INTENT),
+        signals=np.zeros(MAX_WISHES, SIGNAL),
         wishes=np.zeros(MAX_WISHES, WISH),
         ticks=np.zeros(BATCH, TICK),
         outcomes=np.zeros(BATCH, OUTCOME),
@@ -234,6 +240,8 @@ def make_wires(memory: InstanceMemory) -> Wires:
         outcome_records=memory.outcomes.records,
         intent_header=memory.intents.header,
         intent_records=memory.intents.records,
+        signal_header=memory.signals.header,
+        signal_records=memory.signals.records,
         instruments=memory.instruments.rows,
         book_words=memory.books.words,
         book_levels=memory.books.levels,

@@ -24,6 +24,7 @@ from aegis.shm.instruments import INSTRUMENT, TRADING, Instruments
 from aegis.shm.intent import INTENT
 from aegis.shm.outcome import OUTCOME
 from aegis.shm.region import HEADER_BYTES
+from aegis.shm.signal import SIGNAL
 from aegis.shm.tick import TICK
 from aegis.shm.wait import SPIN
 from aegis.strategies.contract import POLICY_FIELDS, Strategy, StrategyParameters
@@ -156,6 +157,8 @@ def _blank_wires() -> Wires:
         outcome_records=np.zeros(2, OUTCOME),
         intent_header=header(),
         intent_records=np.zeros(2, INTENT),
+        signal_header=header(),
+        signal_records=np.zeros(2, SIGNAL),
         instruments=np.zeros(1, INSTRUMENT),
         book_words=np.zeros(book_words(DEPTH), np.uint64),
         book_levels=np.zeros(book_words(DEPTH)),

@@ -1,13 +1,16 @@
-"""`aegis bench ring|hop|path|feed|venue|orders|gate|quant`: the result on stdout."""
+"""`aegis bench ring|hop|path|feed|venue|orders|gate|quant|maker`: the result on stdout."""
 
 from __future__ import annotations
 
 import json
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from aegis.cli.config_path import ConfigOption, config_path
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -289,3 +292,34 @@ def _path_table(result: dict[str, Any]) -> Table:
         f"{name} p50 {_microseconds(stage['p50'])}" for name, stage in result["stages"].items()
     )
     return table
+
+
+@app.command()
+def maker(
+    hours: Annotated[float, typer.Option(min=0.01, max=240.0, help="Of event time, a run.")] = 24.0,
+    seeds: Annotated[int, typer.Option(min=1, max=1_000, help="Runs of each quoter.")] = 20,
+    symbol: Annotated[str, typer.Option(metavar="NAME")] = "BTCUSDT",
+    plot: Annotated[
+        Path | None, typer.Option("--plot", metavar="FILE", help="A picture (plots extra).")
+    ] = None,
+    config: ConfigOption = None,
+    as_json: Json = False,
+) -> None:
+    """GLFT with live calibration beside symmetric quoting, on the embedded exchange's flow."""
+    from aegis.bench.market_making import compare, draw, summary
+    from aegis.config import load_config
+
+    _say("seed | glft: fills, profit, deviation, certain, ratio, most held | symmetric: the same")
+    venue = load_config(config_path(config)).venue
+    rows = compare(venue, symbol, list(range(1, seeds + 1)), round(hours * 3_600), _say)
+    if plot is not None:
+        draw(rows, plot)
+    found = summary(rows)
+    if as_json:
+        print(json.dumps(found))
+        return
+    print(
+        f"GLFT was better on {found['glft_better_certain']} of {seeds} seeds by profit less the "
+        f"price of risk, on {found['glft_better_ratio']} by the ratio; beyond the inventory "
+        f"limit: {found['beyond_limit']} runs"
+    )

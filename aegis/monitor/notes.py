@@ -75,6 +75,7 @@ class Notes:
     boot_id: str
     build_id: str
     config: str = ""
+    strategy: str = ""
     phase: str = "starting"
     reason: str = ""
     simulated: bool = True

@@ -286,6 +286,41 @@ def execution_faults(view: InstanceView) -> Iterator[Problem]:
         )
 
 
+# Why the brain does not ask its strategy any more, by the counter strategy_latch.
+_LATCH_WORDS = {
+    1: "it raised an error{line}",
+    2: "too many of its wishes were no orders: not finite, no such slot, or too many at once",
+    3: "it did not come back in time{line}",
+}
+
+
+def strategy_faults(view: InstanceView) -> Iterator[Problem]:
+    """The strategy is latched, or some of what it wished was no order."""
+    brain = view.counters.get("brain", {})
+    latch, errors = brain.get("strategy_latch", 0), brain.get("strategy_errors", 0)
+    if view.state != "running":
+        return
+    own = "/" in view.strategy or view.strategy.endswith(".py")
+    look = f"aegis strategy check {view.strategy}" if own else "report it"
+    if latch:
+        line = brain.get("strategy_line", 0)
+        words = _LATCH_WORDS.get(latch, "for a reason that this build does not know")
+        yield Problem(
+            f"the strategy {view.strategy} is latched: nothing is quoted",
+            words.format(line=f" in line {line}" if line else "")
+            + "; its orders are withdrawn, the log of the brain has the words",
+            f"mend it ({look}), then aegis stop {view.instance} and aegis run {view.instance}; "
+            f"other parameters and aegis reload {view.instance} re-arm it too",
+        )
+    elif errors:
+        yield Problem(
+            f"{errors} results of the strategy {view.strategy} were refused",
+            "a wish was not finite, named no slot, or there were more than there are slots",
+            f"{look}; too many in a minute latch it",
+            "warning",
+        )
+
+
 def losses(view: InstanceView) -> Iterator[Problem]:
     """Records that were overwritten unread, lanes that were full."""
     brain = view.counters.get("brain", {})
@@ -366,6 +401,7 @@ RULES: tuple[Rule, ...] = (
     universe,
     execution_faults,
     not_settled,
+    strategy_faults,
     losses,
     collections,
     reload_refused,

@@ -223,6 +223,7 @@ def _read_notes_into(view: InstanceView, notes: Notes) -> None:
     view.simulated = notes.simulated
     view.mode = notes.mode
     view.config = notes.config
+    view.strategy = notes.strategy
     view.build_id = notes.build_id
     view.degraded = list(notes.degraded)
     view.uptime_s = max(time.time() - notes.started_unix_ms / 1e3, 0.0)

@@ -95,6 +95,7 @@ class InstanceView:
     ready: bool = False
     directory: str = ""
     config: str = ""
+    strategy: str = ""
     build_id: str = ""
     uptime_s: float = 0.0
     processes: dict[str, ProcessView] = field(default_factory=dict)

@@ -27,6 +27,7 @@ from aegis.shm.intent import INTENT
 from aegis.shm.marks import Marks
 from aegis.shm.outcome import OUTCOME
 from aegis.shm.region import HEADER_BYTES, Region
+from aegis.shm.signal import SIGNAL
 from aegis.shm.tick import TICK
 
 __all__ = ["InstanceMemory", "directory_of"]
@@ -35,6 +36,7 @@ TICKS_CAPACITY = 16_384
 INTENTS_CAPACITY = 4_096
 OUTCOMES_CAPACITY = 8_192
 NO_CANDLES = CandlePlan()
+SIGNALS_CAPACITY = 8_192
 
 
 def directory_of(instance: str, shm_dir: str | Path = "/dev/shm") -> Path:
@@ -50,6 +52,7 @@ def _plan(
         ("ticks.ring", broadcast.KIND, TICKS_CAPACITY, TICK.itemsize),
         ("intents.ring", gated.KIND, INTENTS_CAPACITY, INTENT.itemsize),
         ("outcomes.ring", gated.KIND, OUTCOMES_CAPACITY, OUTCOME.itemsize),
+        ("signals.ring", broadcast.KIND, SIGNALS_CAPACITY, SIGNAL.itemsize),
         ("books", books.KIND, rows, books.book_bytes(depth)),
         ("instruments", instruments.KIND, rows, INSTRUMENT.itemsize),
         ("marks", marks.KIND, rows, marks.MARK_BYTES),
@@ -81,6 +84,7 @@ class InstanceMemory:
         self.ticks = BroadcastRing(regions["ticks.ring"], TICK)
         self.intents = GatedRing(regions["intents.ring"], INTENT)
         self.outcomes = GatedRing(regions["outcomes.ring"], OUTCOME)
+        self.signals = BroadcastRing(regions["signals.ring"], SIGNAL)
         self.books = Books(regions["books"], depth=book_depth)
         self.instruments = Instruments(regions["instruments"])
         self.marks = Marks(regions["marks"])
@@ -198,7 +202,8 @@ class InstanceMemory:
     def close(self) -> None:
         """Drop the mappings of this process."""
         for name in (
-            "ticks", "intents", "outcomes", "books", "instruments", "marks", "candles", "control",
+            "ticks", "intents", "outcomes", "signals", "books", "instruments", "marks",
+            "candles", "control",
         ):  # fmt: skip
             if hasattr(self, name):
                 delattr(self, name)

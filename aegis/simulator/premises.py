@@ -17,12 +17,12 @@ from types import TracebackType
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from aegis.config.limits import LimitsConfig
 from aegis.config.models import (
     CoresConfig,
     HardwareConfig,
     InstanceConfig,
     JournalConfig,
-    LimitsConfig,
     SupervisorConfig,
     VenueConfig,
 )

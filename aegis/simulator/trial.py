@@ -13,6 +13,7 @@ import random
 import traceback
 import zlib
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from aegis.execution.errors import UnusableSetupError
@@ -23,7 +24,7 @@ from aegis.risk.latch import LatchState
 from aegis.shm.intent import POST_ONLY
 from aegis.shm.outcome import ACCEPTED, DENIED
 from aegis.simulator.agenda import Agenda
-from aegis.simulator.brain import Brain
+from aegis.simulator.brain import Brain, Wish
 from aegis.simulator.disk import SimulatedSync, Storage
 from aegis.simulator.exchange import Exchange
 from aegis.simulator.faults import Plan, draw_plan
@@ -43,6 +44,10 @@ _LOOK_NS = 50 * _MS
 # After the healing everything must have settled within this time.
 CONVERGENCE_NS = 60 * _S
 _MOST_STEPS = 60_000
+
+
+def _was_told(wish: Wish) -> bool:
+    return bool(wish.told)
 
 
 class Trial:
@@ -450,7 +455,7 @@ class Trial:
         for _ in range(3):
             wish = brain.place(self.timeline.now_ns, side, touch - side * 30, 5, POST_ONLY)
             self._wake()
-            self._until(self.timeline.now_ns + 4 * _S, lambda wish=wish: bool(wish.told))
+            self._until(self.timeline.now_ns + 4 * _S, partial(_was_told, wish))
             if ACCEPTED in wish.told:
                 return
         if self.oracles.found is None:

@@ -42,7 +42,7 @@ _OOM_SCORES = {"venue": 300, "feed": 200, "brain": 200, "execution": 100}
 # only just begun. Counts (messages, fills) go on; the venue's port stays, it is asked for again.
 _GAUGES = {
     "feed": ("connected", "subscribed", "books_valid"),
-    "brain": ("synced",),
+    "brain": ("synced", "in_step"),
     "execution": ("ready", "private_connected", "order_connected"),
     "venue": ("connections",),
 }

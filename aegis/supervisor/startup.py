@@ -267,6 +267,7 @@ def _first_notes(settings: Settings, config: AegisConfig) -> Notes:
         config=str(settings.source.resolve()),
         simulated=settings.is_embedded,
         mode=settings.venue.mode,
+        strategy=settings.instance.strategy,
         started_unix_ms=time.time_ns() // 1_000_000,
         children={process: ChildNote() for process in processes_of(settings)},
         degraded=plain_words(config, settings.name),

@@ -209,7 +209,7 @@ class Supervisor:
         for verdict in instance.watch.check(sample):
             child = instance.children[verdict.process]
             if child.running and not child.verdict:
-                child.kill(verdict.reason)
+                child.kill(verdict.reason + _on_whose_account(instance, verdict.process))
         counters = instance.memory.counters["supervisor"]
         counters["health"] = health_number(instance.watch)
         whole = not instance.watch.failing
@@ -359,6 +359,15 @@ def _exchange_is_there(instance: Instance) -> bool:
     if not instance.settings.is_embedded:
         return True
     return instance.children["venue"].running and instance.wiring.venue_port() != 0
+
+
+def _on_whose_account(instance: Instance, process: str) -> str:
+    """A brain that hangs inside its strategy says so: the restart will not mend that."""
+    row = instance.memory.counters["brain"]["in_step"]
+    if process != "brain" or row == 0:
+        return ""
+    symbol = bytes(instance.memory.instruments.row(row - 1)["symbol"]).decode()
+    return f" inside the step of strategy {instance.settings.instance.strategy} on {symbol}"
 
 
 def _execution_lives(instance: Instance) -> bool:

@@ -273,3 +273,149 @@ def test_pack_refuses_what_the_exchange_would(
     model = read_parameters(STRATEGY.name, {**GIVEN, **given})
     with pytest.raises(UnusableInstrumentError, match=message):
         pack(model, instrument(**row))
+
+
+def test_the_inventory_target_moves_the_centre_and_never_the_limit() -> None:
+    # 75 %: half way to the long limit of 50 lots.
+    desk = Desk(inventory_target_base_pct=75.0).warm()
+    at_target = Desk().warm()
+    desk.position["lots"] = 25
+    assert prices(desk.quote(600_000, 0.01), 1) == prices(at_target.quote(600_000, 0.01), 1)
+    desk.position["lots"] = 45
+    assert prices(desk.quote(600_000, 0.02), 1) == [], "10 more would pass the limit of 50"
+    assert prices(desk.quote(600_000, 0.02), -1) != []
+
+
+def test_the_shape_factor_shrinks_what_adds_to_the_position() -> None:
+    desk = Desk(order_amount_shape_factor=2.0).warm()
+    assert [int(w["qty_lots"]) for w in desk.quote(600_000, 0.01)] == [10, 10]
+    desk.position["lots"] = 25
+    buy, sell = desk.quote(600_000, 0.02)
+    assert (buy["qty_lots"], sell["qty_lots"]) == (math.floor(10 * math.exp(-2.0 * 0.5)), 10)
+    desk = Desk(order_amount_shape_factor=50.0).warm()
+    desk.position["lots"] = -25
+    assert desk.quote(600_000, 0.03)[1]["qty_lots"] == 1, "never below the smallest order"
+
+
+def test_spread_floor_and_fees_widen_both_sides() -> None:
+    def half(**changes: Any) -> float:
+        wishes = Desk(min_half_spread_ticks=0.0, **changes).warm(0.0).quote(600_000, 0.01)
+        return (prices(wishes, -1)[0] - prices(wishes, 1)[0]) / 2
+
+    plain = half()
+    assert half(min_spread=0.1) == pytest.approx(300.0, abs=1.0)
+    with_fees = half(add_transaction_costs=True, maker_fee_bps=2.0)
+    assert with_fees - plain == pytest.approx(120.0, abs=1.0)
+    assert half(add_transaction_costs=False, maker_fee_bps=9.0) == plain
+
+
+def test_order_flow_moves_both_quotes_its_way() -> None:
+    flat = Desk(order_flow_skew_ticks=20.0).warm().quote(600_000, 0.01)
+    desk = Desk(order_flow_skew_ticks=20.0).warm()
+    for turn in range(5):
+        bought = desk.quote(600_000, 0.01 + 0.001 * turn, quantities=(1.0 + turn, 1.0))
+    for side in (1, -1):
+        assert prices(bought, side)[0] - prices(flat, side)[0] == 20
+
+
+def told(desk: Desk, kind: int, at_s: float, side: float = 0.0) -> int:
+    """An event that is no quote."""
+    event = np.zeros(1, TICK)
+    event["kind"], event["ts_event_ns"] = kind, START_NS + round(at_s * SECOND)
+    event["c"] = side
+    return int(
+        step(event[0], desk.market[0], desk.position[0], desk.params[0], desk.state[0], desk.wishes)
+    )
+
+
+def test_a_filled_side_pauses() -> None:
+    desk = Desk(filled_order_delay=2.0).warm()
+    desk.quote(600_000, 0.01)
+    assert told(desk, EVENT_FILL, 1.0, side=1.0) == NO_OPINION
+    assert prices(desk.quote(600_000, 2.9), 1) == []
+    assert prices(desk.quote(600_000, 2.95), -1) != []
+    assert prices(desk.quote(600_000, 3.1), 1) != []
+
+
+def test_between_refreshes_the_wishes_stand_unless_the_position_moves() -> None:
+    desk = Desk(order_refresh_time=5.0).warm()
+    assert len(desk.quote(600_000, 1.0)) == 2
+    desk.quote(600_100, 3.0)
+    assert desk.count == NO_OPINION
+    desk.position["lots"] = 10
+    desk.quote(600_100, 3.1)
+    assert desk.count == 2
+    desk.quote(600_100, 8.2)
+    assert desk.count == 2
+
+
+def test_an_order_hangs_until_it_reduces_no_more_or_is_too_far() -> None:
+    desk = Desk(hanging_orders_enabled=True, hanging_orders_cancel_pct=0.1).warm()
+    stood = prices(desk.quote(600_000, 0.01), -1)
+    desk.position["lots"] = 10
+    told(desk, EVENT_FILL, 0.02, side=1.0)
+    assert prices(desk.quote(599_900, 0.03), -1) == stood
+    assert prices(desk.quote(599_200, 0.04), -1) != stood, "further than a thousandth"
+    desk = Desk(hanging_orders_enabled=True).warm()
+    stood = prices(desk.quote(600_000, 0.01), -1)
+    desk.position["lots"] = 10
+    told(desk, EVENT_FILL, 0.02, side=1.0)
+    desk.position["lots"] = 0
+    told(desk, EVENT_FILL, 0.03, side=-1.0)
+    assert prices(desk.quote(599_900, 0.04), -1) != stood
+
+
+def trade_for(desk: Desk, seconds: int, a: float, k: float, seed: int) -> None:
+    """Market orders that arrive A times a second and reach an exponential distance."""
+    source = np.random.default_rng(seed)
+    at_s = 1.0
+    while at_s < seconds:
+        at_s += source.exponential(1.0 / a)
+        desk.quote(600_000, at_s)
+        side = 1 if source.random() < 0.5 else -1
+        reach = source.exponential(1.0 / k)
+        desk.market["trade_side"] = side
+        # Two prints of one taker: the nearer one is no arrival of its own.
+        for part in (0.4, 1.0):
+            desk.market["trade_ticks"] = round(600_000.5 + side * part * reach)
+            assert told(desk, TRADE, at_s + 1e-4) == NO_OPINION
+
+
+def test_live_intensity_finds_the_law_of_the_trades_and_quotes_by_it() -> None:
+    live = {"intensity": "live", "intensity_halflife_s": 3_600.0, "intensity_range_ticks": 400.0}
+    desk = Desk(**live).warm()
+    trade_for(desk, 1_500, a=2.0, k=0.05, seed=11)
+    desk.quote(600_000, 1_600.0)
+    state = desk.state[0]
+    assert state["live_k"] == pytest.approx(0.05, rel=0.08)
+    c1, c2 = glft_coefficients(0.002, 2.0, 0.05, 1.0, 0.002)
+    assert state["live_c1"] == pytest.approx(c1, rel=0.08)
+    assert state["live_c2"] == pytest.approx(c2, rel=0.10)
+
+
+def test_too_few_trades_leave_the_fixed_intensity() -> None:
+    desk = Desk(intensity="live", intensity_min_orders=1e6).warm()
+    trade_for(desk, 60, a=2.0, k=0.05, seed=12)
+    assert desk.state[0]["live_k"] == 0.0
+    assert desk.warm(40.0).quote(600_000, 61.0) != []
+
+
+@given(
+    st.integers(-60, 60), st.integers(1, 8), st.floats(0.0, 5.0), st.floats(0.0, 100.0),
+    st.lists(st.sampled_from([1.0, -1.0]), max_size=4), st.booleans(),
+)  # fmt: skip
+def test_whatever_fills_the_position_stays_within_the_limit(
+    lots: int, levels: int, shape: float, target: float, fills: list[float], hanging: bool
+) -> None:
+    desk = Desk(
+        order_levels=levels, order_amount_shape_factor=shape, inventory_target_base_pct=target,
+        hanging_orders_enabled=hanging,
+    ).warm()  # fmt: skip
+    desk.position["lots"] = lots
+    desk.quote(600_000, 0.01)
+    for side in fills:
+        told(desk, EVENT_FILL, 0.02, side)
+    wishes = desk.quote(600_010, 0.03)
+    for side in (1, -1):
+        total = sum(int(w["qty_lots"]) for w in wishes if w["side"] == side)
+        assert side * lots + total <= 50 or total == 0

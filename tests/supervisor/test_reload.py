@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from aegis.config import AegisConfig, load_config
+from aegis.strategies.registry import load_parameters_model
 from aegis.supervisor.reload import ReloadPlan, live_text, plan_reload
 
 
@@ -125,3 +126,36 @@ def test_the_text_for_the_processes_holds_both_tables(running: AegisConfig) -> N
     table = running.instances["btc"]
     found = json.loads(live_text(table))
     assert found == {"parameters": table.parameters, "limits": table.limits.model_dump()}
+
+
+def test_an_own_strategy_is_looked_at_and_never_executed_by_a_reload(
+    file: Path, running: AegisConfig
+) -> None:
+    """Its parameters change live; its text, once it runs, only by a restart."""
+    own = file.parent / "mine.py"
+    text = (
+        "from pydantic import ConfigDict\n"
+        "from aegis.strategies.contract import StrategyParameters\n"
+        "from aegis.strategies.plain import PlainStrategy\n"
+        "class Numbers(StrategyParameters):\n"
+        "    model_config = ConfigDict(extra='allow')\n"
+        "    order_levels: int = 1\n"
+        "class Mine(PlainStrategy):\n"
+        "    Parameters = Numbers\n"
+    )
+    own.write_text(text)
+    edit(file, 'strategy = "avellaneda_stoikov"', 'strategy = "./mine.py"')
+    running = load_config(file, parameters_model_of=load_parameters_model)
+    edit(file, "order_levels = 1", "order_levels = 2")
+    assert "order_levels: 1 -> 2" in plan(file, running).text
+    edit(file, "order_levels = 2", "order_levels = true")
+    refused = plan(file, running)
+    assert refused.config is None
+    assert "order_levels" in refused.text
+    edit(file, "order_levels = true", "order_levels = 2")
+    own.write_text(text + "raise RuntimeError('a reload must not execute this')\n")
+    changed = plan(file, running)
+    assert changed.config is not None
+    assert "./mine.py has changed: what was started runs on until a restart" in changed.text
+    own.write_text("def broken(:\n")
+    assert "mine.py:1: invalid syntax" in plan(file, running).text

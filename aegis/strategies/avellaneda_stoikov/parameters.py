@@ -53,6 +53,46 @@ class AvellanedaStoikovParameters(StrategyParameters):
     intensity_k: float = Field(
         default=0.025, gt=0.0, le=100.0, description="their decay per tick of distance"
     )
+    intensity: Literal["fixed", "live"] = Field(
+        default="fixed", description="live: A and k are fitted to the trades, and refreshed"
+    )
+    intensity_halflife_s: float = Field(default=300.0, ge=1.0, le=86_400.0)
+    intensity_refresh_s: float = Field(default=5.0, ge=0.0, le=3_600.0)
+    intensity_range_ticks: float = Field(
+        default=70.0, gt=0.0, le=1e6, description="fitted up to this distance: where quotes stand"
+    )
+    intensity_min_orders: float = Field(
+        default=30.0, ge=2.0, le=1e6, description="fewer market orders seen: the fixed A and k"
+    )
+    min_spread: float = Field(
+        default=0.0, ge=0.0, le=100.0, description="least whole spread, percent of the fair price"
+    )
+    add_transaction_costs: bool = Field(
+        default=False, description="each quote is further away by the maker's fee"
+    )
+    maker_fee_bps: float = Field(default=2.0, ge=-10.0, le=100.0)
+    inventory_target_base_pct: float = Field(
+        default=50.0, ge=0.0, le=100.0, description="0 short, 50 flat, 100 long, at the limit"
+    )
+    order_amount_shape_factor: float = Field(
+        default=0.0, ge=0.0, le=100.0, description="eta: smaller orders that add to the position"
+    )
+    order_flow_skew_ticks: float = Field(
+        default=0.0, ge=-1e6, le=1e6, description="how far a one-sided order flow moves the quotes"
+    )
+    order_flow_halflife_s: float = Field(default=2.0, gt=0.0, le=3_600.0)
+    order_refresh_time: float = Field(
+        default=0.0, ge=0.0, le=3_600.0, description="seconds; 0: reconsidered at each new top"
+    )
+    filled_order_delay: float = Field(
+        default=0.0, ge=0.0, le=3_600.0, description="seconds that a side pauses after a fill"
+    )
+    hanging_orders_enabled: bool = Field(
+        default=False, description="after a fill the reducing order stays where it is"
+    )
+    hanging_orders_cancel_pct: float = Field(
+        default=10.0, gt=0.0, le=100.0, description="further from the fair price: given up"
+    )
     session_s: float = Field(
         default=60.0, ge=1.0, le=86_400.0, description="length of a session (mode session)"
     )

@@ -1,0 +1,212 @@
+"""What the quoter learns from the events: volatility, how trades arrive, which way orders flow.
+
+Called by `strategy` within the step, for one instrument at a time; everything lives in the state
+record. Decayed by event time, so that a tape gives the same numbers however fast it is played.
+"""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from aegis.host.jit import kernel
+from aegis.quant.fair_price import order_flow_imbalance
+from aegis.quant.glft import glft_coefficients
+from aegis.quant.intensity import intensity_of, intensity_sums
+from aegis.quant.volatility import ewma_sums, volatility_of
+
+__all__ = [
+    "PARAMETERS_RECORD",
+    "STATE_RECORD",
+    "learn_flow",
+    "learn_intensity",
+    "learn_trade",
+    "sample_volatility",
+]
+
+PARAMETERS_RECORD = np.dtype(
+    [
+        ("refresh_tolerance_ticks", "<i8"),
+        ("min_requote_ns", "<i8"),
+        ("ttl_ms", "<i8"),
+        ("mode", "<i8"),
+        ("fair_price", "<i8"),
+        ("order_lots", "<i8"),
+        ("min_lots", "<i8"),
+        ("max_lots", "<i8"),
+        ("target_lots", "<i8"),
+        ("order_levels", "<i8"),
+        ("level_spacing_ticks", "<i8"),
+        ("sample_ns", "<i8"),
+        ("session_ns", "<i8"),
+        ("warmup_ns", "<i8"),
+        ("refresh_ns", "<i8"),
+        ("fill_delay_ns", "<i8"),
+        ("hanging", "<i8"),
+        ("live_intensity", "<i8"),
+        ("intensity_refresh_ns", "<i8"),
+        ("min_half_spread_ticks", "<f8"),
+        ("min_half_spread_share", "<f8"),  # of the fair price
+        ("cost_share", "<f8"),  # of the fair price, added to each half
+        ("hanging_share", "<f8"),  # of the fair price: a hanging order further away is given up
+        ("shape_factor", "<f8"),
+        ("flow_ticks", "<f8"),
+        ("flow_halflife_s", "<f8"),
+        ("risk_aversion", "<f8"),
+        ("intensity_k", "<f8"),
+        ("intensity_range_ticks", "<f8"),
+        ("intensity_halflife_s", "<f8"),
+        ("intensity_min_orders", "<f8"),
+        ("c1", "<f8"),
+        ("c2", "<f8"),
+        ("inventory_weight", "<f8"),
+        ("halflife_s", "<f8"),
+    ]
+)
+# Pairs: buy, sell.
+STATE_RECORD = np.dtype(
+    [
+        ("squares", "<f8"),
+        ("seconds", "<f8"),
+        ("observed_ns", "<i8"),
+        ("sample_ticks", "<f8"),
+        ("sample_ts_ns", "<i8"),
+        ("quoted_ts_ns", "<i8"),  # event time of the last wishes
+        ("quoted_lots", "<i8"),  # the position that they were made for
+        ("filled_ts_ns", "<i8", (2,)),
+        ("wished_ticks", "<i8", (2,)),  # price of level 0 in the last wishes, 0: none
+        ("hanging_ticks", "<i8", (2,)),  # where an order is left hanging, 0: none
+        ("mid_ticks", "<f8"),  # of the last quote: what a trade's distance counts from
+        # One taker's prints are one arrival, at its furthest; told when the next one begins.
+        ("order_ts_ns", "<i8"),
+        ("order_side", "<i8"),
+        ("order_mid_ticks", "<f8"),
+        ("order_ticks", "<f8"),
+        ("counted_ts_ns", "<i8"),
+        ("arrivals", "<f8"),
+        ("distances", "<f8"),
+        ("arrival_seconds", "<f8"),
+        ("fitted_ts_ns", "<i8"),
+        ("live_k", "<f8"),  # 0 until the first fit
+        ("live_c1", "<f8"),
+        ("live_c2", "<f8"),
+        ("top", "<f8", (4,)),  # bid, its quantity, ask, its quantity, of the last quote
+        ("top_ts_ns", "<i8"),
+        ("flow", "<f8"),
+        ("flow_size", "<f8"),
+    ]
+)
+
+# A pause longer than this between two samples is a break in the data, not volatility.
+_BREAK_S = 10.0
+
+
+@kernel
+def sample_volatility(event: Any, params: Any, state: Any, mid_ticks: Any) -> Any:
+    """Sample the mid every `sample_ns` of event time; returns sigma in ticks per sqrt(second).
+
+    Sampling keeps the bouncing of the touch from looking like movement. NaN until `warmup_s`
+    seconds have been observed.
+    """
+    elapsed_ns = event.ts_event_ns - state.sample_ts_ns
+    if state.sample_ts_ns == 0 or elapsed_ns < -params.sample_ns:
+        state.sample_ts_ns = event.ts_event_ns
+        state.sample_ticks = mid_ticks
+    elif elapsed_ns >= params.sample_ns:
+        elapsed_s = elapsed_ns * 1e-9
+        if elapsed_s <= _BREAK_S:
+            change = mid_ticks - state.sample_ticks
+            squares, seconds = ewma_sums(
+                state.squares, state.seconds, change, elapsed_s, params.halflife_s
+            )
+            state.squares = squares
+            state.seconds = seconds
+            state.observed_ns += elapsed_ns
+        state.sample_ts_ns = event.ts_event_ns
+        state.sample_ticks = mid_ticks
+    if state.observed_ns < params.warmup_ns:
+        return math.nan
+    return volatility_of(state.squares, state.seconds)
+
+
+@kernel
+def count_order(params: Any, state: Any) -> Any:
+    """Fold the market order that has just ended into the sums of the fit."""
+    distance = state.order_side * (state.order_ticks - state.order_mid_ticks)
+    elapsed_s = 0.0
+    if state.counted_ts_ns != 0:
+        elapsed_s = (state.order_ts_ns - state.counted_ts_ns) * 1e-9
+    # A break in the data is no time without trades.
+    elapsed_s = min(elapsed_s, _BREAK_S)
+    count, total, seconds = intensity_sums(
+        state.arrivals, state.distances, state.arrival_seconds, distance, elapsed_s,
+        params.intensity_halflife_s, 0.0, params.intensity_range_ticks,
+    )  # fmt: skip
+    state.arrivals = count
+    state.distances = total
+    state.arrival_seconds = seconds
+    state.counted_ts_ns = state.order_ts_ns
+    state.order_ts_ns = 0
+
+
+@kernel
+def learn_trade(event: Any, market: Any, params: Any, state: Any) -> Any:
+    """A trade of others: the same taker at the same time reaches further, or a new one begins."""
+    if not state.mid_ticks > 0.0:
+        return
+    side, ticks = market.trade_side, float(market.trade_ticks)
+    if state.order_ts_ns == event.ts_event_ns and state.order_side == side:
+        if side * (ticks - state.order_ticks) > 0.0:
+            state.order_ticks = ticks
+        return
+    if state.order_ts_ns != 0:
+        count_order(params, state)
+    state.order_ts_ns = event.ts_event_ns
+    state.order_side = side
+    state.order_ticks = ticks
+    state.order_mid_ticks = state.mid_ticks
+
+
+@kernel
+def learn_intensity(event: Any, params: Any, state: Any) -> Any:
+    """Fit A and k anew when it is time; what shows no decay, or too little, changes nothing."""
+    elapsed_ns = event.ts_event_ns - state.fitted_ts_ns
+    if 0 <= elapsed_ns < params.intensity_refresh_ns:
+        return
+    state.fitted_ts_ns = event.ts_event_ns
+    if state.arrivals < params.intensity_min_orders:
+        return
+    a, k = intensity_of(
+        state.arrivals, state.distances, state.arrival_seconds, 0.0, params.intensity_range_ticks
+    )
+    c1, c2 = glft_coefficients(params.risk_aversion, a, k, 1.0, params.risk_aversion)
+    if c1 > 0.0 and c2 >= 0.0 and k > 0.0:
+        state.live_k = k
+        state.live_c1 = c1
+        state.live_c2 = c2
+
+
+@kernel
+def learn_flow(event: Any, market: Any, params: Any, state: Any) -> Any:
+    """Which way orders flow at the touch, from -1 (all to the ask) to 1; 0 while unknown.
+
+    The decayed sum of the order-flow imbalance of Cont, Kukanov and Stoikov over the decayed sum of
+    its sizes.
+    """
+    bid, ask = float(market.bid_ticks), float(market.ask_ticks)
+    if state.top_ts_ns != 0:
+        change = order_flow_imbalance(
+            state.top[0], state.top[1], state.top[2], state.top[3],
+            bid, market.bid_qty, ask, market.ask_qty,
+        )  # fmt: skip
+        elapsed_s = max((event.ts_event_ns - state.top_ts_ns) * 1e-9, 0.0)
+        weight = math.exp2(-elapsed_s / params.flow_halflife_s)
+        if math.isfinite(change):
+            state.flow = state.flow * weight + change
+            state.flow_size = state.flow_size * weight + abs(change)
+    state.top[0] = bid
+    state.top[1] = market.bid_qty
+    state.top[2] = ask
+    state.top[3] = market.ask_qty
+    state.top_ts_ns = event.ts_event_ns
+    return state.flow / state.flow_size if state.flow_size > 0.0 else 0.0
