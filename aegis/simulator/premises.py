@@ -44,6 +44,18 @@ LIMITS = {
     "max_orders_per_s": 20.0,
     "max_stale_ms": 2_000,
     "max_daily_loss": 100_000.0,
+    # What a simulated account cannot strain: the controls that bind here are those above.
+    "max_drawdown": 100_000.0,
+    "min_equity": 1.0,
+    "max_gross_notional": 1e9,
+    "max_leverage": 100.0,
+    "min_margin_buffer": 0.01,
+    "price_collar_window_bps": 10_000.0,
+    "max_mark_deviation_bps": 2_000.0,
+    "max_cancels_per_s": 10_000.0,
+    "max_same_side_fills": 64,
+    "same_side_fills_window_s": 0.001,
+    "duplicate_window_ms": 0.001,
 }
 _SEED_OF_KEY = bytes(range(32))
 
