@@ -32,6 +32,7 @@ from aegis.shm.gated import take
 from aegis.shm.histogram import record
 from aegis.shm.intent import CANCEL_ALL
 from aegis.shm.ring_header import HEAD, TAIL
+from aegis.shm.tick import CANDLE
 from aegis.shm.wait import wait_any
 from aegis.strategies.contract import NO_OPINION, Strategy, unbound_step
 
@@ -191,6 +192,9 @@ def duty_cycle(
                 begin = np.int64(tick.instrument)
                 end = begin + np.int64(1)
                 wished = ask(desk, wires.counters, params, states, tick, begin)
+                if wished < 0 and tick.kind == CANDLE:
+                    # Whoever does not trade by candles does not act at their times either.
+                    end = begin
             elif verdict == WITHDRAW:
                 end = np.int64(lanes.size)
             for index in range(begin, end):

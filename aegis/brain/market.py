@@ -24,7 +24,7 @@ from aegis.shm.books import (
     book_read,
 )
 from aegis.shm.intent import CANARY as CANARY_INTENT
-from aegis.shm.tick import BOOK, CANARY, GAP, QUOTE, STATUS, TRADE
+from aegis.shm.tick import BOOK, CANARY, CANDLE, CLOCK, CLOSED, GAP, QUOTE, STATUS, TRADE
 
 __all__ = [
     "ALL_INSTRUMENTS",
@@ -131,6 +131,12 @@ def apply_tick(core: Any, tick: Any, market: Any) -> Any:
         return NONSENSE
     if kind == CANARY:
         return ANSWER
+    # A candle's time is that of its opening, long ago; an open one is no event. The exchange's
+    # clock is told by our own.
+    if kind == CANDLE:
+        return DECIDE if tick.flags & CLOSED else DROP
+    if kind == CLOCK:
+        return DROP
     advance_clock(core, tick.ts_event_ns)
     if kind == QUOTE:
         core.quotes_seen += 1
@@ -201,7 +207,8 @@ def receive_tick(
     if market.instrument_version == 0 and tick.kind != CANARY:
         # A lane without an instrument yet: Python takes the row over before anything is decided.
         core.stale_instruments = 1 if rows[index].version != 0 else core.stale_instruments
-        advance_clock(core, tick.ts_event_ns)
+        if tick.kind != CANDLE and tick.kind != CLOCK:
+            advance_clock(core, tick.ts_event_ns)
         return DROP
     if rows[index].version != market.instrument_version:
         # Python packs the parameters again; until then the lane is closed.

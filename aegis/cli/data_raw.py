@@ -21,7 +21,7 @@ from aegis.recorder.converting import Output
 from aegis.recorder.errors import RecorderError
 from aegis.recorder.input_files import Advance, InputReport, lines
 from aegis.recorder.layout import FIRST, LEVEL, OFF_BOOK, PICTURE
-from aegis.shm.tick import MARK, QUOTE, TICK, TRADE
+from aegis.shm.tick import LIQUIDATION, MARK, QUOTE, TICK, TRADE
 
 __all__ = ["import_raw"]
 
@@ -89,6 +89,11 @@ class _Lines:
         if isinstance(message, wire.BookTicker):
             top = (message.b, message.B, message.a, message.A, float(message.u))
             return [(number, QUOTE, 0, message.T * _MS, recv_ns, *top)]
+        if isinstance(message, wire.ForceOrder):
+            order = message.o
+            side = 1.0 if order.S == "BUY" else -1.0
+            values = (order.p, order.q, side, order.ap, order.z)
+            return [(number, LIQUIDATION, 0, order.T * _MS, recv_ns, *values)]
         if message.is_void:
             self.report.left_out += 1
             return []

@@ -12,6 +12,7 @@ import math
 from typing import Annotated, Any, Final, Literal, TypeVar
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -27,6 +28,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from aegis.config import catalogue
+from aegis.config.intervals import MAX_INTERVALS, interval_name, interval_seconds
 
 INSTANCE_NAME_PATTERN: Final = r"^[a-z][a-z0-9_-]{0,23}$"
 SYMBOL_PATTERN: Final = r"^[A-Z0-9]{2,24}(_[0-9]{6})?$"
@@ -77,11 +79,20 @@ def _finite_scalar(value: object) -> object:
     )
 
 
+def _interval(name: str) -> str:
+    try:
+        interval_seconds(name)
+    except ValueError as error:
+        raise PydanticCustomError("interval", "{reason}", {"reason": str(error)}) from None
+    return name
+
+
 Parameter = Annotated[Scalar, PlainValidator(_finite_scalar)]
 ParameterName = Annotated[str, Field(pattern=PARAMETER_PATTERN)]
 InstanceName = Annotated[str, Field(pattern=INSTANCE_NAME_PATTERN)]
 Symbol = Annotated[str, Field(pattern=SYMBOL_PATTERN)]
 Core = Annotated[int, Field(ge=0, le=MAX_CORE, examples=[0])]
+Interval = Annotated[str, AfterValidator(_interval), Field(examples=["1m"])]
 Asset = Annotated[str, Field(pattern=ASSET_PATTERN)]
 Balance = Annotated[float, Field(ge=0.0, le=1e12, examples=[1_000.0])]
 
@@ -415,6 +426,8 @@ class FeedConfig(Table):
     The shared books show the `book_levels` best of each side. Of an instrument's tops within
     `conflate_ms` only the newest reaches the brain (0: all do); a brain more than
     `catch_up_records` behind goes on from the books (0: only when it was lapped).
+    The last `candle_history` candles of every interval in `candles` are kept in shared memory; an
+    open one is told at most every `candle_update_ms`, 0: only when it closes.
     """
 
     rest_url: str | None = Field(default=None, pattern=REST_URL_PATTERN)
@@ -430,6 +443,20 @@ class FeedConfig(Table):
     catch_up_records: int = Field(default=8_192, ge=0, le=16_384)
     snapshots_at_once: int = Field(default=4, ge=1, le=16)
     discovery_tries: int = Field(default=5, ge=1, le=1_000)
+    candles: list[Interval] = Field(default=["1m"], max_length=MAX_INTERVALS)
+    candle_history: int = Field(default=480, ge=2, le=10_000)
+    candle_update_ms: int = Field(default=250, ge=0, le=86_400_000)
+
+    @field_validator("candles")
+    @classmethod
+    def _each_interval_once(cls, names: list[str]) -> list[str]:
+        _unique([interval_name(interval_seconds(name)) for name in names], "interval")
+        return names
+
+    @property
+    def intervals_s(self) -> tuple[int, ...]:
+        """The lengths of the candles in seconds, shortest first."""
+        return tuple(sorted(interval_seconds(name) for name in self.candles))
 
 
 class JournalConfig(Table):

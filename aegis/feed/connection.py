@@ -269,6 +269,11 @@ class MarketConnection:
         for instrument in self.shard.instruments:
             if self.shard.depth_stream(self.shard.members[instrument]) in granted:
                 self._intake.on_subscribed(instrument, now_ns)
+        self._intake.candles.on_subscribed(
+            instrument
+            for instrument in self.shard.instruments
+            if self.shard.trade_stream(self.shard.members[instrument]) in granted
+        )
         if len(link.granted) == len(link.asked):
             self._watch_anew()
         self._on_change()

@@ -15,6 +15,7 @@ import numpy as np
 
 from aegis.feed import layout
 from aegis.feed.book import ABSURD_RATIO, apply_side, best_price, copy_top
+from aegis.feed.candles import count_trade, take_time
 from aegis.feed.conflate import push_top, release_tops
 from aegis.feed.cross_check import (
     RECENT_QUOTES,
@@ -140,6 +141,9 @@ def _take_trade(context: Any) -> Any:
         context, instrument, np.int64(TRADE), integers[layout.OFF_BOOK], event_ms * _MS, recv_ns,
         decimals[0], decimals[1], np.float64(integers[layout.SIDE]), np.float64(number), 0.0,
     )  # fmt: skip
+    # A trade without a time of its own belongs to no candle: the next one's id shows the gap.
+    if event_ms == integers[EVENT_MS]:
+        count_trade(context, instrument, number, event_ms, decimals[0], decimals[1])
     return DONE
 
 
@@ -389,6 +393,7 @@ def take_message(context: Any, kind: Any) -> Any:
     # By the exchange's time between any two messages, however they were batched.
     if control[layout.CONFLATE_BY_EVENT] == 1:
         release_tops(context, integers[EVENT_MS] * _MS)
+    take_time(context, integers[EVENT_MS])
     if kind == QUOTE:
         return _take_quote(context)
     if kind == TRADE:

@@ -20,6 +20,7 @@ from aegis.feed import digest as codes
 from aegis.feed import layout, wire
 from aegis.feed.absences import Absences
 from aegis.feed.book import FullBook
+from aegis.feed.candle_desk import CandleDesk
 from aegis.feed.conflate import forget_tops, release_tops
 from aegis.feed.cross_check import newest_differ
 from aegis.feed.decoded import VOID, load_snapshot, put_levels, put_message
@@ -28,7 +29,7 @@ from aegis.feed.emit import flush, push_tick
 from aegis.feed.errors import BadSnapshotError, WireError
 from aegis.feed.intake_memory import MAX_FRAME_BYTES, make_memory
 from aegis.feed.layout import ROW_WORDS, TOTAL_NAMES
-from aegis.feed.mark_prices import MarkPrices
+from aegis.feed.marks import MarketNews
 from aegis.feed.snapshots import SnapshotQueue, SnapshotRequest
 from aegis.feed.streams import CONTRACT_STREAM
 from aegis.feed.symbols import SymbolTable
@@ -36,8 +37,9 @@ from aegis.feed.sync import BookSync, DepthEvent, Phase, Reason, Verdict, depth_
 from aegis.feed.tokens import MAX_LEVELS
 from aegis.shm.books import Books
 from aegis.shm.broadcast import BroadcastRing
+from aegis.shm.candles import Candles
 from aegis.shm.counters import Counters
-from aegis.shm.tick import CANARY, GAP, MARK, RESYNC, STATUS
+from aegis.shm.tick import CANARY, GAP, RESYNC, STATUS
 
 __all__ = ["Intake"]
 
@@ -85,19 +87,24 @@ class Intake:
         side_capacity: int = SIDE_CAPACITY,
         source: random.Random | None = None,
         rows: int = 0,
+        candles: Candles | None = None,
+        candle_update_ms: int = 0,
     ) -> None:
         self.symbols = SymbolTable(symbols, rows)
         self.books = books
         self.counters = counters
-        self.memory = make_memory(self.symbols, ring, books, counters, side_capacity)
+        self.memory = make_memory(
+            self.symbols, ring, books, counters, side_capacity, candles, candle_update_ms
+        )
+        self.candles = CandleDesk(self.memory, candles)
         self.context = self.memory.context
+        self.news = MarketNews(self.memory, self.symbols.capacity)
         self.side_capacity = side_capacity
         self.rows: npt.NDArray[np.int64] = self.memory["rows"].reshape(-1, ROW_WORDS)
         capacity = self.symbols.capacity
         self.syncs = [BookSync(self.rows[number]) for number in range(capacity)]
         self.valid = [False] * capacity
         self._absences = Absences(capacity)
-        self._marks = MarkPrices(self.memory, capacity)
         self.wanted = [number < len(symbols) for number in range(capacity)]
         self.snapshots = SnapshotQueue(
             capacity, source or random.Random(0), deferred=self.rows[:, layout.DEFERRED]
@@ -131,6 +138,8 @@ class Intake:
     def set_wanted(self, instrument: int, is_wanted: bool) -> None:
         """Whether the instrument's streams should be open; the caller opens and closes them."""
         self.wanted[instrument] = is_wanted
+        if not is_wanted:
+            self.candles.forget(instrument)
         self._count_valid()
 
     def tell_status(self, instrument: int, status: int, now_ns: int) -> None:
@@ -259,23 +268,21 @@ class Intake:
             self.ignored += 1
             return
         if isinstance(message, wire.MarkPrice):
-            self._take_mark(instrument, message)
+            event_ms = self.news.take_mark(instrument, message, self.recv_ns)
+            if event_ms is not None:
+                self.candles.take_time(event_ms)
+            return
+        if isinstance(message, wire.ForceOrder):
+            self.news.take_liquidation(instrument, message, self.recv_ns)
             return
         kind = put_message(self.memory, instrument, message)
         if kind == VOID:
             self.ignored += 1
+            self.candles.take_void(instrument, int(self.rows[instrument][layout.TRADE_ID]))
             return
         code = take_message(self.context, kind)
         if code != codes.DONE:
             self._handle(code)
-
-    def _take_mark(self, instrument: int, message: wire.MarkPrice) -> None:
-        event_ms = self._marks.take(instrument, message.p, message.E, self.recv_ns)
-        if event_ms is not None:
-            self._push(
-                instrument, MARK, event_ms * _MS, self.recv_ns,
-                message.p, message.i, message.r, float(message.T),
-            )  # fmt: skip
 
     # ---- books in and out of force
 
@@ -422,6 +429,7 @@ class Intake:
         """The streams of these instruments are cut: their books are invalid from here on."""
         self.flush()
         self.recv_ns = now_ns
+        self.candles.on_cut(instruments)
         for instrument in instruments:
             self.snapshots.cancel(instrument)
             self._invalidate(instrument, reason)

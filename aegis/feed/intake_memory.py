@@ -12,15 +12,17 @@ import numpy as np
 import numpy.typing as npt
 
 from aegis.feed import layout
+from aegis.feed.candles import NEVER_MS
 from aegis.feed.conflate import CONFLATION_WORDS
 from aegis.feed.cross_check import RECENT_ROWS
-from aegis.feed.layout import ROW_WORDS, SLOTS, TOTAL_NAMES
+from aegis.feed.layout import BAR, CANDLE_LANE, ROW_WORDS, SLOTS, TOTAL_NAMES
 from aegis.feed.symbols import SymbolTable
 from aegis.feed.tokens import MAX_LEVELS
 from aegis.shm.books import Books
 from aegis.shm.broadcast import BroadcastRing
+from aegis.shm.candles import Candles
 from aegis.shm.counters import Counters
-from aegis.shm.tick import TICK
+from aegis.shm.tick import TICK, candle_code
 
 __all__ = ["MAX_FRAME_BYTES", "IntakeMemory", "make_memory"]
 
@@ -49,9 +51,18 @@ class IntakeMemory:
 
 
 def make_memory(
-    symbols: SymbolTable, ring: BroadcastRing, books: Books, counters: Counters, capacity: int
+    symbols: SymbolTable,
+    ring: BroadcastRing,
+    books: Books,
+    counters: Counters,
+    capacity: int,
+    candles: Candles | None = None,
+    update_ms: int = 0,
 ) -> IntakeMemory:
-    """The arrays of an intake with `capacity` levels a side of each full book."""
+    """The arrays of an intake with `capacity` levels a side of each full book.
+
+    It builds the candles that `candles` has room for, and tells of open ones every `update_ms`.
+    """
     count = symbols.capacity
     control = np.zeros(layout.CONTROL_WORDS, np.int64)
     control[layout.SIDE_CAPACITY] = capacity
@@ -91,5 +102,30 @@ def make_memory(
         "waiting_tops": np.zeros(2 * count, TICK),
         "listed": np.zeros(2 * count, np.int64),
         "marks": np.zeros(count),
+        **_candle_arrays(control, count, candles, update_ms),
     }
     return IntakeMemory(arrays)
+
+
+def _candle_arrays(
+    control: npt.NDArray[np.int64], count: int, candles: Candles | None, update_ms: int
+) -> dict[str, npt.NDArray[Any]]:
+    """The state of candle building; without a region there are no intervals and nothing is due."""
+    lengths_s = candles.intervals_s if candles is not None else ()
+    assert candles is None or not lengths_s or candles.instruments >= count, "a ring for each row"
+    control[layout.CANDLE_INTERVALS] = len(lengths_s)
+    control[layout.CANDLE_HISTORY] = candles.history if candles is not None else 0
+    control[layout.CANDLE_UPDATE_MS] = update_ms
+    control[layout.CANDLES_DUE_MS] = NEVER_MS
+    lanes = np.zeros(count, CANDLE_LANE)
+    lanes["last_id"] = -1
+    lanes["trusted_ms"] = lanes["chain_ms"] = NEVER_MS
+    nothing = np.zeros(1)
+    return {
+        "bars": np.zeros(count * max(len(lengths_s), 1), BAR),
+        "candle_lanes": lanes,
+        "candle_widths": np.array([1000 * length_s for length_s in lengths_s] or [0], np.int64),
+        "candle_codes": np.array([candle_code(one) for one in lengths_s] or [0], np.int64),
+        "candle_words": candles.words if candles is not None else nothing.view(np.int64),
+        "candle_values": candles.values if candles is not None else nothing,
+    }

@@ -38,6 +38,39 @@ BID_LOADED, ASK_LOADED = 17, 18
 DEFERRED = 19  # 1: its snapshot is far from being asked for; its events need not be kept
 ROW_WORDS = 24
 
+# ---- an open candle (BARS, one for each instrument and interval)
+BAR = np.dtype(
+    [
+        ("open_ms", "<i8"),  # 0: none is open yet
+        ("close_ms", "<i8"),  # when the next one opens
+        ("open", "<f8"),
+        ("high", "<f8"),
+        ("low", "<f8"),
+        ("close", "<f8"),
+        ("volume", "<i8"),  # in units of the lane's last decimal
+        ("trades", "<i8"),
+        ("is_close_known", "<i8"),  # 1: the close before it is right, so a bar without trades is
+        ("told_ms", "<i8"),  # the event time of the last update
+        ("repair_from_ms", "<i8"),  # closed candles that wait for a correction: opening times of
+        ("repair_to_ms", "<i8"),  # the first and the last; 0: none
+        ("pad", "<i8", (4,)),
+    ]
+)
+assert BAR.itemsize == 128, "two cache lines"
+
+# ---- what is known of an instrument's trades (CANDLE_LANES)
+CANDLE_LANE = np.dtype(
+    [
+        ("last_id", "<i8"),  # of the newest trade, -1 before the first
+        ("last_ms", "<i8"),
+        ("trusted_ms", "<i8"),  # no trade is missing from candles that open then or later
+        ("chain_ms", "<i8"),  # the same, proved by ids that follow on one another
+        ("decimals", "<i8"),  # of quantities, the most seen
+        ("pad", "<i8", (3,)),
+    ]
+)
+assert CANDLE_LANE.itemsize == 64, "one cache line"
+
 # ---- what the streams have brought so far (TOTALS); the names are counters of the feed
 TOTAL_NAMES = (
     "messages",
@@ -57,6 +90,10 @@ TOTAL_NAMES = (
     "trade_gaps",
     "prices_refused",
     "times_refused",
+    "candles",
+    "candles_incomplete",
+    "candles_corrected",
+    "candle_gaps",
 )
 (
     MESSAGES,
@@ -76,6 +113,10 @@ TOTAL_NAMES = (
     TRADE_GAPS,
     PRICES_REFUSED,
     TIMES_REFUSED,
+    CANDLES,
+    CANDLES_INCOMPLETE,
+    CANDLES_CORRECTED,
+    CANDLE_GAPS,
 ) = range(len(TOTAL_NAMES))
 
 # ---- the batch at hand (CONTROL)
@@ -91,7 +132,11 @@ STAGED_TICKS, CLOCK_AHEAD_NS, SIDE_CAPACITY = range(_REST, _REST + 3)
 CONFLATE_NS, CONFLATE_BY_EVENT, LISTED_COUNT, CONFLATE_NEXT_NS = range(_REST + 3, _REST + 7)
 # What the exchange's clock leads ours by, and the largest lead of messages that it speaks against.
 CLOCK_LEAD_NS, CLOCK_DOUBT_NS = range(_REST + 7, _REST + 9)
-CONTROL_WORDS = 32
+# Candles: intervals, history, pause between updates, the exchange's time and a time that jumped,
+# when the next candle is due to close, and how many lanes wait for a time to be trusted from.
+CANDLE_INTERVALS, CANDLE_HISTORY, CANDLE_UPDATE_MS = range(_REST + 9, _REST + 12)
+EXCHANGE_MS, EXCHANGE_DOUBT_MS, CANDLES_DUE_MS, CANDLES_PENDING = range(_REST + 12, _REST + 16)
+CONTROL_WORDS = 64
 NO_CLOCK = -(2**62)
 
 # ---- where the addresses stand in the context
@@ -126,6 +171,12 @@ SLOTS = (
     "waiting_tops",
     "listed",
     "marks",
+    "bars",
+    "candle_lanes",
+    "candle_widths",
+    "candle_codes",
+    "candle_words",
+    "candle_values",
 )
 (
     STAGING,
@@ -158,6 +209,12 @@ SLOTS = (
     WAITING_TOPS,
     LISTED,
     MARKS,
+    BARS,
+    CANDLE_LANES,
+    CANDLE_WIDTHS,
+    CANDLE_CODES,
+    CANDLE_WORDS,
+    CANDLE_VALUES,
 ) = range(len(SLOTS))
 _COUNT = len(SLOTS)
 _WORD = ir.IntType(64)
@@ -202,11 +259,13 @@ def _view(dtype: Any, columns: int = 0) -> Any:
     return intrinsic(typed)
 
 
-# Arrays of the context inside a kernel: i64, u64 (shared memory's words), f64, u8 and TICK, and
-# f64[n, 2] for price levels.
+# Arrays of the context inside a kernel: i64, u64 (shared memory's words), f64, u8, TICK, BAR and
+# CANDLE_LANE, and f64[n, 2] for price levels.
 words = _view(np.int64)
 cursors = _view(np.uint64)
 floats = _view(np.float64)
 octets = _view(np.uint8)
 ticks = _view(TICK)
+bars = _view(BAR)
+candle_lanes = _view(CANDLE_LANE)
 pairs = _view(np.float64, 2)

@@ -18,6 +18,7 @@ import uvloop
 
 from aegis.config.settings import Settings
 from aegis.feed.backoff import Backoff
+from aegis.feed.candle_history import CandleHistory
 from aegis.feed.connection import MarketConnection
 from aegis.feed.deadlines import Deadlines
 from aegis.feed.discovery import Discovery
@@ -94,6 +95,8 @@ class Feed:
             side_capacity=SIDE_CAPACITY if rows <= _MANY_SYMBOLS else _FEW_LEVELS,
             source=self.source,
             rows=rows,
+            candles=memory.candles,
+            candle_update_ms=settings.feed.candle_update_ms,
         )
         self.intake.snapshots.at_once = settings.feed.snapshots_at_once
         self.intake.conflate(settings.feed.conflate_ms, by_event=settings.mirrored)
@@ -147,6 +150,10 @@ class Feed:
         self.resync = Resync(
             self.intake, self.rest, endpoints, self.budget, counters, self.exchange_ms, self.say
         )
+        self.history = CandleHistory(
+            self.intake, self.rest, endpoints, self.budget, counters, self.exchange_ms, self.say,
+            self.source,
+        )  # fmt: skip
 
     async def main(self) -> int:
         """Start, turn until told to stop, drain; returns the exit code."""
@@ -212,7 +219,9 @@ class Feed:
             tasks = [*self._running.values(), *refreshing]
             for task in tasks:
                 task.cancel()
-            await asyncio.gather(*tasks, self.resync.close(), return_exceptions=True)
+            await asyncio.gather(
+                *tasks, self.resync.close(), self.history.close(), return_exceptions=True
+            )
 
     # ---- the universe, and who brings it
 
@@ -227,10 +236,12 @@ class Feed:
             self.intake.tell_status(instrument, self.universe.status(instrument), now_ns)
         for instrument in changes.closed:
             self.intake.set_wanted(instrument, False)
+        self.history.drop(changes.closed)
         touched = self.plan.remove(changes.closed)
         self.intake.on_disconnected(changes.closed, Reason.NOT_TRADING, now_ns)
         for instrument in changes.opened:
             self.intake.set_wanted(instrument, True)
+        self.history.follow(changes.opened)
         symbols = self.universe.symbols
         touched += self.plan.add((row, symbols[row]) for row in changes.opened)
         self._follow(touched)
@@ -328,6 +339,7 @@ class Feed:
         """What is due between messages."""
         self.resync.send(now_ns)
         self.intake.release(now_ns)
+        self.history.send(now_ns)
         if self.intake.notices or self._noticed:
             self._take_notices(now_ns)
         if self._is_due("canary", now_ns, _CANARY_NS):
@@ -361,7 +373,9 @@ class Feed:
             lead_ns = self.clock.lead_ns
             self.intake.set_clock_lead_ns(lead_ns)
         # Receive times are monotonic; the exchange's are of the wall clock.
-        self.counters["clock_offset_ns"] = lead_ns - (time.time_ns() - now_ns)
+        offset_ns = lead_ns - (time.time_ns() - now_ns)
+        self.counters["clock_offset_ns"] = offset_ns
+        self.intake.news.tell_clock(offset_ns, now_ns + lead_ns, now_ns)
 
     def _tell_errors(self) -> None:
         """Say that messages were refused, once a second at most, with the last one's fault."""

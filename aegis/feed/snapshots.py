@@ -104,6 +104,11 @@ class SnapshotQueue:
         """Whether anybody waits for a request to be sent."""
         return any(want.due_ns >= 0 for want in self._wants)
 
+    @property
+    def waiting(self) -> int:
+        """How many wait for a request to be sent."""
+        return sum(want.due_ns >= 0 for want in self._wants)
+
     def due(self, now_ns: int, room: int = MAX_UNDER_WAY) -> list[SnapshotRequest]:
         """Requests to send now, at most `room`; each is under way until `placed` or `failed`."""
         if now_ns < self.paused_until_ns or room <= 0 or not self.is_waiting:

@@ -16,13 +16,21 @@ import msgspec
 
 from aegis.feed.symbols import stream_symbol
 
-__all__ = ["CONTRACT_STREAM", "MAX_STREAMS", "Shard", "ShardPlan", "control_frames"]
+__all__ = [
+    "CONTRACT_STREAM",
+    "LIQUIDATION_STREAM",
+    "MAX_STREAMS",
+    "Shard",
+    "ShardPlan",
+    "control_frames",
+]
 
 # Names in one SUBSCRIBE: far below any frame limit, and 1,024 streams take six frames of the ten
 # that the exchange allows a second.
 NAMES_PER_FRAME = 200
 MAX_STREAMS = 1_024
 CONTRACT_STREAM = "!contractInfo"
+LIQUIDATION_STREAM = "!forceOrder@arr"
 
 # Route by dialect: the depth, bookTicker and trade streams, and the mark price.
 _ROUTES = {"2026": ("/public/stream", "/market/stream"), "2024": ("/stream", "/stream")}
@@ -89,7 +97,7 @@ class ShardPlan:
         self._with_marks = with_marks
         self._limits = {
             True: min(per_connection, MAX_STREAMS // len(_BOOK_STREAMS)),
-            False: min(_MARKET_SHARE * per_connection, MAX_STREAMS // len(_MARKET_STREAMS) - 1),
+            False: min(_MARKET_SHARE * per_connection, MAX_STREAMS // len(_MARKET_STREAMS) - 2),
         }
         self._made = 0
 
@@ -137,7 +145,7 @@ class ShardPlan:
         if carries_books:
             shard = Shard(self._made, self._public, _BOOK_STREAMS, carries_books=True)
         else:
-            others = (CONTRACT_STREAM,) if first else ()
+            others = (CONTRACT_STREAM, LIQUIDATION_STREAM) if first else ()
             shard = Shard(self._made, self._market, _MARKET_STREAMS, False, others)
         self.shards.append(shard)
         return shard

@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import tempfile
 
+import numpy as np
+
 from aegis.config.settings import Settings
 from aegis.feed.intake import Intake
 from aegis.feed.sync import Reason
+from aegis.shm.candles import CANDLE, CandlePlan
 from aegis.shm.instance import InstanceMemory
 
 __all__ = ["warm_up"]
@@ -31,6 +34,20 @@ def _depth(first: int, last: int, previous: int) -> bytes:
     return _frame(b"depth@0ms", b"depthUpdate", rest % (first, last, previous))
 
 
+def _warm_candles(intake: Intake) -> None:
+    """What happens to candles between messages."""
+    desk = intake.candles
+    desk.take_void(0, 3)
+    desk.take_time(1_700_000_050_000)
+    asked = desk.broken()[0]
+    row = np.zeros(1, CANDLE)
+    row["open_ms"] = asked.to_ms
+    for name in ("open", "high", "low", "close"):
+        row[name] = 1.1
+    assert desk.take(asked, row, 1) == 1, "an incomplete candle was put right"
+    desk.forget(0)
+
+
 def warm_up(settings: Settings | None = None) -> None:
     """Run every kernel of the feed once. The settings do not matter; leaves nothing behind."""
     quote = _frame(b"bookTicker", b"bookTicker", b'"u":11,"b":"1.0","B":"2","a":"1.2","A":"2"')
@@ -45,14 +62,18 @@ def warm_up(settings: Settings | None = None) -> None:
         _depth(15, 15, 14),
     ]
     with tempfile.TemporaryDirectory(prefix="aegis-warm-up-") as directory:
-        memory = InstanceMemory.create("warm-up", shm_dir=directory)
-        intake = Intake([_SYMBOL], memory.ticks, memory.books, memory.counters["feed"])
+        memory = InstanceMemory.create("warm-up", kept=CandlePlan((1, 60), 8), shm_dir=directory)
+        intake = Intake(
+            [_SYMBOL], memory.ticks, memory.books, memory.counters["feed"],
+            candles=memory.candles, candle_update_ms=1,
+        )  # fmt: skip
         intake.on_subscribed(0, 1)
         for request in intake.snapshots.due(1):
             intake.on_snapshot(request, _SNAPSHOT, 1)
         for frame in frames:
             intake.stage(frame, len(frame))
             intake.flush()
+        _warm_candles(intake)
         intake.canary(1, 1)
         intake.on_disconnected([0], Reason.STOPPING, 1)
         assert intake.total("gaps") == 1, "the warm-up market did not take its whole course"

@@ -10,7 +10,7 @@ both without notice. It never touches the book, the ring or a counter.
 from __future__ import annotations
 
 import re
-from typing import Annotated, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 import msgspec
 import numpy as np
@@ -19,12 +19,15 @@ from msgspec import Meta, Struct
 
 from aegis.feed.errors import BadSnapshotError, WireError
 from aegis.feed.scan import MAX_TIME_MS
+from aegis.feed.streams import LIQUIDATION_STREAM
 from aegis.feed.symbols import stream_symbol
 from aegis.feed.tokens import MAX_LEVELS, MAX_MANTISSA, PRICE_SCALE
 
 __all__ = [
     "BookTicker",
     "DepthUpdate",
+    "ForceOrder",
+    "ForcedOrder",
     "Ignored",
     "MarkPrice",
     "Reply",
@@ -101,6 +104,30 @@ class MarkPrice(Struct, gc=False, frozen=True, tag_field="e", tag="markPriceUpda
     E: TimeMs
 
 
+class ForcedOrder(Struct, gc=False, frozen=True):
+    """The order of a liquidation: side S, quantity q at p, so far z filled at ap on average."""
+
+    s: str
+    S: Literal["BUY", "SELL"]
+    q: float
+    p: float
+    ap: float
+    z: float
+    T: TimeMs
+
+
+class ForceOrder(Struct, frozen=True, tag_field="e", tag="forceOrder"):
+    """A liquidation, of any symbol: they come on one stream."""
+
+    o: ForcedOrder
+    E: TimeMs
+
+    @property
+    def s(self) -> str:
+        """The symbol."""
+        return self.o.s
+
+
 class Ignored(NamedTuple):
     """A well-formed message that is none of ours: another stream, event or symbol."""
 
@@ -133,7 +160,7 @@ class Snapshot(Struct, frozen=True):
 
 class _Envelope(Struct, frozen=True):
     stream: str
-    data: BookTicker | Trade | DepthUpdate | MarkPrice
+    data: BookTicker | Trade | DepthUpdate | MarkPrice | ForceOrder
 
 
 class _Header(Struct, frozen=True):
@@ -149,7 +176,7 @@ class _Event(Struct, frozen=True):
     e: str = ""
 
 
-_KNOWN_EVENTS = {"bookTicker", "trade", "depthUpdate", "markPriceUpdate"}
+_KNOWN_EVENTS = {"bookTicker", "trade", "depthUpdate", "markPriceUpdate", "forceOrder"}
 _DIFF_DEPTH = re.compile("depth(@[0-9a-z]+)?")
 _envelope = msgspec.json.Decoder(_Envelope, strict=False)
 _header = msgspec.json.Decoder(_Header)
@@ -157,7 +184,7 @@ _event = msgspec.json.Decoder(_Event)
 _reply = msgspec.json.Decoder(Reply)
 _snapshot = msgspec.json.Decoder(Snapshot, strict=False)
 
-Message = BookTicker | Trade | DepthUpdate | MarkPrice
+Message = BookTicker | Trade | DepthUpdate | MarkPrice | ForceOrder
 
 
 def decode(payload: bytes) -> Message | Reply | Ignored:
@@ -168,7 +195,12 @@ def decode(payload: bytes) -> Message | Reply | Ignored:
         return _decode_other(payload, error)
     symbol, _, name = envelope.stream.partition("@")
     message = envelope.data
-    if symbol != stream_symbol(message.s) or not _belongs(name, message):
+    if isinstance(message, ForceOrder):
+        # Of all symbols, so the stream's name has none.
+        is_ours = envelope.stream == LIQUIDATION_STREAM
+    else:
+        is_ours = symbol == stream_symbol(message.s) and _belongs(name, message)
+    if not is_ours:
         return Ignored(envelope.stream[:_SHOWN], type(message).__name__)
     _check(message)
     return message
@@ -208,6 +240,12 @@ def _check(message: Message) -> None:
         if not message.is_void:
             _positive(message, "p")
             _positive(message, "q")
+    elif isinstance(message, ForceOrder):
+        for field in "qp":
+            _positive(message.o, field)
+        for field in ("ap", "z"):
+            if not 0.0 <= getattr(message.o, field) <= MAX_MANTISSA:
+                raise WireError(f"forceOrder: {field}={getattr(message.o, field)} cannot be")
     elif isinstance(message, MarkPrice):
         _positive(message, "p")
         _positive(message, "i")
@@ -217,7 +255,7 @@ def _check(message: Message) -> None:
         raise WireError(f"depth {message.s}: more than {MAX_LEVELS} levels on a side")
 
 
-def _positive(message: Message, field: str) -> None:
+def _positive(message: Message | ForcedOrder, field: str) -> None:
     value = getattr(message, field)
     # Written so that NaN fails it.
     if not 0.0 < value <= MAX_MANTISSA:

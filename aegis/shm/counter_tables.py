@@ -95,6 +95,12 @@ COUNTERS: Final[dict[str, tuple[tuple[str, str], ...]]] = {
         ("weight_spent", "request weight that the feed has spent since its start"),
         ("weight_waits", "times a snapshot had to wait for the next minute's weight"),
         ("rate_limited", "answers 429 and 418: must stay 0"),
+        ("candles", "candles closed"),
+        ("candles_incomplete", "of these, such as may miss trades: told, and asked for again"),
+        ("candles_corrected", "incomplete candles put right by the exchange's history"),
+        ("candle_gaps", "breaks in a chain of trade ids, across cuts too: candles incomplete"),
+        ("history_done", "histories of candles fetched, one a symbol and interval"),
+        ("history_total", "histories of candles wanted"),
     ),
     "brain": (
         *_STANDARD,

@@ -13,9 +13,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-from aegis.shm import books, broadcast, control, counters, gated, instruments
+from aegis.shm import books, broadcast, candles, control, counters, gated, instruments
 from aegis.shm.books import Books
 from aegis.shm.broadcast import BroadcastRing
+from aegis.shm.candles import CandlePlan, Candles
 from aegis.shm.control import Control
 from aegis.shm.counter_tables import PROCESSES
 from aegis.shm.counters import Counters
@@ -32,6 +33,7 @@ __all__ = ["InstanceMemory", "directory_of"]
 TICKS_CAPACITY = 16_384
 INTENTS_CAPACITY = 4_096
 OUTCOMES_CAPACITY = 8_192
+NO_CANDLES = CandlePlan()
 
 
 def directory_of(instance: str, shm_dir: str | Path = "/dev/shm") -> Path:
@@ -39,7 +41,9 @@ def directory_of(instance: str, shm_dir: str | Path = "/dev/shm") -> Path:
     return Path(shm_dir) / f"aegis-{instance}"
 
 
-def _plan(rows: int, depth: int = books.DEPTH) -> list[tuple[str, int, int, int, int]]:
+def _plan(
+    rows: int, depth: int = books.DEPTH, kept: CandlePlan = NO_CANDLES
+) -> list[tuple[str, int, int, int, int]]:
     """(file, kind, capacity, record bytes, body bytes) of every region."""
     rings = [
         ("ticks.ring", broadcast.KIND, TICKS_CAPACITY, TICK.itemsize),
@@ -47,6 +51,7 @@ def _plan(rows: int, depth: int = books.DEPTH) -> list[tuple[str, int, int, int,
         ("outcomes.ring", gated.KIND, OUTCOMES_CAPACITY, OUTCOME.itemsize),
         ("books", books.KIND, rows, books.book_bytes(depth)),
         ("instruments", instruments.KIND, rows, INSTRUMENT.itemsize),
+        ("candles", candles.KIND, kept.lines(rows), candles.SLOT_BYTES),
     ]
     plan = [(name, kind, count, size, count * size) for name, kind, count, size in rings]
     plan.append(("control", control.KIND, 1, control.BODY_BYTES, control.BODY_BYTES))
@@ -76,6 +81,7 @@ class InstanceMemory:
         self.outcomes = GatedRing(regions["outcomes.ring"], OUTCOME)
         self.books = Books(regions["books"], depth=book_depth)
         self.instruments = Instruments(regions["instruments"])
+        self.candles = Candles(regions["candles"])
         self.control = Control(regions["control"])
         self.counters = {
             process: Counters(regions[f"counters-{process}"], process, owner=owner)
@@ -84,9 +90,12 @@ class InstanceMemory:
         self.histograms = {process: self.counters[process].histograms for process in PROCESSES}
 
     @classmethod
-    def bytes_needed(cls, instruments: int = 1, book_depth: int = books.DEPTH) -> int:
+    def bytes_needed(
+        cls, instruments: int = 1, book_depth: int = books.DEPTH, kept: CandlePlan = NO_CANDLES
+    ) -> int:
         """Bytes of shared memory that an instance of so many instruments takes."""
-        return sum(HEADER_BYTES + plan[4] for plan in _plan(max(instruments, 1), book_depth))
+        plan = _plan(max(instruments, 1), book_depth, kept)
+        return sum(HEADER_BYTES + region[4] for region in plan)
 
     @classmethod
     def create(
@@ -94,6 +103,7 @@ class InstanceMemory:
         instance: str,
         *,
         instruments: int = 1,
+        kept: CandlePlan = NO_CANDLES,
         shm_dir: str | Path = "/dev/shm",
         owner: tuple[int, int] = (0, 0),
         huge_dir: Path | None = None,
@@ -102,9 +112,9 @@ class InstanceMemory:
         """Create every region (the supervisor, before the fork).
 
         `owner` is the creator's (pid, start time in clock ticks); `huge_dir` a writable hugetlbfs
-        mount for rings and books, or None; `book_depth` the levels a side of a book. The directory
-        may exist (the supervisor locks it first) but must hold no region. Raises NotEnoughMemory
-        with the sizes, leaving nothing.
+        mount for rings and books, or None; `book_depth` the levels a side of a book, `kept` the
+        candles. The directory may exist (the supervisor locks it first) but must hold no region.
+        Raises NotEnoughMemory with the sizes, leaving nothing.
         """
         directory = directory_of(instance, shm_dir)
         huge_place = None if huge_dir is None else directory_of(instance, huge_dir)
@@ -116,8 +126,10 @@ class InstanceMemory:
             _private_directory(directory)
             if huge_place is not None:
                 _private_directory(huge_place)
-            plan = _plan(max(instruments, 1), book_depth)
+            rows = max(instruments, 1)
+            plan = _plan(rows, book_depth, kept)
             _create_regions(regions, directory, huge_place, plan, owner)
+            Candles.describe(regions["candles"], rows, kept)
             return cls(instance, directory, regions, owner=True, book_depth=book_depth)
         except (ShmError, OSError) as error:
             for name, region in regions.items():
@@ -182,7 +194,7 @@ class InstanceMemory:
 
     def close(self) -> None:
         """Drop the mappings of this process."""
-        for name in ("ticks", "intents", "outcomes", "books", "instruments", "control"):
+        for name in ("ticks", "intents", "outcomes", "books", "instruments", "candles", "control"):
             if hasattr(self, name):
                 delattr(self, name)
         self.counters = {}
@@ -264,8 +276,11 @@ def _is_huge_twin(link: Path) -> bool:
 
 
 def memory_error_text(
-    error: NotEnoughMemory, instruments: int, book_depth: int = books.DEPTH
+    error: NotEnoughMemory,
+    instruments: int,
+    book_depth: int = books.DEPTH,
+    kept: CandlePlan = NO_CANDLES,
 ) -> str:
     """What a person should read when the memory cannot be had."""
-    need: Any = InstanceMemory.bytes_needed(instruments, book_depth)
+    need: Any = InstanceMemory.bytes_needed(instruments, book_depth, kept)
     return f"{error}; the instance needs {need} bytes of shared memory in all"

@@ -66,6 +66,7 @@ KINDS = {
     4: "instruments",
     5: "counters",
     6: "control",
+    7: "candles",
 }
 
 

@@ -7,7 +7,6 @@
          | instrument | kind | flags | ts_event_ns   | ts_recv_ns   | a  b  c  d  e  f64x5|
          +------------+------+-------+---------------+--------------+---------------------+
 
-======== ==================================================================================
 kind      a, b, c, d, e
 ======== ==================================================================================
 TRADE     price, quantity, taker side (+1 bought, -1 sold), trade id, 0
@@ -21,6 +20,30 @@ CANARY    number, 0, 0, 0, 0
 RESYNC    update id of the book now in force, that of its last one (0: none), why it was out of
           force, for how long (s), 0: what changed in between is in no record
 ======== ==================================================================================
+=======
+=========== ==================================================================================
+kind        a, b, c, d, e
+=========== ==================================================================================
+TRADE       price, quantity, taker side (+1 bought, -1 sold), trade id, 0
+QUOTE       bid, bid quantity, ask, ask quantity, update id
+CANDLE      open, high, low, close, volume (ts_event_ns is the candle's open time; flags: below)
+BOOK        best bid, its quantity, best ask, its quantity, update id: the shared book changed
+MARK        mark price, index price, funding rate, next funding time (ms), 0
+FUNDING     rate that was paid, when (ms), mark price, next funding time (ms), rate from now on
+LIQUIDATION price, quantity, side of the order (+1 bought, -1 sold), average price, filled
+STATUS      1 feed up, 2 book valid, 3 book invalid (b: reason), 4 trading status changed (b: code)
+GAP         expected id, found id (0: cannot be read), 1 for trade ids and 0 for the book's, 0, 0
+CLOCK       exchange's clock minus ours (ns), 0, 0, 0, 0 (ts_event_ns is the exchange's time)
+CANARY      number, 0, 0, 0, 0
+RESYNC      update id of the book now in force, that of its last one (0: none), why it was out of
+            force, for how long (s), 0: what changed in between is in no record
+=========== ==================================================================================
+
+The flags of a CANDLE: bit 0 CLOSED (without it the candle is still open and this is how far it has
+got), bit 1 INCOMPLETE (trades of it may be missing), bit 2 CORRECTED (it was told before, and this
+is what the exchange says of it). The upper byte names its interval: one more than the place of its
+length among the 96 whole numbers of seconds that divide a day (``config.intervals``). Candles of
+imported files have no flags: their interval is the file's.
 
 `ts_event_ns` is the exchange's clock, `ts_recv_ns` CLOCK_MONOTONIC when the bytes were read.
 """
@@ -30,6 +53,7 @@ from typing import Any
 
 import numpy as np
 
+from aegis.config.intervals import INTERVALS_S, code_of
 from aegis.shm.broadcast import BroadcastRing, publish_and_wake
 
 __all__ = [
@@ -37,8 +61,11 @@ __all__ = [
     "CANARY",
     "CANDLE",
     "CLOCK",
+    "CLOSED",
+    "CORRECTED",
     "FUNDING",
     "GAP",
+    "INCOMPLETE",
     "LIQUIDATION",
     "MARK",
     "QUOTE",
@@ -47,10 +74,16 @@ __all__ = [
     "TICK",
     "TRADE",
     "TickStage",
+    "candle_code",
+    "candle_interval_s",
 ]
 
 TRADE, QUOTE, CANDLE, BOOK, MARK, FUNDING = 1, 2, 3, 4, 5, 6
 LIQUIDATION, STATUS, GAP, CLOCK, CANARY, RESYNC = 7, 8, 9, 10, 11, 12
+
+# Flags of a CANDLE.
+CLOSED, INCOMPLETE, CORRECTED = 1, 2, 4
+INTERVAL_SHIFT = 8
 
 TICK = np.dtype(
     [
@@ -70,6 +103,17 @@ RECORD_BYTES = 64
 assert TICK.itemsize == RECORD_BYTES, "a tick is one cache line; a larger one halves throughput"
 
 _PACK = struct.Struct("<IHHqqddddd").pack_into
+
+
+def candle_code(interval_s: int) -> int:
+    """What the flags of a CANDLE say of its interval: the code in its place. 1 s has code 1."""
+    return (code_of(interval_s) + 1) << INTERVAL_SHIFT
+
+
+def candle_interval_s(flags: int) -> int:
+    """The interval of a CANDLE in seconds, by its flags; 0 when they do not say."""
+    code = flags >> INTERVAL_SHIFT
+    return INTERVALS_S[code - 1] if 0 < code <= len(INTERVALS_S) else 0
 
 
 class TickStage:

@@ -24,6 +24,7 @@ from aegis.host.hugepages import HUGE_PAGE_BYTES, huge_pages_grant, hugetlbfs_mo
 from aegis.host.process_identity import own_identity
 from aegis.host.scheduler import scheduler_of
 from aegis.monitor.notes import ChildNote, Notes
+from aegis.shm.candles import CandlePlan
 from aegis.shm.control import RUN
 from aegis.shm.errors import NotEnoughMemory
 from aegis.shm.instance import (
@@ -162,9 +163,8 @@ def _furnish(
     memory.control.command = RUN
     memory.control.mirror = instance.mirrored
     _count_oneself(instance, huge)
-    mebibytes = InstanceMemory.bytes_needed(settings.instance.rows, settings.feed.book_levels) / (
-        1 << 20
-    )
+    size = (settings.instance.rows, settings.feed.book_levels, _kept(settings))
+    mebibytes = InstanceMemory.bytes_needed(*size) / (1 << 20)
     instance.say(f"shared memory: {mebibytes:.1f} MiB in {memory.directory}")
     for words in instance.notes.degraded:
         instance.say(f"mind: {words}")
@@ -202,6 +202,10 @@ def warm_up(instance: Instance, modules: Mapping[str, str] | None) -> dict[str, 
     return entry_points
 
 
+def _kept(settings: Settings) -> CandlePlan:
+    return CandlePlan(settings.feed.intervals_s, settings.feed.candle_history)
+
+
 def _make_memory(settings: Settings, huge: Grant) -> tuple[InstanceMemory, tuple[Path, ...]]:
     shm_dir = Path(settings.hardware.shm_dir)
     huge_dir = None
@@ -214,13 +218,14 @@ def _make_memory(settings: Settings, huge: Grant) -> tuple[InstanceMemory, tuple
         memory = InstanceMemory.create(
             settings.name,
             instruments=rows,
+            kept=_kept(settings),
             shm_dir=shm_dir,
             owner=(identity.pid, identity.start_time_ticks),
             huge_dir=huge_dir,
             book_depth=settings.feed.book_levels,
         )
     except NotEnoughMemory as error:
-        text = memory_error_text(error, rows, settings.feed.book_levels)
+        text = memory_error_text(error, rows, settings.feed.book_levels, _kept(settings))
         pages = f" in pages of {HUGE_PAGE_BYTES >> 20} MiB" if huge_dir is not None else ""
         raise MemoryShortError(
             f"instance {settings.name}: {text}{pages}; free some of {shm_dir}, enlarge it "

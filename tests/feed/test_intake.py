@@ -13,7 +13,20 @@ from aegis.feed.intake_memory import MAX_FRAME_BYTES
 from aegis.feed.sync import Phase, Reason
 from aegis.shm.broadcast import BroadcastReader
 from aegis.shm.instance import InstanceMemory
-from aegis.shm.tick import BOOK, CANARY, GAP, MARK, QUOTE, RESYNC, STATUS, TRADE
+from aegis.shm.tick import (
+    BOOK,
+    CANARY,
+    CLOCK,
+    FUNDING,
+    GAP,
+    INCOMPLETE,
+    LIQUIDATION,
+    MARK,
+    QUOTE,
+    RESYNC,
+    STATUS,
+    TRADE,
+)
 from tests.feed.market import Market, compact, frame
 
 
@@ -425,3 +438,56 @@ def test_no_payload_can_raise(driver: Driver) -> None:
     for payload in (b"", b"\x00" * 50, b'{"stream":"btcusdt@depth@0ms"', b"[]" * 1000):
         driver.send(payload)
     assert driver.counter("decode_errors") == 4
+
+
+def _forced(**changes: Any) -> bytes:
+    order = {
+        "s": "BTCUSDT", "S": "SELL", "o": "LIMIT", "f": "IOC", "q": "0.014", "p": "9910",
+        "ap": "9912.5", "X": "FILLED", "l": "0.014", "z": "0.014", "T": 1568014460891,
+    }  # fmt: skip
+    event = {"e": "forceOrder", "E": 1568014460893, "o": order | changes}
+    return compact({"stream": "!forceOrder@arr", "data": event})
+
+
+def test_liquidations_become_records(driver: Driver) -> None:
+    driver.send(_forced(), _forced(s="OTHERUSDT"), _forced(S="BUY"))
+    first, second = driver.ticks().tolist()
+    assert first[:4] == (0, LIQUIDATION, 0, 1568014460891_000_000)
+    assert first[5:] == (9910.0, 0.014, -1.0, 9912.5, 0.014)
+    assert second[7] == 1.0
+    driver.send(_forced(p="-1"), _forced(q="0"), _forced(z="x"), _forced(S="HOLD"))
+    assert driver.counter("decode_errors") == 4
+    assert driver.ticks().size == 0
+
+
+def _mark(event_ms: int, rate: str, next_ms: int) -> bytes:
+    event = {
+        "e": "markPriceUpdate", "E": event_ms, "s": "BTCUSDT", "p": "60000.5", "P": "1",
+        "i": "59999", "r": rate, "T": next_ms,
+    }  # fmt: skip
+    return compact({"stream": "btcusdt@markPrice@1s", "data": event})
+
+
+def test_a_funding_is_told_when_its_time_has_passed(driver: Driver) -> None:
+    """The rate that was paid is the last one before; after a silence nobody knows for sure."""
+    at_ms, width_ms = 1_700_006_400_000, 28_800_000
+    driver.send(_mark(at_ms - 1000, "0.0003", at_ms), _mark(at_ms, "0.0001", at_ms + width_ms))
+    ticks = driver.ticks()
+    assert ticks["kind"].tolist() == [MARK, FUNDING, MARK]
+    told = ticks[1].tolist()
+    assert told[2:4] == (0, at_ms * 1_000_000)
+    assert told[5:] == (0.0003, float(at_ms), 60000.5, float(at_ms + width_ms), 0.0001)
+    # The time of the next one is moved: nothing was paid.
+    driver.send(_mark(at_ms + 1000, "0.0001", at_ms + width_ms // 2))
+    assert driver.ticks()["kind"].tolist() == [MARK]
+    driver.send(_mark(at_ms + width_ms // 2 + 9_000, "0.0002", at_ms + width_ms))
+    ticks = driver.ticks()
+    assert ticks["kind"].tolist() == [FUNDING, MARK]
+    assert ticks[0]["flags"] == INCOMPLETE
+
+
+def test_the_exchanges_clock_is_told(driver: Driver) -> None:
+    driver.intake.news.tell_clock(-5_000_000, 1_700_000_000_000_000_000, 77)
+    assert driver.ticks()[0].tolist()[1:6] == (
+        CLOCK, 0, 1_700_000_000_000_000_000, 77, -5_000_000.0
+    )  # fmt: skip

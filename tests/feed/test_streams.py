@@ -22,7 +22,12 @@ def test_the_2026_dialect_has_two_routes() -> None:
     ]  # fmt: skip
     assert public.instruments == [0, 1]
     assert (market.path, market.instruments) == ("/market/stream", [])
-    assert market.names == ["!contractInfo", "btcusdt@markPrice@1s", "ethusdt@markPrice@1s"]
+    assert market.names == [
+        "!contractInfo",
+        "!forceOrder@arr",
+        "btcusdt@markPrice@1s",
+        "ethusdt@markPrice@1s",
+    ]
 
 
 def test_the_2024_dialect_is_not_routed_and_a_recording_has_no_mark_prices() -> None:
@@ -43,7 +48,7 @@ def test_three_hundred_symbols_take_seven_connections() -> None:
     assert [len(shard.members) for shard in books] == [60] * 5
     assert [list(shard.members)[:2] for shard in books][:2] == [[0, 5], [1, 6]]
     assert len(plan.shards) == 7
-    assert sum(len(shard.names) for shard in plan.shards) == 300 * 4 + 1
+    assert sum(len(shard.names) for shard in plan.shards) == 300 * 4 + 2
 
 
 @given(

@@ -101,7 +101,7 @@ def test_three_hundred_symbols_from_cold_start_to_valid_books(
                 assert counts["rate_limited"] == 0
                 assert counts["weight_spent"] <= 0.75 * counts["weight_limit"]
                 assert counts["connected"] == counts["connections_wanted"] == 7
-                assert counts["subscribed"] == counts["streams_wanted"] == 300 * 4 + 1
+                assert counts["subscribed"] == counts["streams_wanted"] == 300 * 4 + 2
                 assert counts["universe_listed"] == counts["universe_trading"] == 300
                 assert memory.instruments.listed == life.feed.universe.symbols
                 assert counts["gaps"] == counts["top_mismatches"] == counts["duplicates"] == 0
@@ -126,7 +126,7 @@ def test_a_halt_closes_streams_and_its_end_opens_them(
                 assert int(memory.instruments.row(row)["status"]) == 4
                 assert int(memory.instruments.row(row)["version"]) > version
                 assert not memory.books.is_valid(row)
-                await life.until("fewer streams", lambda: life.count("subscribed") == 5 * 4 + 1)
+                await life.until("fewer streams", lambda: life.count("subscribed") == 5 * 4 + 2)
                 assert life.count("books_valid") == 5, "the others never noticed"
                 told = [tick for tick in reader.poll().tolist() if tick[1] == STATUS]
                 assert [tick[6] for tick in told if (tick[0], tick[5]) == (row, 4.0)] == [4.0]
