@@ -373,7 +373,7 @@ def test_mark_prices_come_over_their_own_route(
     play: Callable[..., int], settings: Settings
 ) -> None:
     async def body(stand: Stand) -> None:
-        await eventually(lambda: stand.counter("subscribed") == 5, "both routes")
+        await eventually(lambda: stand.counter("subscribed") == 6, "both routes")
         assert stand.counter("connected") == 2
         assert stand.exchange.requests["/market/stream"] == 1
         assert "btcusdt@markPrice@1s" in stand.exchange.subscribed
