@@ -7,9 +7,10 @@ one, 1 when not, 2 for a configuration that cannot be used, 3 when there is nobo
 
 Keys of the JSON form: `instance` (null without one), `exchange` (its address, null if it was not
 asked), `listed` and `trading` (USDT-margined perpetuals), `followed`, `valid`, `invalid`
-(symbols without a book in force), `missing` (traded there, no row here), `covered`, and `symbols`,
-a list with `symbol`, `status`, `tick`, `step`, `min_notional`, `row` and `book` ("valid",
-"invalid", or null where none is kept).
+(symbols without a book in force), `missing` (traded there, no row here), `covered`, `history` (of
+candles, one a symbol and interval: `done` of `total` are fetched; null without an instance), and
+`symbols`, a list with `symbol`, `status`, `tick`, `step`, `min_notional`, `row` and `book`
+("valid", "invalid", or null where none is kept).
 """
 
 from __future__ import annotations
@@ -70,7 +71,7 @@ def universe(
     result = read_config(config_path(config))
     shm_dir = shm_dir_of(config)
     name = _chosen(instance, shm_dir)
-    lines, port, takes_all = _followed(name, shm_dir) if name is not None else ([], 0, False)
+    lines, port, takes_all, history = _followed(name, shm_dir) if name else ([], 0, False, None)
     if name is not None and lines is None:
         complain(f"{name} does not run")
         raise typer.Exit(EXIT_NOT_RUNNING)
@@ -89,7 +90,7 @@ def universe(
     if listing is None and name is None:
         raise typer.Exit(EXIT_NOT_RUNNING)
     asked = endpoints.rest() if endpoints is not None and listing is not None else None
-    found = _answer(name, asked, lines or [], listing, takes_all)
+    found = _answer(name, asked, lines or [], listing, takes_all) | {"history": history}
     if as_json:
         print_object(found)
     else:
@@ -109,8 +110,10 @@ def _chosen(instance: str | None, shm_dir: str) -> str | None:
     return running[0] if running else None
 
 
-def _followed(name: str, shm_dir: str) -> tuple[list[Line] | None, int, bool]:
-    """(rows of the instance, its exchange's port, whether it takes all symbols)."""
+def _followed(
+    name: str, shm_dir: str
+) -> tuple[list[Line] | None, int, bool, dict[str, int] | None]:
+    """(rows of the instance, its exchange's port, whether it takes all symbols, its histories)."""
     from aegis.feed.universe import FILE
     from aegis.shm.errors import ShmError
     from aegis.shm.instance import InstanceMemory
@@ -119,11 +122,13 @@ def _followed(name: str, shm_dir: str) -> tuple[list[Line] | None, int, bool]:
         memory = InstanceMemory.attach(name, shm_dir=shm_dir)
     except ShmError as error:
         complain(str(error))
-        return None, 0, False
+        return None, 0, False, None
     try:
         lines = [_line_of_row(memory, row) for row in range(len(memory.instruments.listed))]
         port = memory.counters["venue"]["port"]
-        return lines, port, memory.counters["feed"]["universe_source"] > FILE
+        feed = memory.counters["feed"]
+        history = {"done": feed["history_done"], "total": feed["history_total"]}
+        return lines, port, feed["universe_source"] > FILE, history
     finally:
         memory.close()
 
@@ -253,6 +258,8 @@ def _show(found: dict[str, Any]) -> None:
             f"{found['instance']}: {found['followed']} followed, {found['valid']} books valid, "
             f"{len(found['invalid'])} not, {len(found['missing'])} symbols missing"
         )
+        if found["history"]["total"]:
+            console.print("candles: history {done}/{total}".format(**found["history"]))
     for key, words in (("invalid", "no valid book"), ("missing", "not followed")):
         if found[key]:
             console.print(f"{words}: {', '.join(found[key])}")

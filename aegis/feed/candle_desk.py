@@ -58,9 +58,9 @@ class CandleDesk:
         """The exchange's time as its messages have told it, 0 before the first."""
         return int(self._control[layout.EXCHANGE_MS])
 
-    def take_time(self, event_ms: int) -> None:
-        """A message that no kernel has seen tells the time."""
-        if self.intervals_s:
+    def take_time(self, event_ms: int | None) -> None:
+        """A message that no kernel has seen tells the time, or None that can be believed."""
+        if self.intervals_s and event_ms is not None:
             take_time(self._context, event_ms)
 
     def take_void(self, instrument: int, number: int) -> None:

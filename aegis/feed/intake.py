@@ -268,9 +268,7 @@ class Intake:
             self.ignored += 1
             return
         if isinstance(message, wire.MarkPrice):
-            event_ms = self.news.take_mark(instrument, message, self.recv_ns)
-            if event_ms is not None:
-                self.candles.take_time(event_ms)
+            self.candles.take_time(self.news.take_mark(instrument, message, self.recv_ns))
             return
         if isinstance(message, wire.ForceOrder):
             self.news.take_liquidation(instrument, message, self.recv_ns)

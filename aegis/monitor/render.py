@@ -163,6 +163,10 @@ def _market_table(view: InstanceView) -> Table:
     if len(view.books) > 8:
         valid = sum(book.valid for book in view.books)
         table.add_row(f"{len(view.books)} books", f"{valid} valid", "", "")
+    feed = view.counters.get("feed", {})
+    done, total = feed.get("history_done", 0), feed.get("history_total", 0)
+    if done < total:
+        table.add_row("candles", f"history {done}/{total}", "", "")
     position = ", ".join(f"{quantity:g} {symbol}" for symbol, quantity in view.position.items())
     table.add_row("position", position or "0", _quotes(view), "")
     orders = (f"{view.orders} orders", f"{view.open_orders} open", f"{view.fills} fills")
