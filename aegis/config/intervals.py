@@ -11,6 +11,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from pydantic_core import PydanticCustomError
+
 __all__ = [
     "DAY_S",
     "INTERVALS_S",
@@ -18,6 +20,7 @@ __all__ = [
     "code_of",
     "interval_name",
     "interval_seconds",
+    "known_interval",
 ]
 
 DAY_S: Final = 86_400
@@ -40,6 +43,15 @@ def interval_seconds(name: str) -> int:
     if seconds not in _CODES:
         raise ValueError(f"is {seconds} s, which do not divide a day of {DAY_S} s")
     return seconds
+
+
+def known_interval(name: str) -> str:
+    """The name as it stands in the file; PydanticCustomError unless it is an interval."""
+    try:
+        interval_seconds(name)
+    except ValueError as error:
+        raise PydanticCustomError("interval", "{reason}", {"reason": str(error)}) from None
+    return name
 
 
 def interval_name(seconds: int) -> str:

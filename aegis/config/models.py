@@ -28,7 +28,12 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from aegis.config import catalogue
-from aegis.config.intervals import MAX_INTERVALS, interval_name, interval_seconds
+from aegis.config.intervals import (
+    MAX_INTERVALS,
+    interval_name,
+    interval_seconds,
+    known_interval,
+)
 
 INSTANCE_NAME_PATTERN: Final = r"^[a-z][a-z0-9_-]{0,23}$"
 SYMBOL_PATTERN: Final = r"^[A-Z0-9]{2,24}(_[0-9]{6})?$"
@@ -79,20 +84,12 @@ def _finite_scalar(value: object) -> object:
     )
 
 
-def _interval(name: str) -> str:
-    try:
-        interval_seconds(name)
-    except ValueError as error:
-        raise PydanticCustomError("interval", "{reason}", {"reason": str(error)}) from None
-    return name
-
-
 Parameter = Annotated[Scalar, PlainValidator(_finite_scalar)]
 ParameterName = Annotated[str, Field(pattern=PARAMETER_PATTERN)]
 InstanceName = Annotated[str, Field(pattern=INSTANCE_NAME_PATTERN)]
 Symbol = Annotated[str, Field(pattern=SYMBOL_PATTERN)]
 Core = Annotated[int, Field(ge=0, le=MAX_CORE, examples=[0])]
-Interval = Annotated[str, AfterValidator(_interval), Field(examples=["1m"])]
+Interval = Annotated[str, AfterValidator(known_interval), Field(examples=["1m"])]
 Asset = Annotated[str, Field(pattern=ASSET_PATTERN)]
 Balance = Annotated[float, Field(ge=0.0, le=1e12, examples=[1_000.0])]
 
