@@ -51,7 +51,7 @@ def _warm_candles(intake: Intake) -> None:
 def warm_up(settings: Settings | None = None) -> None:
     """Run every kernel of the feed once. The settings do not matter; leaves nothing behind."""
     quote = _frame(b"bookTicker", b"bookTicker", b'"u":11,"b":"1.0","B":"2","a":"1.2","A":"2"')
-    trade = b'"t":1,"p":"1.1","q":"1","X":"MARKET","m":true'
+    trade = b'"t":1,"p":"1.0","q":"1","X":"MARKET","m":true'
     frames = [
         _depth(9, 11, 8),
         quote,
