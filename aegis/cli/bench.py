@@ -100,6 +100,14 @@ def quant(as_json: Json = False, smoke: Smoke = False) -> None:
 
 
 @app.command()
+def smc(as_json: Json = False, smoke: Smoke = False) -> None:
+    """Smart Money Concepts, nanoseconds per candle, beside the batch library where installed."""
+    from aegis.bench.smc import measure_smc
+
+    _finish(measure_smc(smoke=smoke, progress=_say), as_json, _smc_table)
+
+
+@app.command()
 def venue(as_json: Json = False, smoke: Smoke = False) -> None:
     """The embedded exchange: messages and orders a second on one core, time to acknowledgement."""
     from aegis.bench.child import ChildError
@@ -172,6 +180,22 @@ def _quant_table(result: dict[str, Any]) -> Table:
                 theirs = times[library]
                 row += ["-", "-"] if theirs is None else [f"{theirs:.2f}", f"{theirs / ours:.2f}"]
             table.add_row(*row)
+    return table
+
+
+def _smc_table(result: dict[str, Any]) -> Table:
+    from rich.table import Table
+
+    table = Table(title=f"{result['candles']:,} candles", title_justify="left")
+    table.add_column("what")
+    table.add_column("figure", justify="right")
+    table.add_row("one symbol, ns per candle", f"{result['ns_per_candle']:g}")
+    table.add_row(f"{result['symbols']} symbols, ns each", f"{result['ns_per_candle_many']:g}")
+    table.add_row("engine, ms for all", f"{result['engine_ms']:g}")
+    if result["batch_library_ms"] is not None:
+        table.add_row("batch library, ms for all", f"{result['batch_library_ms']:g}")
+        table.add_row("times faster", f"{result['batch_library_ratio']:g}")
+    table.caption = f"{result['events']:,} events, checksum {result['checksum']}"
     return table
 
 
