@@ -269,6 +269,8 @@ class ExecutionProcess:
             raise JournalDirError(
                 f"the journal in {disk.folder} cannot be used: {error.strerror} ({error.filename})"
             ) from None
+        if recovered.other_account and not account.startswith("embedded-"):
+            self._say(f"journal: begun anew, it was of {recovered.other_account}, not of {account}")
         for finding in recovered.findings:
             self._say(f"journal: {finding}")
         self._set_base(journal, recovered)

@@ -71,6 +71,7 @@ class Recovered:
     tip: Tip = field(default_factory=Tip)
     replay: Replay | None = None
     findings: list[str] = field(default_factory=list)
+    other_account: str = ""
 
     @property
     def has_state(self) -> bool:
@@ -91,7 +92,7 @@ def recover(disk: Disk, account: str) -> Recovered:
     """Replay, and put aside what is bad. Raises OSError; the journal is left as readable as it was.
 
     Findings are sentences for a person. State of another account (an embedded exchange that has
-    been started anew) is not taken over; its run numbers are.
+    been started anew) is not taken over, its run numbers are; `other_account` names it.
     """
     found = Recovered()
     names = disk.names()
@@ -117,7 +118,7 @@ def recover(disk: Disk, account: str) -> Recovered:
     if replay.tables is not None and owner == account:
         found.replay = replay
     elif replay.tables is not None:
-        found.findings.append(f"the journal so far is of another account ({owner}): begun anew")
+        found.other_account = owner
     return found
 
 

@@ -18,7 +18,7 @@ from aegis.shm.intent import IOC, POST_ONLY
 from tests.execution.harness import NOW_MS, NOW_NS, Desk
 
 ACCOUNT = "embedded-test"
-SEGMENT_BYTES = 4 << 20
+SEGMENT_BYTES = 1 << 20
 WALL_NS = 1_763_700_000_000_000_000
 
 
