@@ -27,7 +27,7 @@ LENGTH = 5
 _SYMBOLS = 300
 _MINUTE_NS = 60_000_000_000
 # The library is slow: a small size of it, beside the same candles of ours, in the smoke run.
-_SIZE, _SMOKE_SIZE = 100_000, 10_000
+_SIZE, _SMOKE_SIZE = 100_000, 4_000
 _MANY = 2_000
 
 

@@ -60,7 +60,7 @@ __all__ = [
     "tick_from_candle",
 ]
 
-KIND = 8
+KIND = 7
 SLOT_WORDS = 8
 SLOT_BYTES = SLOT_WORDS * 8
 HEAD_WORDS = 16

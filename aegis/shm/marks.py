@@ -25,7 +25,7 @@ from aegis.shm.region import HEADER_BYTES, Region, Words
 
 __all__ = ["MARK_BYTES", "MarkView", "Marks", "mark_read"]
 
-KIND = 7
+KIND = 8
 MARK_WORDS = 8
 MARK_BYTES = MARK_WORDS * 8
 assert MARK_BYTES == 64, "a mark is one cache line"

@@ -66,8 +66,8 @@ KINDS = {
     4: "instruments",
     5: "counters",
     6: "control",
-    7: "marks",
-    8: "candles",
+    7: "candles",
+    8: "marks",
 }
 
 

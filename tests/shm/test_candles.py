@@ -95,7 +95,7 @@ def test_without_a_plan_nothing_is_kept(tmp_path: Path) -> None:
     assert (memory.candles.intervals_s, memory.candles.instruments) == ((), 0)
     memory.close()
     memory.unlink()
-    more = InstanceMemory.bytes_needed(300, CandlePlan((60, 300), 480))
+    more = InstanceMemory.bytes_needed(300, kept=CandlePlan((60, 300), 480))
     assert more - InstanceMemory.bytes_needed(300) < 300 * 2 * 482 * 64
 
 

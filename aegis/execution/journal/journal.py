@@ -185,10 +185,10 @@ class Journal:
         now_ns = self._clock_ns()
         if self.writer.spare is None and now_ns - self._tried_ns < _TRY_AGAIN_NS:
             return
-        self._tried_ns = now_ns
         try:
             self._start_segment()
         except OSError:
+            self._tried_ns = now_ns
             # What is left of this segment is the reserve now.
             self._core.gate.latch.trip(LatchState.REDUCING, Control.JOURNAL_FULL, now_ns)
 

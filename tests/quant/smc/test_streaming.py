@@ -295,8 +295,11 @@ def test_previous_highs_and_lows_are_those_on_record(candles: Columns, shared_da
         assert later.sum() > 20_000
         equal(high[later].astype(np.float32), theirs["PreviousHigh"].astype(np.float32)[later])
         equal(low[later].astype(np.float32), theirs["PreviousLow"].astype(np.float32)[later])
-        equal(broken[1][later], theirs["BrokenHigh"][later])
-        equal(broken[-1][later], theirs["BrokenLow"][later])
+        # Broken from the period's first candle on, which the library counts to the period before.
+        frame = pandas.DataFrame({"number": number, "high": candles["high"], "low": candles["low"]})
+        periods = frame.groupby("number")
+        equal(broken[1], periods["high"].cummax().to_numpy() > high)
+        equal(broken[-1], periods["low"].cummin().to_numpy() < low)
 
 
 def test_sessions_have_the_extremes_of_their_candles() -> None:

@@ -7,7 +7,8 @@ period's candles exceed it for the first time (side, level); the first candle co
 `quantity` is the period's row in the settings.
 
 The batch library looks one period too far back at the first candle of each period, and takes the
-week before last for weeks; all its other rows are equal.
+week before last for weeks; its other highs and lows are equal (float32). It counts what the first
+candle breaks to the period before.
 """
 
 from typing import Any
