@@ -22,6 +22,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from aegis.cli.exchange_access import access_problem
 from aegis.cli.shm_dir import shm_dir_problem
 from aegis.config import AegisConfig, Problem, config_hash, read_config
 from aegis.config.settings import unknown_instance
@@ -70,6 +71,10 @@ def inspect(config_path: Path, instance: str | None) -> Report:
         config = None
     if config is not None:
         unusable = shm_dir_problem(config, config_path)
+        if unusable is not None:
+            problems, config = [*problems, unusable], None
+    if config is not None:
+        unusable = access_problem(config, config_path)
         if unusable is not None:
             problems, config = [*problems, unusable], None
     grants = assess(config, instance) if config is not None else []

@@ -58,6 +58,7 @@ def _load(
     instance: str, path: Path, mirrors: tuple[Path, ...], speed: float, loop: bool
 ) -> tuple[Settings, AegisConfig] | None:
     """The settings of the instance; None after complaining."""
+    from aegis.cli.exchange_access import access_problem, is_confirmed
     from aegis.cli.shm_dir import shm_dir_problem
     from aegis.config import ConfigError, Settings, read_config
     from aegis.strategies.registry import load_parameters_model
@@ -79,6 +80,16 @@ def _load(
     unusable = shm_dir_problem(result.config, path)
     if unusable is not None:
         complain(str(unusable))
+        return None
+    unusable = access_problem(result.config, path)
+    if unusable is not None:
+        complain(str(unusable))
+        return None
+    if mirrors and not settings.is_embedded:
+        complain(f'--mirror: venue.mode = "{settings.venue.mode}" has no recordings to replay')
+        return None
+    if not is_confirmed(result.config, instance):
+        complain("not confirmed: nothing was started")
         return None
     return settings, result.config
 

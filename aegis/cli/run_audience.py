@@ -96,7 +96,9 @@ class RunAudience:
 def view_of(instance: Instance) -> InstanceView:
     """The instance as the supervisor's own memory shows it."""
     notes = instance.notes
-    view = InstanceView(instance.name, state=notes.phase, simulated=notes.simulated)
+    view = InstanceView(
+        instance.name, state=notes.phase, simulated=notes.simulated, mode=notes.mode
+    )
     view.degraded = list(notes.degraded)
     view.uptime_s = (monotonic_ns() - instance.started_ns) / 1e9
     read_memory(view, instance.memory)

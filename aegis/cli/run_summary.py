@@ -1,6 +1,6 @@
 """The sum of a run, as the one object of `aegis run --json` and as lines for people.
 
-Keys (stable): ok, instance, reason, seconds, simulated, ready, ticks, trades, quotes, lost,
+Keys (stable): ok, instance, reason, seconds, simulated, mode, ready, ticks, trades, quotes, lost,
 duplicates, gaps, top_checks, top_mismatches, intents, intents_hash (16 hex digits), places,
 cancels, orders (placements sent), orders_accepted, orders_rejected, orders_denied, orders_unknown,
 cancels_sent, fills, open_orders (asked of the venue at the end; null when it did not answer),
@@ -94,6 +94,7 @@ def summary_of(instance: Instance, view: InstanceView, trend: MemoryTrend) -> di
         "reason": instance.reason,
         "seconds": round((ended_ns - ready_ns) / 1e9, 3) if ready_ns is not None else 0.0,
         "simulated": view.simulated,
+        "mode": view.mode,
         "ready": ready_ns is not None,
         "ticks": view.rings["ticks"].published,
         "trades": feed["trades"],

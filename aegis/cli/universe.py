@@ -168,7 +168,7 @@ def _endpoints(config: AegisConfig | None, port: int) -> Endpoints | None:
     known = port or (config.venue.port if config is not None else 0)
     if config is not None and str(config.venue.mode) != "embedded":
         try:
-            return Endpoints.named(config.feed)
+            return Endpoints.named(config.feed, config.venue)
         except FeedError as error:
             complain(str(error))
             return None

@@ -21,6 +21,9 @@ _SECRET_KEY: Final = re.compile(
     r"secret|token|passw|private|pem|api_?key|credential", re.IGNORECASE
 )
 _SHOWN_CHARACTERS: Final = 60
+# An exchange's API key or secret is 64 letters and digits, its private keys are PEM.
+_KEY: Final = re.compile(r"[A-Za-z0-9]{48,}")
+_PEM: Final = "PRIVATE KEY"
 
 
 class _Absent:
@@ -48,13 +51,25 @@ def dotted_key(parts: Iterable[object]) -> str:
     return text
 
 
+def looks_like_a_secret(text: str) -> bool:
+    """Whether a text may be a key: a long run of letters and digits of both, or PEM."""
+    if _PEM in text:
+        return True
+    found = _KEY.search(text)
+    if found is None or text.lstrip('"').startswith("/"):
+        return False
+    run = found.group()
+    return any(letter.isdigit() for letter in run) and any(letter.isalpha() for letter in run)
+
+
 def shown_value(key: str, value: object) -> str:
     """The value as the file has it, on one line, cut to a readable length, and never a secret."""
     if isinstance(value, _Absent):
         return ""
     if _SECRET_KEY.search(key.rsplit(".", 1)[-1]):
         return "<hidden>"
-    return _shorten(_toml_text(value))
+    text = _toml_text(value)
+    return "<hidden>" if looks_like_a_secret(text) else _shorten(text)
 
 
 def _toml_text(value: object) -> str:

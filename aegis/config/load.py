@@ -35,6 +35,7 @@ from aegis.config.models import (
 )
 from aegis.config.rules import PROBLEM_RULES, WARNING_RULES, Tables
 from aegis.config.schema import Checked, Finding, check_table, unknown_key
+from aegis.config.secrets import findings_of_secrets
 from aegis.config.settings import strategy_reference
 
 ParametersModelOf = Callable[[str], type[BaseModel]]
@@ -184,6 +185,7 @@ def _check_tables(raw: dict[str, Any], box: BoxCores) -> tuple[Tables, list[Find
         for name, value in raw.items()
         if name not in AegisConfig.model_fields
     ]
+    findings += findings_of_secrets(raw)
     hardware = check_table(HardwareConfig, raw.get("hardware", {}), ("hardware",))
     supervisor = check_table(SupervisorConfig, raw.get("supervisor", {}), ("supervisor",))
     venue = check_table(VenueConfig, raw.get("venue", {}), ("venue",))

@@ -52,6 +52,9 @@ STREAM_URL_PATTERN: Final = (
     r"^(wss://[A-Za-z0-9.-]{1,200}(:[0-9]{1,5})?|ws://(127\.0\.0\.1|localhost)(:[0-9]{1,5})?)$"
 )
 PROXY_URL_PATTERN: Final = r"^http://[A-Za-z0-9.-]{1,200}:[0-9]{1,5}$"
+# A name below $CREDENTIALS_DIRECTORY, or a full path.
+CREDENTIALS_PATTERN: Final = r"^([a-z][a-z0-9._-]{0,47}|/[^\x00-\x1f]{1,200})$"
+FINGERPRINT_PATTERN: Final = r"^[0-9a-f]{16}$"
 PARAMETER_PATTERN: Final = r"^[a-z][a-z0-9_]{0,47}$"
 
 MAX_CORE: Final = 1023  # CPU_SETSIZE of glibc: sched_setaffinity's plain mask holds no more.
@@ -272,14 +275,26 @@ class VenueLimitsConfig(Table):
 
 
 class VenueConfig(Table):
-    """``[venue]``: the exchange to trade on, so far the embedded one only.
+    """``[venue]``: the exchange to trade on, `embedded` (no money), `testnet` or `live`.
 
-    It serves this box alone unless `allow_remote` says otherwise. `accounts` are opened by a venue
-    that runs on its own; under a supervisor there is one. The order limits may stand here or in
-    ``[venue.limits]``.
+    The embedded one serves this box alone unless `allow_remote` says otherwise. `accounts` are
+    opened by a venue that runs on its own; under a supervisor there is one. The order limits may
+    stand here or in ``[venue.limits]``.
+
+    The others have their addresses; `rest_url`, `stream_url` and `order_url` override them, and
+    `ca_file` (PEM) replaces the system's trust. `credentials` names where the keys are: a name
+    below $CREDENTIALS_DIRECTORY, or the path of a file that its owner alone can read.
+    `fingerprint` ties the key to the address. Live trading needs `armed = true` besides.
     """
 
-    mode: Literal["embedded"] = "embedded"
+    mode: Literal["embedded", "testnet", "live"] = "embedded"
+    rest_url: str | None = Field(default=None, pattern=REST_URL_PATTERN)
+    stream_url: str | None = Field(default=None, pattern=STREAM_URL_PATTERN)
+    order_url: str | None = Field(default=None, pattern=STREAM_URL_PATTERN)
+    ca_file: str | None = Field(default=None, pattern=DIRECTORY_PATTERN)
+    credentials: str | None = Field(default=None, pattern=CREDENTIALS_PATTERN)
+    fingerprint: str | None = Field(default=None, pattern=FINGERPRINT_PATTERN)
+    armed: bool = False
     dialect: Literal["2024", "2026"] = "2026"
     allow_remote: bool = False  # before `host`, whose check asks for it
     host: str = "127.0.0.1"

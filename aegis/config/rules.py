@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from aegis.config.cores import BoxCores, format_core_list
+from aegis.config.errors import ABSENT
 from aegis.config.models import (
     CoresConfig,
     FeedConfig,
@@ -158,7 +159,7 @@ def gc_times_are_ordered(tables: Tables) -> Iterator[Finding]:
 def venue_lists_symbols(tables: Tables) -> Iterator[Finding]:
     """The embedded exchange can only trade what it lists."""
     venue = tables.venue.good("symbols")
-    if venue is None or tables.venue.good("mode") is None:
+    if venue is None or not _is_embedded(tables):
         return
     listed = [*venue.symbols]
     for name, checked in tables.instances.items():
@@ -180,22 +181,66 @@ def rows_hold_the_venue(tables: Tables) -> Iterator[Finding]:
         instance = checked.good("max_symbols")
         if venue is None or instance is None or not instance.takes_all:
             continue
+        if not _is_embedded(tables):
+            continue
         if checked.good("symbols") is not None and instance.rows < len(venue.symbols):
             message = f"is less than the {len(venue.symbols)} symbols that the venue lists"
             key: Location = ("instances", name, "max_symbols")
             yield Finding(key, instance.rows, message, "the rest is not followed")
 
 
+def _is_embedded(tables: Tables) -> bool:
+    venue = tables.venue.good("mode")
+    return venue is not None and venue.mode == "embedded"
+
+
 def endpoints_are_used(tables: Tables) -> Iterator[Finding]:
-    """Addresses of an exchange say nothing while the embedded one is traded on."""
-    feed = tables.feed.model
-    if feed is None or tables.venue.good("mode") is None:
+    """Addresses and keys of an exchange say nothing while the embedded one is traded on."""
+    if not _is_embedded(tables):
         return
-    for key in ("rest_url", "stream_url", "proxy", "ca_file"):
-        value = getattr(feed, key)
-        if value is not None:
-            message = 'is not used: venue.mode = "embedded" has its own address'
-            yield Finding(("feed", key), value, message)
+    for table, model, keys in (
+        ("venue", tables.venue.model, ("rest_url", "stream_url", "order_url", "ca_file")),
+        ("venue", tables.venue.model, ("credentials", "fingerprint")),
+        ("feed", tables.feed.model, ("rest_url", "stream_url", "proxy", "ca_file")),
+    ):
+        for key in keys:
+            value = getattr(model, key, None)
+            if value is not None:
+                message = 'is not used: venue.mode = "embedded" has its own address and keys'
+                yield Finding((table, key), value, message)
+
+
+def keys_are_named(tables: Tables) -> Iterator[Finding]:
+    """Every exchange but the embedded one wants to know who trades there."""
+    venue = tables.venue.good("credentials")
+    if venue is None or tables.venue.good("mode") is None or venue.mode == "embedded":
+        return
+    if venue.credentials is None:
+        hint = 'credentials = "exchange.key" below $CREDENTIALS_DIRECTORY, or a full path'
+        message = f'is missing, and mode = "{venue.mode}" needs it'
+        yield Finding(("venue", "credentials"), ABSENT, message, hint)
+
+
+def live_is_meant(tables: Tables) -> Iterator[Finding]:
+    """Real money moves only for a file that says so twice."""
+    venue = tables.venue.good("armed")
+    if venue is None or tables.venue.good("mode") is None or venue.mode != "live":
+        return
+    if not venue.armed:
+        message = 'is not set, and mode = "live" trades REAL MONEY'
+        yield Finding(("venue", "armed"), ABSENT, message, "armed = true")
+
+
+def one_environment(tables: Tables) -> Iterator[Finding]:
+    """Prices of one place and orders at another are two different markets."""
+    venue, feed = tables.venue.model, tables.feed.model
+    if venue is None or feed is None or _is_embedded(tables):
+        return
+    for key in ("rest_url", "stream_url"):
+        ours, theirs = getattr(feed, key), getattr(venue, key)
+        if ours is not None and ours != theirs:
+            message = "is not the address in [venue]: prices come from elsewhere than fills"
+            yield Finding(("feed", key), ours, message)
 
 
 def _some(names: list[str]) -> str:
@@ -265,6 +310,8 @@ def _orders_are_worth_it(
     """What one order is worth at the embedded exchange's opening price, against what it may be."""
     asked = instance.parameters.get("order_qty")
     venue = tables.venue.good("symbols")
+    if not _is_embedded(tables):
+        return
     if venue is None or not isinstance(asked, int | float):
         return
     key: Location = (*under, "parameters", "order_qty")
@@ -293,6 +340,8 @@ PROBLEM_RULES: Final[tuple[Rule, ...]] = (
     priority_fits_scheduler,
     gc_times_are_ordered,
     venue_lists_symbols,
+    keys_are_named,
+    live_is_meant,
 )
 WARNING_RULES: Final[tuple[Rule, ...]] = (
     isolation_matches_hot_cores,
@@ -300,4 +349,5 @@ WARNING_RULES: Final[tuple[Rule, ...]] = (
     limits_leave_room,
     rows_hold_the_venue,
     endpoints_are_used,
+    one_environment,
 )

@@ -20,7 +20,9 @@ from pydantic_core import ErrorDetails
 
 from aegis.config.errors import ABSENT
 from aegis.config.models import (
+    CREDENTIALS_PATTERN,
     DIRECTORY_PATTERN,
+    FINGERPRINT_PATTERN,
     INSTANCE_NAME_PATTERN,
     JOURNAL_DIR_PATTERN,
     PARAMETER_PATTERN,
@@ -46,6 +48,8 @@ _PATTERN_TEXT: Final = {
     JOURNAL_DIR_PATTERN: '"auto" or a full path such as /var/lib/aegis',
     REST_URL_PATTERN: "https://host[:port], or http:// to 127.0.0.1, without a path",
     STREAM_URL_PATTERN: "wss://host[:port], or ws:// to 127.0.0.1, without a path",
+    CREDENTIALS_PATTERN: "a name below $CREDENTIALS_DIRECTORY such as exchange.key, or a full path",
+    FINGERPRINT_PATTERN: "the 16 hexadecimal digits that aegis check tells",
     PROXY_URL_PATTERN: "http://host:port (the tunnel is a CONNECT)",
 }
 _TYPE_TEXT: Final = {

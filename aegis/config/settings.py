@@ -12,6 +12,7 @@ import os.path
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from aegis.config.environments import Environment, environment_of
 from aegis.config.errors import ABSENT, ConfigError, Problem
 from aegis.config.models import (
     AegisConfig,
@@ -63,6 +64,16 @@ class Settings:
         }
         text = json.dumps(tables, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).digest()
+
+    @property
+    def is_embedded(self) -> bool:
+        """The exchange is a process of this instance."""
+        return self.venue.mode == "embedded"
+
+    @property
+    def environment(self) -> Environment | None:
+        """Where the exchange is, None for the embedded one, whose address is in the wiring."""
+        return environment_of(self.venue)
 
     @property
     def cores(self) -> CoresConfig:

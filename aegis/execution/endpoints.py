@@ -11,8 +11,10 @@ from __future__ import annotations
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from urllib.parse import urlsplit
 
+from aegis.config.settings import Settings
 from aegis.execution.errors import UnusableSetupError
 from aegis.execution.signing import Ed25519Signer, Signer
 
@@ -64,6 +66,23 @@ class Endpoints:
         self.tls.minimum_version = ssl.TLSVersion.TLSv1_2
         assert self.tls.verify_mode is ssl.CERT_REQUIRED, "certificates are verified"
         assert self.tls.check_hostname, "and so are the names in them"
+
+    @classmethod
+    def of(cls, settings: Settings, embedded: Callable[[str], str | None]) -> Endpoints:
+        """Those of an instance; `embedded(scheme)` is the embedded exchange's address."""
+        found, venue = settings.environment, settings.venue
+        if found is None:
+            stream = partial(embedded, "ws")
+            return cls(
+                partial(embedded, "http"), stream, stream, dialect=venue.dialect, is_embedded=True
+            )
+        return cls(
+            lambda: found.rest_url,
+            lambda: found.stream_url,
+            lambda: found.order_url,
+            dialect=venue.dialect,
+            ca_file=venue.ca_file,
+        )
 
     def rest_url(self) -> str | None:
         """The base of REST paths."""

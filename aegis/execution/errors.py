@@ -4,6 +4,7 @@
 
     ExecutionError
     ├── UnusableSetupError    the account, a filter or a key cannot be worked with
+    │   └── CredentialsFileError  the file of keys: absent, open to others, or not what it says
     ├── ReconcileError        the account could not be read back; nothing may be assumed
     ├── FiltersChangedError   ticks, lots or bounds are not what they were: start again
     ├── OrderLinkError        the order connection could not be made or logged on
@@ -25,6 +26,7 @@ __all__ = [
     "BannedError",
     "ClockSkewError",
     "CredentialsError",
+    "CredentialsFileError",
     "ExchangeError",
     "ExecutionError",
     "FateUnknownError",
@@ -43,6 +45,10 @@ class ExecutionError(Exception):
 
 class UnusableSetupError(ExecutionError):
     """A key, a symbol, a filter or an account mode that cannot be traded with."""
+
+
+class CredentialsFileError(UnusableSetupError):
+    """The file that holds the API keys cannot be used; the text shows nothing of them."""
 
 
 class ReconcileError(ExecutionError):

@@ -15,6 +15,7 @@ import asyncio
 import hashlib
 import json
 import os
+import resource
 import signal
 import sys
 import time
@@ -29,6 +30,7 @@ from aegis.config.journal_dir import journal_dir
 from aegis.config.settings import Settings
 from aegis.execution.client_id import MAX_EPOCH, ClientIds
 from aegis.execution.connections import NetworkConnections
+from aegis.execution.credentials import DIRECTORY_VARIABLE, load_keys
 from aegis.execution.endpoints import Endpoints, Keys
 from aegis.execution.errors import ExecutionError, UnusableSetupError
 from aegis.execution.gauges import Gauges
@@ -47,6 +49,7 @@ from aegis.execution.signing import Ed25519Signer, HmacSigner
 from aegis.execution.tables import Tables
 from aegis.execution.vitals import Signs, Vitals
 from aegis.host.gc_scope import GcScope
+from aegis.host.prctl import forbid_core_dumps
 from aegis.risk.gate_state import Gate
 from aegis.risk.latch import LatchState
 from aegis.risk.limits import LimitsError
@@ -77,6 +80,9 @@ def run(settings: Settings, memory: InstanceMemory, wiring: Wiring) -> int:
 
     Raises UnusableSetupError for an account, key or symbol that cannot be traded with.
     """
+    # What it holds is worth more than what a dump of it would tell.
+    forbid_core_dumps()
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         code: int = runner.run(ExecutionProcess(settings, memory, wiring).main())
         return code
@@ -93,13 +99,7 @@ class ExecutionProcess:
         self._loop_seq = self._counters.index("loop_seq")
         self._loop_ts = self._counters.index("loop_ts_ns")
         self._max_cycle = self._counters.index("max_cycle_ns")
-        self._endpoints = Endpoints(
-            lambda: wiring.venue_url("http"),
-            lambda: wiring.venue_url("ws"),
-            lambda: wiring.venue_url("ws"),
-            dialect=settings.venue.dialect,
-            is_embedded=True,
-        )
+        self._endpoints = Endpoints.of(settings, wiring.venue_url)
         self._waiting = WaitingRoom(memory)
         self._parking = Parking(memory, wiring.intents_fd, settings.hardware.wait)
         self._session: TradingSession | None = None
@@ -191,15 +191,7 @@ class ExecutionProcess:
             pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
 
     async def _try_start(self) -> None:
-        wiring = self._wiring
-        credentials = wiring.credentials
-        if credentials is None:
-            raise UnusableSetupError("no API credentials were handed to execution")
-        keys = Keys(
-            credentials.api_key,
-            HmacSigner(credentials.hmac_secret),
-            Ed25519Signer(credentials.ed25519_private_pem),
-        )
+        keys = await self._keys()
         url = self._endpoints.rest_url()
         if url is None:
             raise ExecutionError("the exchange has no address yet")
@@ -293,6 +285,26 @@ class ExecutionProcess:
         journal, self._journal = self._journal, None
         if journal is not None:
             journal.close()
+
+    async def _keys(self) -> Keys:
+        """Those minted for the embedded exchange; any other's are read here and nowhere else."""
+        environment = self._settings.environment
+        if environment is not None:
+            directory = os.environ.get(DIRECTORY_VARIABLE)
+            keys, fingerprint = await asyncio.to_thread(
+                load_keys, self._settings.venue, environment, directory
+            )
+            mode = self._settings.venue.mode.upper()
+            self._say(f"{mode}: {environment.host}, key {fingerprint}")
+            return keys
+        minted = self._wiring.credentials
+        if minted is None:
+            raise UnusableSetupError("no API credentials were handed to execution")
+        return Keys(
+            minted.api_key,
+            HmacSigner(minted.hmac_secret),
+            Ed25519Signer(minted.ed25519_private_pem),
+        )
 
     def _symbols(self) -> list[str]:
         """Our symbols in row order; where the exchange decides, those that the feed has found."""

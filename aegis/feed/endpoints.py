@@ -1,9 +1,9 @@
 """Where the exchange is and how it is reached: addresses, trust, proxy.
 
 Made once by the process, asked by REST and by every connection. The embedded exchange has an
-address once it is up, in the instance's wiring; any other is in `[feed]`. Encrypted addresses are
-verified always, name and chain, against the system's authorities or the file that `[feed]` names:
-there is no way to switch that off.
+address once it is up, in the instance's wiring; any other is in `[feed]`, or else the one of
+`[venue]`. Encrypted addresses are verified always, name and chain, against the system's authorities
+or the file that `ca_file` names: there is no way to switch that off.
 """
 
 from __future__ import annotations
@@ -11,13 +11,12 @@ from __future__ import annotations
 import ssl
 from collections.abc import Callable
 
-from aegis.config.models import FeedConfig
+from aegis.config.environments import environment_of
+from aegis.config.models import FeedConfig, VenueConfig
 from aegis.config.settings import Settings
 from aegis.feed.errors import FeedError
 
 __all__ = ["Endpoints"]
-
-_EMBEDDED = "embedded"
 
 
 class Endpoints:
@@ -45,14 +44,23 @@ class Endpoints:
     @classmethod
     def of(cls, settings: Settings, embedded: Callable[[str], str | None]) -> Endpoints:
         """Those of an instance; `embedded(scheme)` is the embedded exchange's address."""
-        if str(settings.venue.mode) == _EMBEDDED:
+        if settings.is_embedded:
             return cls(lambda: embedded("http"), lambda: embedded("ws"))
-        return cls.named(settings.feed)
+        return cls.named(settings.feed, settings.venue)
 
     @classmethod
-    def named(cls, feed: FeedConfig) -> Endpoints:
-        """Those of the `[feed]` table. Raises FeedError when an address is missing."""
-        missing = [key for key in ("rest_url", "stream_url") if getattr(feed, key) is None]
+    def named(cls, feed: FeedConfig, venue: VenueConfig | None = None) -> Endpoints:
+        """Those of the `[feed]` table, and of `[venue]` where it names none.
+
+        Raises FeedError when an address is missing.
+        """
+        known = environment_of(venue) if venue is not None else None
+        rest_url = feed.rest_url or (known.rest_url if known is not None else None)
+        stream_url = feed.stream_url or (known.stream_url if known is not None else None)
+        missing = [
+            key for key, url in (("rest_url", rest_url), ("stream_url", stream_url)) if url is None
+        ]
         if missing:
             raise FeedError(f"[feed] {' and '.join(missing)}: missing; the exchange has no address")
-        return cls(lambda: feed.rest_url, lambda: feed.stream_url, feed.proxy, feed.ca_file)
+        ca_file = feed.ca_file or (venue.ca_file if venue is not None else None)
+        return cls(lambda: rest_url, lambda: stream_url, feed.proxy, ca_file)

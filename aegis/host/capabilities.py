@@ -52,6 +52,10 @@ def plain_words(config: AegisConfig, instance: str | None = None) -> list[str]:
     words: list[str] = []
     if config.venue.mode == "embedded":
         words.append("fills are simulated: the embedded venue trades no money")
+    elif config.venue.mode == "live":
+        words.append("LIVE: orders move real money")
+    else:
+        words.append("the testnet's fills and prices are not those of the live exchange")
     hot: set[int] = set()
     for name in names:
         cores = config.cores_of(name).by_process()

@@ -78,6 +78,7 @@ class Notes:
     phase: str = "starting"
     reason: str = ""
     simulated: bool = True
+    mode: str = "embedded"
     started_unix_ms: int = 0
     children: dict[str, ChildNote] = field(default_factory=dict)
     degraded: list[str] = field(default_factory=list)

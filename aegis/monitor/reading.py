@@ -221,6 +221,7 @@ def _read_quotes(view: InstanceView, memory: InstanceMemory) -> None:
 def _read_notes_into(view: InstanceView, notes: Notes) -> None:
     view.state = notes.phase
     view.simulated = notes.simulated
+    view.mode = notes.mode
     view.config = notes.config
     view.build_id = notes.build_id
     view.degraded = list(notes.degraded)

@@ -11,7 +11,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from aegis.monitor.view import InstanceView, Problem, ProcessView
+from aegis.monitor.view import InstanceView, Problem, ProcessView, mode_words
 
 __all__ = ["human_ns", "live_line", "live_table", "status_page"]
 
@@ -67,7 +67,7 @@ def live_line(view: InstanceView) -> str:
     return " | ".join(
         part
         for part in (
-            f"{view.instance} {view.state}{' SIMULATED' if view.simulated else ''}",
+            f"{view.instance} {view.state} {mode_words(view.mode)}",
             top,
             _quotes(view),
             f"position {position or '0'}",
@@ -106,6 +106,10 @@ def _headline(view: InstanceView) -> Text:
         text.append(f"  up {view.uptime_s:.0f} s  config version {view.config_version}")
         if view.simulated:
             text.append("  SIMULATED: the embedded venue, no money", style="bold yellow")
+        elif view.mode == "live":
+            text.append("  LIVE: REAL MONEY", style="bold white on red")
+        else:
+            text.append(f"  {mode_words(view.mode)}: no real money", style="bold yellow")
     return text
 
 

@@ -78,6 +78,11 @@ class BookLook:
     trading: bool = True
 
 
+def mode_words(mode: str) -> str:
+    """The mode as it stands everywhere a person looks: SIMULATED, TESTNET or LIVE."""
+    return "SIMULATED" if mode == "embedded" else mode.upper()
+
+
 @dataclass(slots=True)
 class InstanceView:
     """One instance. `state`: absent, starting, running, stopping, failed or dead."""
@@ -86,6 +91,7 @@ class InstanceView:
     state: str = "absent"
     healthy: bool = False
     simulated: bool = True
+    mode: str = "embedded"
     ready: bool = False
     directory: str = ""
     config: str = ""

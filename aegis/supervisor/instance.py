@@ -22,7 +22,7 @@ from aegis.supervisor.instance_lock import InstanceLock
 from aegis.supervisor.notify import Notifier
 from aegis.supervisor.signals import SignalInbox
 from aegis.supervisor.venue_account import VenueAccount
-from aegis.supervisor.watch import CHILDREN, Watch
+from aegis.supervisor.watch import Watch
 
 __all__ = ["Audience", "Instance"]
 
@@ -77,7 +77,7 @@ class Instance:
 
     def running(self) -> list[str]:
         """The processes that are forked and not reaped, in the order of start-up."""
-        return [process for process in CHILDREN if self.children[process].running]
+        return [process for process in self.children if self.children[process].running]
 
     def account(self) -> VenueAccount | None:
         """The REST account at the embedded venue, None while it has no port."""

@@ -51,7 +51,7 @@ from aegis.supervisor.warmup import (
     thread_count,
     uncompiled,
 )
-from aegis.supervisor.watch import CHILDREN, READY, Watch, WatchLimits
+from aegis.supervisor.watch import READY, Watch, WatchLimits, processes_of
 
 __all__ = ["prepare", "take_lock", "warm_up", "watch_limits"]
 
@@ -134,12 +134,16 @@ def _furnish(
     lock: InstanceLock,
 ) -> Instance:
     """Memory, wiring and notes of an instance whose lock is held."""
-    _check_port(settings.venue.host, settings.venue.port)
+    if settings.is_embedded:
+        _check_port(settings.venue.host, settings.venue.port)
     huge = huge_pages_grant(settings.hardware.hugepages)
     memory, directories = _make_memory(settings, huge)
     # A core dump of a process that holds keys would be a copy of the keys.
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    wiring = Wiring.make(settings.name, memory, _mint_credentials(), settings.venue.host)
+    # The keys of any other exchange are read by execution alone.
+    credentials = _mint_credentials() if settings.is_embedded else None
+    wiring = Wiring.make(settings.name, memory, credentials, settings.venue.host)
+    processes = processes_of(settings)
     supervision = settings.supervisor
     window_ns = int(supervision.restart_window_s * 1e9)
     instance = Instance(
@@ -150,9 +154,9 @@ def _furnish(
         wiring=wiring,
         children={
             process: Child(process, RestartBudget(supervision.restart_budget, window_ns))
-            for process in CHILDREN
+            for process in processes
         },
-        watch=Watch(watch_limits(settings)),
+        watch=Watch(watch_limits(settings), processes),
         notifier=Notifier(monotonic_ns),
         inbox=inbox,
         notes=_first_notes(settings, config),
@@ -168,6 +172,10 @@ def _furnish(
     instance.say(f"shared memory: {mebibytes:.1f} MiB in {memory.directory}")
     for words in instance.notes.degraded:
         instance.say(f"mind: {words}")
+    if settings.environment is not None:
+        money = "REAL MONEY" if settings.venue.mode == "live" else "no real money"
+        mode = settings.venue.mode.upper()
+        instance.say(f"{mode}: orders go to {settings.environment.host}, {money}")
     return instance
 
 
@@ -257,9 +265,10 @@ def _first_notes(settings: Settings, config: AegisConfig) -> Notes:
         boot_id=identity.boot_id,
         build_id=BUILD_ID,
         config=str(settings.source.resolve()),
-        simulated=settings.venue.mode == "embedded",
+        simulated=settings.is_embedded,
+        mode=settings.venue.mode,
         started_unix_ms=time.time_ns() // 1_000_000,
-        children={process: ChildNote() for process in CHILDREN},
+        children={process: ChildNote() for process in processes_of(settings)},
         degraded=plain_words(config, settings.name),
     )
 

@@ -6,6 +6,7 @@ supervisor's counter `health`.
 
 from __future__ import annotations
 
+from aegis.monitor.view import mode_words
 from aegis.supervisor.instance import Instance
 from aegis.supervisor.watch import CHILDREN, Watch
 
@@ -42,7 +43,7 @@ def status_line(instance: Instance, now_ns: int) -> str:
     execution, feed = counters["execution"], counters["feed"]
     last_ns = feed["last_message_ns"]
     age = f"{(now_ns - last_ns) // 1_000_000} ms" if last_ns else "none yet"
-    simulated = "SIMULATED, " if instance.notes.simulated else ""
+    simulated = f"{mode_words(instance.notes.mode)}, "
     profit = (execution["realized_pnl_e8"] - execution["fees_e8"]) / _E8
     return (
         f"{state} | {simulated}position {execution['position_lots']} lots, "

@@ -93,7 +93,8 @@ class Supervisor:
             instance.forked_ns = instance.heartbeat()
             # The compilation was no turn of this loop.
             instance.memory.counters["supervisor"]["max_cycle_ns"] = 0
-            self._schedule(instance, instance.children["venue"], instance.forked_ns)
+            if instance.settings.is_embedded:
+                self._schedule(instance, instance.children["venue"], instance.forked_ns)
             while not instance.reason:
                 self._turn(instance, instance.pause(_TURN_MS))
         except BaseException as error:
@@ -147,7 +148,7 @@ class Supervisor:
             instance.say(f"{child.process}: {end}; restarting{wait} ({spent})")
 
     def _fork_due(self, instance: Instance, now_ns: int) -> None:
-        if instance.children["venue"].running and instance.wiring.venue_port():
+        if _exchange_is_there(instance):
             for process in CHILDREN[1:]:
                 child = instance.children[process]
                 if child.generation == 0:
@@ -351,6 +352,13 @@ class Supervisor:
         instance.exit_code = 1
         instance.reason = f"failed: {reason}"
         instance.say(instance.reason)
+
+
+def _exchange_is_there(instance: Instance) -> bool:
+    """Whether the others can begin: the embedded exchange must have its port first."""
+    if not instance.settings.is_embedded:
+        return True
+    return instance.children["venue"].running and instance.wiring.venue_port() != 0
 
 
 def _execution_lives(instance: Instance) -> bool:

@@ -30,6 +30,7 @@ from aegis.host.kernel_cache import source_stamp
 from aegis.host.prctl import die_with_parent
 from aegis.shm.instance import InstanceMemory
 from aegis.shm.wiring import Wiring
+from aegis.supervisor.watch import processes_of
 
 __all__ = [
     "ENTRY_MODULES",
@@ -57,15 +58,20 @@ def load_entry_points(
     settings: Settings, modules: Mapping[str, str] | None = None
 ) -> Iterator[tuple[str, EntryPoint]]:
     """Import and warm up one process after the other; yields (process, run) when each is done."""
-    for process, name in (ENTRY_MODULES if modules is None else modules).items():
+    for process, name in (_entry_modules(settings) if modules is None else modules).items():
         yield process, _load(settings, name)
+
+
+def _entry_modules(settings: Settings) -> dict[str, str]:
+    needed = processes_of(settings)
+    return {process: name for process, name in ENTRY_MODULES.items() if process in needed}
 
 
 def uncompiled(settings: Settings) -> dict[str, str]:
     """The entries of ENTRY_MODULES that no start of this release has compiled yet."""
     return {
         process: name
-        for process, name in ENTRY_MODULES.items()
+        for process, name in _entry_modules(settings).items()
         if not _mark(settings, name).exists()
     }
 

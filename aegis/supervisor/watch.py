@@ -22,6 +22,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from aegis.config.settings import Settings
+
 __all__ = [
     "CHAIN",
     "CHILDREN",
@@ -32,11 +34,18 @@ __all__ = [
     "Verdict",
     "Watch",
     "WatchLimits",
+    "processes_of",
 ]
 
 # In the order of start-up; the canary's way is the middle part.
 CHILDREN = ("venue", "feed", "brain", "execution")
 CHAIN = ("feed", "brain", "execution")
+
+
+def processes_of(settings: Settings) -> tuple[str, ...]:
+    """The processes of an instance: the exchange is one of them only where it is embedded."""
+    return CHILDREN if settings.is_embedded else CHILDREN[1:]
+
 
 STARTING, READY, DEGRADED, DRAINING, STOPPED = 1, 2, 3, 4, 5
 
