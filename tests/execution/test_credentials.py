@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import traceback
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from aegis.config.environments import ENVIRONMENTS, Environment
 from aegis.config.models import VenueConfig
 from aegis.execution.credentials import fingerprint_of, load_keys, path_of
+from aegis.execution.endpoints import Keys
 from aegis.execution.errors import CredentialsFileError
 from aegis.execution.signing import Ed25519Signer, HmacSigner
 from aegis.venue.credentials import mint
@@ -29,8 +31,8 @@ def key_file(folder: Path, text: str | None = None, mode: int = 0o600) -> Path:
     return path
 
 
-def load(path: Path, environment: Environment = TESTNET, **venue: object):  # type: ignore[no-untyped-def]
-    table = {"mode": "testnet", "credentials": str(path)} | venue
+def load(path: Path, environment: Environment = TESTNET, **venue: Any) -> tuple[Keys, str]:
+    table: dict[str, Any] = {"mode": "testnet", "credentials": str(path)} | venue
     return load_keys(VenueConfig(**table), environment, None)
 
 

@@ -8,6 +8,7 @@ import ipaddress
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -114,8 +115,9 @@ def _ignore(answer: Answer, now_ns: int) -> None:
 
 def test_keys_never_go_over_a_network_in_the_clear(tmp_path: Path) -> None:
     for url in ("http://10.0.0.7", "ws://exchange.example:80"):
-        named = Endpoints(lambda url=url: url, lambda url=url: url, lambda url=url: url)  # type: ignore[misc]
-        for ask in (named.rest_url, named.order_url, lambda ends=named: ends.private_url("key")):
+        address = partial(str, url)
+        named = Endpoints(address, address, address)
+        for ask in (named.rest_url, named.order_url, partial(named.private_url, "key")):
             with pytest.raises(UnusableSetupError, match="is not encrypted"):
                 ask()
     empty = tmp_path / "empty.pem"
