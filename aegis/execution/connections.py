@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from aegis.execution.dispatcher import Dispatcher
 from aegis.execution.endpoints import Endpoints, Keys
 from aegis.execution.gateway import OrderGateway
 from aegis.execution.replies import Answer
@@ -22,7 +23,15 @@ __all__ = ["NetworkConnections"]
 class NetworkConnections:
     """Lines over sockets."""
 
-    def __init__(self, endpoints: Endpoints, keys: Keys, rest: RestClient) -> None:
+    def __init__(
+        self,
+        endpoints: Endpoints,
+        keys: Keys,
+        rest: RestClient,
+        dispatcher: Dispatcher | None = None,
+    ) -> None:
+        """`dispatcher` hears what REST replies say of the limits."""
+        self._dispatcher = dispatcher
         self._endpoints = endpoints
         self._keys = keys
         self._rest = rest
@@ -37,7 +46,11 @@ class NetworkConnections:
         self, on_answer: Callable[[Answer, int], None], on_change: Callable[[], None]
     ) -> RestOrderLine:
         """Order commands over REST."""
-        return RestOrderLine(self._endpoints, self._keys, on_answer, on_change)
+        return RestOrderLine(self._endpoints, self._keys, on_answer, on_change, self._note_headers)
+
+    def _note_headers(self, headers: dict[str, str]) -> None:
+        if self._dispatcher is not None:
+            self._dispatcher.on_headers(headers, self._rest.now_ms())
 
     def private_stream(self, listener: StreamListener, seed: int) -> UserStream:
         """The user data stream."""

@@ -20,6 +20,8 @@ import numpy as np
 
 from aegis.execution import order_states as states
 from aegis.execution.core import ExecutionCore
+from aegis.execution.dispatcher import Dispatcher
+from aegis.execution.held_commands import HeldCommands
 from aegis.execution.journal.journal import Journal
 from aegis.execution.layouts import (
     ACT_CANARY,
@@ -143,6 +145,7 @@ class Intake:
         exchange_ms: Callable[[], int],
         on_resync: Callable[[int, int], None],
         on_rest_cancel: Callable[[int], None],
+        dispatcher: Dispatcher,
         journal: Journal | None = None,
     ) -> None:
         """`on_resync` gets (epoch, intent id), `on_rest_cancel` the slot to cancel by REST."""
@@ -153,6 +156,7 @@ class Intake:
         self._on_resync = on_resync
         self._on_rest_cancel = on_rest_cancel
         self._journal = journal
+        self._held = HeldCommands(core, routes, dispatcher, exchange_ms)
         self._canaries = CanaryDesk(memory)
         self._out = memoryview(core.tables.out.data)
         self._counters = memory.counters["execution"]
@@ -185,18 +189,24 @@ class Intake:
         out = self._out
         done = core.tables.done_ns
         places = cancels = 0
-        for at, (kind, slot, start, end, _, _, _, _) in enumerate(actions):
+        for at, (kind, slot, start, end, request_id, _, _, _) in enumerate(actions):
             if kind == ACT_PLACE:
-                if line is None or not line.is_ready or not may_place:
+                if line is None or not may_place:
                     # Certain: these bytes never left.
                     core.apply(slot, states.REJECT, monotonic_ns(), code=0)
+                    continue
+                if not line.is_ready or not self._held.may_go(kind, slot):
+                    self._held.hold(kind, slot, request_id, bytes(out[start:end]))
                     continue
                 line.send(out[start:end])
                 done[at] = monotonic_ns()
                 places += 1
             elif kind == ACT_CANCEL:
-                if line is None or not line.is_ready:
+                if line is None:
                     self._on_rest_cancel(slot)
+                    continue
+                if not line.is_ready or not self._held.may_go(kind, slot):
+                    self._held.hold(kind, slot, request_id, bytes(out[start:end]))
                     continue
                 line.send(out[start:end])
                 done[at] = monotonic_ns()
@@ -210,6 +220,14 @@ class Intake:
             self._counters.add(self._cancels, cancels)
         if places + cancels < count:
             self._other_actions(actions)
+
+    def release(self) -> None:
+        """Send what had to wait and may go now."""
+        places, cancels = self._held.release()
+        if places:
+            self._counters.add(self._sent, places)
+        if cancels:
+            self._counters.add(self._cancels, cancels)
 
     def _other_actions(self, actions: list[list[int]]) -> None:
         """What is not a request on the order connection, in its order."""

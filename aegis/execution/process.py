@@ -19,6 +19,7 @@ import resource
 import signal
 import sys
 import time
+import zlib
 from time import monotonic_ns
 from typing import Any
 
@@ -31,6 +32,7 @@ from aegis.config.settings import Settings
 from aegis.execution.client_id import MAX_EPOCH, ClientIds
 from aegis.execution.connections import NetworkConnections
 from aegis.execution.credentials import DIRECTORY_VARIABLE, load_keys
+from aegis.execution.dispatcher import Dispatcher
 from aegis.execution.endpoints import Endpoints, Keys
 from aegis.execution.errors import ExecutionError, UnusableSetupError
 from aegis.execution.gauges import Gauges
@@ -54,6 +56,7 @@ from aegis.risk.gate_state import Gate
 from aegis.risk.latch import LatchState
 from aegis.risk.limits import LimitsError
 from aegis.shm.instance import InstanceMemory
+from aegis.shm.rate_ledger import RateLedger, ledger_path
 from aegis.shm.wiring import Wiring
 
 __all__ = ["run", "warm_up"]
@@ -104,6 +107,7 @@ class ExecutionProcess:
         self._parking = Parking(memory, wiring.intents_fd, settings.hardware.wait)
         self._session: TradingSession | None = None
         self._journal: Journal | None = None
+        self._ledger: RateLedger | None = None
         self._gauges: Gauges | None = None
         self._parent = os.getppid()
         self._stop = asyncio.Event()
@@ -149,6 +153,8 @@ class ExecutionProcess:
                 counters["ready"] = 0
                 counters["state"] = DRAINING
                 confirmed = await self._finish()
+                if self._ledger is not None:
+                    self._ledger.close()
                 turning.cancel()
                 await asyncio.gather(turning, return_exceptions=True)
                 loop.remove_reader(self._parking.descriptor)
@@ -195,20 +201,26 @@ class ExecutionProcess:
         url = self._endpoints.rest_url()
         if url is None:
             raise ExecutionError("the exchange has no address yet")
-        rest = RestClient(url, keys.api_key, keys.signer, tls=self._endpoints.tls)
+        dispatcher = self._dispatcher(keys)
+        rest = RestClient(
+            url, keys.api_key, keys.signer, tls=self._endpoints.tls, dispatcher=dispatcher
+        )
         try:
             takes_all = self._settings.instance.takes_all
             rules = await read_rules(rest, self._symbols(), may_miss=takes_all)
-            journal, recovered = self._open_journal(credentials.api_key)
+            if not dispatcher.set_limits(rest.rate_limits):
+                raise UnusableSetupError("exchangeInfo tells no rate limits: none can be kept")
+            journal, recovered = self._open_journal(keys.api_key)
             session = TradingSession(
                 self._settings,
                 self._memory,
                 rest,
                 rules,
                 ClientIds(self._settings.name, journal.run, self._settings.instance.strategy),
-                NetworkConnections(self._endpoints, keys, rest),
+                NetworkConnections(self._endpoints, keys, rest, dispatcher),
                 journal,
                 recovered,
+                dispatcher,
             )
         except LimitsError as error:
             self._close_journal()
@@ -306,6 +318,15 @@ class ExecutionProcess:
             Ed25519Signer(minted.ed25519_private_pem),
         )
 
+    def _dispatcher(self, keys: Keys) -> Dispatcher:
+        """The limits of this address and account; what they hold of the box is opened once."""
+        if self._ledger is None:
+            host = self._settings.environment.host if self._settings.environment else None
+            path = ledger_path(self._memory.directory, host)
+            account = zlib.crc32(keys.api_key.encode())
+            self._ledger = RateLedger.open(path, account)
+        return Dispatcher(self._ledger)
+
     def _symbols(self) -> list[str]:
         """Our symbols in row order; where the exchange decides, those that the feed has found."""
         symbols = self._settings.instance.symbols or self._memory.instruments.listed
@@ -382,6 +403,7 @@ class ExecutionProcess:
         self._follow_address(session)
         self._look_at_vitals(session, now_ns)
         self._follow_latch(session)
+        session.turn()
         session.turn_of_day()
         if session.journal is not None:
             session.journal.turn()

@@ -21,6 +21,7 @@ import aiohttp
 import msgspec
 from yarl import URL
 
+from aegis.execution.dispatcher import Dispatcher, Share
 from aegis.execution.errors import (
     BannedError,
     ClockSkewError,
@@ -29,7 +30,7 @@ from aegis.execution.errors import (
     RateLimitedError,
     RefusedError,
 )
-from aegis.execution.replies import OrderBody, error_of
+from aegis.execution.replies import LimitCount, OrderBody, error_of
 from aegis.execution.signing import Signer, signed_query
 
 __all__ = ["RestClient", "UserTrade"]
@@ -60,6 +61,23 @@ class _ListenKey(msgspec.Struct, rename="camel"):
     listen_key: str = ""
 
 
+class _Limits(msgspec.Struct, rename="camel"):
+    rate_limits: list[LimitCount] = []
+
+
+_LIMITS = msgspec.json.Decoder(_Limits)
+# What a request is for, and its weight; source: exchange document, "weight" of each endpoint.
+_COSTS = {
+    "GET /fapi/v1/openOrders": (Share.RECONCILE, 1),
+    "GET /fapi/v1/userTrades": (Share.RECONCILE, 5),
+    "GET /fapi/v1/accountConfig": (Share.RECONCILE, 5),
+    "GET /fapi/v1/exchangeInfo": (Share.RECONCILE, 1),
+    "GET /fapi/v3/positionRisk": (Share.RECONCILE, 5),
+    "GET /fapi/v3/balance": (Share.RECONCILE, 5),
+    "DELETE /fapi/v1/order": (Share.KILL, 1),
+    "DELETE /fapi/v1/allOpenOrders": (Share.KILL, 1),
+}
+_ALL_SYMBOLS_WEIGHT = 40
 _TRADES = msgspec.json.Decoder(list[UserTrade])
 _KEY = msgspec.json.Decoder(_ListenKey)
 
@@ -76,8 +94,14 @@ class RestClient:
         tls: ssl.SSLContext | None = None,
         recv_window_ms: int = 5_000,
         timeout_s: float = 2.0,
+        dispatcher: Dispatcher | None = None,
     ) -> None:
-        """`tls` verifies encrypted addresses; without it the system's authorities do."""
+        """`tls` verifies encrypted addresses; without it the system's authorities do.
+
+        `dispatcher` keeps the exchange's limits; without one only the pauses it asks for.
+        """
+        self.rate_limits: list[LimitCount] = []
+        self._dispatcher = dispatcher
         self.base_url = base_url.rstrip("/")
         self.offset_ms = 0
         self.used_weight = 0
@@ -117,7 +141,9 @@ class RestClient:
 
     async def exchange_info(self) -> dict[str, Any]:
         """All symbols with their filters."""
-        return _object(await self._call("GET", "/fapi/v1/exchangeInfo", {}, signed=False))
+        body = await self._call("GET", "/fapi/v1/exchangeInfo", {}, signed=False)
+        self.rate_limits = _decoded(_LIMITS, body).rate_limits
+        return _object(body)
 
     async def order(self, symbol: str, client_id: str) -> OrderBody:
         """One order by client id, open or not; RefusedError with code -2013 when there is none."""
@@ -219,6 +245,7 @@ class RestClient:
     ) -> bytes:
         action = f"{method} {path}"
         self._stay_quiet(action)
+        self._ask_for_room(action, parameters)
         if signed:
             stamped = {
                 **parameters,
@@ -243,6 +270,9 @@ class RestClient:
                 status = reply.status
                 retry_after = reply.headers.get("Retry-After")
                 self._note_weight(reply.headers.get("X-MBX-USED-WEIGHT-1M"))
+                if self._dispatcher is not None:
+                    headers = {name.lower(): value for name, value in reply.headers.items()}
+                    self._dispatcher.on_headers(headers, self.now_ms())
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
             # The library's text may hold the URL with the signature: keep the kind only.
             raise FateUnknownError(action, 0, 0, f"no answer ({type(error).__name__})") from None
@@ -251,15 +281,38 @@ class RestClient:
         raised = error_of(action, status, body, retry_after, self.now_ms())
         if isinstance(raised, RateLimitedError | BannedError):
             self._quiet_until_s = time.monotonic() + raised.retry_after_s
+            self._tell_dispatcher(raised)
         raise raised
 
     def _stay_quiet(self, action: str) -> None:
         """Refuse to send while the exchange wants silence: going on turns a 429 into a ban."""
+        if self._dispatcher is not None:
+            # It knows what must go on, and what the other processes were told.
+            return
         left_s = self._quiet_until_s - time.monotonic()
         if left_s > 0:
             raised = RateLimitedError(action, 429, 0, f"not sent: quiet for another {left_s:.1f} s")
             raised.retry_after_s = left_s
             raise raised
+
+    def _ask_for_room(self, action: str, parameters: Mapping[str, str | int]) -> None:
+        """Refuse to send what the limits have no room for: asked again later, it costs nothing."""
+        if self._dispatcher is None:
+            return
+        share, weight = _COSTS.get(action, (Share.STEADY, 1))
+        if action == "GET /fapi/v1/openOrders" and "symbol" not in parameters:
+            weight = _ALL_SYMBOLS_WEIGHT
+        if not self._dispatcher.admit_query(share, weight, self.now_ms()):
+            raise RateLimitedError(action, 429, 0, "not sent: no room within the request weight")
+
+    def _tell_dispatcher(self, raised: RateLimitedError | BannedError) -> None:
+        if self._dispatcher is None:
+            return
+        now_ms, pause_ms = self.now_ms(), int(raised.retry_after_s * 1000)
+        if isinstance(raised, BannedError):
+            self._dispatcher.on_banned(now_ms + pause_ms, now_ms)
+        else:
+            self._dispatcher.on_rate_limited(raised.code, pause_ms, now_ms)
 
     def _note_weight(self, text: str | None) -> None:
         if text is not None and text.isascii() and text.isdigit():

@@ -36,8 +36,8 @@ _LONGEST_PAUSE_S = 5.0
 _ORDER = msgspec.json.Decoder(OrderBody)
 _ERROR = msgspec.json.Decoder(ErrorBody)
 
-ReplyHeaders = Callable[[int, dict[str, str], str], None]
-"""Called with (status, headers in lower case, error text) of every reply, for the rate ledger."""
+ReplyHeaders = Callable[[dict[str, str]], None]
+"""Hears the headers (names in lower case) of every reply, for the rate ledger."""
 
 
 class _Connection(asyncio.Protocol):
@@ -89,7 +89,7 @@ class RestOrderLine:
         keys: Keys,
         on_answer: Callable[[Answer, int], None],
         on_change: Callable[[], None] = lambda: None,
-        on_headers: ReplyHeaders = lambda status, headers, text: None,
+        on_headers: ReplyHeaders = lambda headers: None,
         *,
         connections: int = CONNECTIONS,
     ) -> None:
@@ -197,8 +197,7 @@ class RestOrderLine:
         """One whole reply."""
         now_ns = monotonic_ns()
         answer = _answer_of(request_id, reply)
-        text = answer.error.msg if answer.error is not None else ""
-        self._on_headers(reply.status, reply.headers, text)
+        self._on_headers(reply.headers)
         self._on_answer(answer, now_ns)
 
     def lost(self, connection: _Connection) -> None:

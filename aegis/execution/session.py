@@ -21,6 +21,8 @@ from aegis.execution import order_states as states
 from aegis.execution.account_setup import AccountSetup
 from aegis.execution.client_id import ClientIds
 from aegis.execution.core import ExecutionCore, OpenOrder
+from aegis.execution.dispatcher import Dispatcher
+from aegis.execution.error_codes import Verdict
 from aegis.execution.errors import (
     ExchangeError,
     FiltersChangedError,
@@ -33,7 +35,7 @@ from aegis.execution.journal.journal import Journal
 from aegis.execution.journal.recovery import Recovered, restore
 from aegis.execution.order_routes import OrderRoutes
 from aegis.execution.reconcile import Reconciler
-from aegis.execution.replies import Answer
+from aegis.execution.replies import Answer, pause_s_of, verdict_of
 from aegis.execution.resolver import Resolver
 from aegis.execution.rest import RestClient
 from aegis.execution.symbols import rules_of_symbols
@@ -52,6 +54,7 @@ from aegis.risk.gate_state import (
 from aegis.risk.latch import LatchState
 from aegis.risk.limits import InstrumentRules, LimitsError, fill_rules
 from aegis.shm.instance import InstanceMemory
+from aegis.shm.rate_ledger import RateLedger
 
 __all__ = ["RECV_WINDOW_MS", "TradingSession"]
 
@@ -70,6 +73,8 @@ _ORDERS_EVERY_NS = 30_000_000_000
 _TRADES_EVERY_NS = 60_000_000_000
 _BUSY_WEIGHT = 1_400
 _LONGEST_PAUSE_S = 5.0
+# The shortest ban there is, for one whose end is not told.
+_BAN_S = 120.0
 _MS_PER_DAY = 86_400_000
 
 
@@ -86,10 +91,12 @@ class TradingSession:
         connections: Connections,
         journal: Journal | None = None,
         recovered: Recovered | None = None,
+        dispatcher: Dispatcher | None = None,
     ) -> None:
         """`journal` notes what happens from here on, `recovered` is what it has given back.
 
-        Raises OSError when the journal cannot be begun.
+        `dispatcher` holds the exchange's limits; without one nothing is limited. Raises OSError
+        when the journal cannot be begun.
         """
         limits = settings.instance.limits.model_dump()
         self.gate = Gate(len(rules), limits, monotonic_ns())
@@ -108,13 +115,21 @@ class TradingSession:
         self.rest = rest
         self.gateway = connections.order_line(self._answered, self._line_cut)
         self._fallback = connections.fallback_line(self._answered, self._judge_link)
+        self.dispatcher = dispatcher or Dispatcher(RateLedger.private())
         self.routes = OrderRoutes(self.gateway, self._fallback)
         self.stream = connections.private_stream(self, ids.run)
         self._counters = memory.counters["execution"]
         self._answers = self._counters.index("responses")
         self._events = self._counters.index("user_events")
         self.intake = Intake(
-            self.core, self.routes, memory, rest.now_ms, self.resync, self._rest_cancel, journal
+            self.core,
+            self.routes,
+            memory,
+            rest.now_ms,
+            self.resync,
+            self._rest_cancel,
+            self.dispatcher,
+            journal,
         )
         self.resolver = Resolver(
             self.core, rest, monotonic_ns, self._cancel_again, recv_window_ms=RECV_WINDOW_MS
@@ -316,9 +331,35 @@ class TradingSession:
 
     def _answered(self, answer: Answer, now_ns: int) -> None:
         self.core.on_answer(answer, now_ns)
+        self._note_limits(answer)
+        self.intake.release()
         self.intake.publish()
         # After its effects: whoever sees the answer counted has seen what it led to.
         self._counters.add(self._answers, 1)
+
+    def _note_limits(self, answer: Answer) -> None:
+        """What an answer says of the exchange's limits."""
+        dispatcher, now_ms = self.dispatcher, self.rest.now_ms()
+        if answer.rate_limits:
+            dispatcher.on_counts(answer.rate_limits, now_ms)
+        error = answer.error
+        if error is None:
+            dispatcher.on_accepted()
+            return
+        verdict = verdict_of(answer.status, error.code, error.msg)
+        pause_s = pause_s_of(error.msg, None, now_ms)
+        if verdict is Verdict.RATE_LIMITED:
+            pause_ms = None if pause_s is None else int(pause_s * 1000)
+            dispatcher.on_rate_limited(error.code, pause_ms, now_ms)
+        elif verdict is Verdict.BANNED:
+            dispatcher.on_banned(now_ms + int((pause_s or _BAN_S) * 1000), now_ms)
+        elif verdict is Verdict.OVERLOADED:
+            dispatcher.on_overloaded(now_ms)
+
+    def turn(self) -> None:
+        """Called every turn: the box's use of the limits, and what waited for room."""
+        self.dispatcher.refresh(self.rest.now_ms())
+        self.intake.release()
 
     # The private stream
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
 
 from aegis.execution import resolver, session
+from aegis.execution.dispatcher import Share
 from aegis.risk.controls import Control
 from aegis.shm.outcome import ACCEPTED, CANCELED, DENIED, REJECTED, UNKNOWN
 from tests.execution.fake_exchange import FakeExchange, Fault
@@ -102,5 +104,60 @@ def test_without_any_line_nothing_is_sent(tmp_path: Path) -> None:
             refused = rig.send()
             assert (await rig.outcome(refused, DENIED))["reason"] == Control.ORDER_LINK
             assert exchange.placements == []
+
+    run(day())
+
+
+def test_without_room_orders_wait_cancels_go_and_nothing_goes_that_is_not_wanted(
+    tmp_path: Path,
+) -> None:
+    async def day() -> None:
+        async with FakeExchange() as exchange, running(tmp_path, exchange) as rig:
+            resting = await rig.placed()
+            dispatcher = rig.session.dispatcher
+            now_ms = rig.session.rest.now_ms()
+            dispatcher.on_rate_limited(-1015, 120, now_ms)
+            waiting, unwanted = rig.send(), rig.send()
+            await rig.until(lambda: dispatcher.waiting == 2, "two to wait")
+            rig.cancel(unwanted)
+            await rig.outcome(unwanted, REJECTED)
+            rig.cancel(resting)
+            await rig.outcome(resting, CANCELED)
+            told = await rig.outcome(waiting, ACCEPTED)
+            assert told["code"] == 0
+            names = [rig.ids.text(1, ref) for ref in (resting, waiting)]
+            assert exchange.placements == names, "the unwanted one never left"
+
+    run(day())
+
+
+def test_an_order_that_waits_beyond_its_window_never_leaves(tmp_path: Path) -> None:
+    async def day() -> None:
+        async with FakeExchange() as exchange, running(tmp_path, exchange) as rig:
+            rig.session.dispatcher.on_rate_limited(-1015, 60_000, rig.session.rest.now_ms())
+            ref = rig.send()
+            assert (await rig.outcome(ref, REJECTED))["code"] == -1015
+            assert exchange.placements == []
+            assert rig.session.gate.exposure[0]["open_buy_lots"] == 0
+
+    run(day())
+
+
+def test_a_ban_stops_everything_and_halts(tmp_path: Path) -> None:
+    async def day() -> None:
+        async with FakeExchange() as exchange, running(tmp_path, exchange) as rig:
+            end_ms = rig.session.rest.now_ms() + 300
+            text = f"Way too many requests; IP banned until {end_ms}."
+            banned = {"status": 418, "error": {"code": -1003, "msg": text}}
+            exchange.place_faults = [Fault(carried_out=False, answer=banned)]
+            refused = rig.send()
+            await rig.outcome(refused, REJECTED)
+            assert rig.session.gate.latch.reason == Control.BANNED
+            asked = len(exchange.requests)
+            dispatcher = rig.session.dispatcher
+            while rig.session.rest.now_ms() < end_ms - 50:
+                assert not dispatcher.admit_query(Share.KILL, 1, rig.session.rest.now_ms())
+                assert len(exchange.requests) == asked, "nothing left in the ban"
+                await asyncio.sleep(0.01)
 
     run(day())

@@ -15,6 +15,16 @@ from aegis.execution.symbols import rules_of_symbols
 from aegis.risk.limits import LimitsError
 
 INFO: dict[str, Any] = {
+    "rateLimits": [
+        {
+            "rateLimitType": "REQUEST_WEIGHT",
+            "interval": "MINUTE",
+            "intervalNum": 1,
+            "limit": 2_400,
+        },
+        {"rateLimitType": "ORDERS", "interval": "SECOND", "intervalNum": 10, "limit": 300},
+        {"rateLimitType": "ORDERS", "interval": "MINUTE", "intervalNum": 1, "limit": 1_200},
+    ],
     "symbols": [
         {
             "symbol": "BTCUSDT",
@@ -42,7 +52,7 @@ INFO: dict[str, Any] = {
                 {"filterType": "MIN_NOTIONAL", "notional": "50"},
             ],
         }
-    ]
+    ],
 }
 
 
