@@ -1,4 +1,4 @@
-"""`aegis bench ring|hop|path|feed|venue|quant`: progress on stderr, the result on stdout."""
+"""`aegis bench ring|hop|path|feed|venue|orders|quant`: progress on stderr, the result on stdout."""
 
 from __future__ import annotations
 
@@ -112,6 +112,39 @@ def venue(as_json: Json = False, smoke: Smoke = False) -> None:
         _say(str(error))
         raise typer.Exit(1) from error
     _finish(result, as_json, _venue_table)
+
+
+@app.command()
+def orders(as_json: Json = False, smoke: Smoke = False) -> None:
+    """Intent to socket by WebSocket and REST, and the order table at ten million orders."""
+    from aegis.bench.orders import OrdersBenchError, measure_orders
+
+    try:
+        result = measure_orders(smoke=smoke, progress=_say)
+    except (OrdersBenchError, OSError) as error:
+        _say(str(error))
+        raise typer.Exit(1) from error
+    _finish(result, as_json, _orders_table)
+
+
+def _orders_table(result: dict[str, Any]) -> Table:
+    from rich.table import Table
+
+    title = f"intent published to bytes on the socket, µs, {result['rate_per_s']} orders/s"
+    table = Table(title=title, title_justify="left")
+    for column in ("transport", "p50", "p99", "baseline p50", "p99", "times p50", "p99"):
+        table.add_column(column, justify="left" if column == "transport" else "right")
+    for name, ours in result["intent_to_socket_us"].items():
+        theirs = result["baseline"]["intent_to_socket_us"][name]
+        times = result["times_faster"][name]
+        figures = (ours["p50"], ours["p99"], theirs["p50"], theirs["p99"])
+        table.add_row(
+            name, *(f"{figure:,.1f}" for figure in figures), f"{times['p50']}", f"{times['p99']}"
+        )
+    costs = ", ".join(f"{ns:g} ns at {int(n):,}" for n, ns in result["order_table_ns"].items())
+    grown = result["order_table"]["grown_bytes"]
+    table.caption = f"order table: {costs}; the process grew by {grown:,} bytes"
+    return table
 
 
 def _venue_table(result: dict[str, Any]) -> Table:

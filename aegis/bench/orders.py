@@ -1,0 +1,172 @@
+"""`aegis bench orders`: from an intent on the ring to its bytes on the socket, WebSocket and REST.
+
+Ours is execution itself, the whole process with gate, journal, dispatcher and reconciliation, on an
+embedded exchange in another process and woken by a third that publishes intents. The time is taken
+from the publication to the return of the call that hands the order's bytes to the socket; REST is
+on kept-alive connections. The baseline sends the same orders the usual Python way, in the same run.
+The order table is measured on its own, up to ten million orders.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import tempfile
+import threading
+from pathlib import Path
+from typing import Any
+
+from aegis.bench.order_flow import (
+    SYMBOL,
+    ChildProcess,
+    in_microseconds,
+    run_baseline,
+    serve_exchange,
+    stand_in,
+)
+from aegis.bench.order_table import MARKS, measure_table
+
+__all__ = ["OrdersBenchError", "measure_orders"]
+
+RATE_PER_S = 200
+_PATIENCE_S = 60.0
+# An address where nobody listens: without an order connection REST stands in.
+_NOWHERE = "ws://127.0.0.1:9"
+
+
+class OrdersBenchError(Exception):
+    """The benchmark could not run; the text says which part failed."""
+
+
+def measure_orders(*, smoke: bool = False, progress: Any = None) -> dict[str, Any]:
+    """Latencies by transport, the baseline's, and the table's cost. Raises OrdersBenchError."""
+    say = progress or (lambda text: None)
+    assert threading.active_count() == 1, "forks: no thread may be running"
+    from aegis.venue.credentials import mint
+
+    keys, orders = mint(), 400 if smoke else 4_000
+    latency: dict[str, dict[str, float]] = {}
+    exchange = ChildProcess(lambda tell: serve_exchange(keys, tell))
+    try:
+        told = exchange.told().split()
+        if len(told) != 2:
+            raise OrdersBenchError("the embedded exchange did not start")
+        port, bid = int(told[0]), int(told[1])
+        for transport in ("ws", "rest"):
+            say(f"{transport}: {orders:,} orders at {RATE_PER_S}/s through execution")
+            latency[transport] = _ours(transport, port, bid, keys, orders)
+        say("the same through multiprocessing.Queue, json, hmac, websockets and aiohttp")
+        baseline = run_baseline(port, keys, bid, orders // 2, RATE_PER_S)
+    finally:
+        exchange.close()
+    say(f"the order table, up to {MARKS[-1]:,} orders")
+    table = measure_table()
+    return {
+        "rate_per_s": RATE_PER_S,
+        "orders": orders,
+        "intent_to_socket_us": latency,
+        "baseline": {"intent_to_socket_us": baseline},
+        "times_faster": {
+            name: {
+                key: round(baseline[name][key] / max(latency[name][key], 0.1), 2)
+                for key in ("p50", "p99")
+            }
+            for name in latency
+        },
+        "order_table_ns": table["ns"],
+        "order_table": table,
+    }
+
+
+def _ours(transport: str, port: int, bid: int, keys: Any, orders: int) -> dict[str, float]:
+    """One run of execution on one transport; percentiles in µs."""
+    from aegis.shm.control import RUN
+    from aegis.shm.instance import InstanceMemory
+    from aegis.shm.wiring import Wiring
+
+    with tempfile.TemporaryDirectory(prefix="aegis-bench-", dir="/dev/shm") as folder:
+        memory = InstanceMemory.create(
+            "bench", instruments=1, shm_dir=Path(folder), owner=(os.getpid(), 1)
+        )
+        memory.instruments.set(0, symbol=SYMBOL.encode(), status=1, tick_size=0.1, step_size=0.001)
+        memory.control.command = RUN
+        memory.control.next_generation("brain")
+        wiring = Wiring.make("bench", memory)
+        settings = _settings(transport, port, Path(folder), keys)
+        brain = ChildProcess(lambda tell: stand_in(memory, bid, orders, RATE_PER_S))
+        try:
+            _live(settings, memory, wiring, orders)
+            found = memory.histograms["execution"]["tick_to_order_ns"].percentiles()
+            if found["count"] < orders // 2:
+                denied = memory.counters["execution"]["orders_denied"]
+                raise OrdersBenchError(
+                    f"{transport}: only {found['count']} of {orders} orders left, {denied} denied"
+                )
+            return {**in_microseconds(found), "count": found["count"]}
+        finally:
+            brain.close()
+            wiring.close()
+            memory.close()
+
+
+def _live(settings: Any, memory: Any, wiring: Any, orders: int) -> None:
+    """Be execution until the orders have been sent and have ended."""
+    import uvloop
+
+    from aegis.execution.process import ExecutionProcess
+
+    async def live() -> None:
+        main = asyncio.create_task(ExecutionProcess(settings, memory, wiring).main())
+        counters = memory.counters["execution"]
+        try:
+            async with asyncio.timeout(_PATIENCE_S + orders / RATE_PER_S):
+                while counters["orders_sent"] + counters["orders_denied"] < orders:
+                    await asyncio.sleep(0.05)
+                    if main.done():
+                        break
+        except TimeoutError:
+            raise OrdersBenchError("execution did not send its orders in time") from None
+        finally:
+            memory.control.drain("execution")
+            await main
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(live())
+
+
+def _settings(transport: str, port: int, folder: Path, keys: Any) -> Any:
+    """A testnet's settings that point at the exchange in the other process."""
+    from aegis.bench.order_table import LIMITS
+    from aegis.config.models import (
+        CoresConfig,
+        HardwareConfig,
+        InstanceConfig,
+        JournalConfig,
+        LimitsConfig,
+        SupervisorConfig,
+        VenueConfig,
+    )
+    from aegis.config.settings import Settings
+
+    file = folder / "exchange.key"
+    pem = keys.ed25519_private_pem.decode()
+    with open(file, "w", opener=lambda path, flags: os.open(path, flags, 0o600)) as out:
+        out.write(f'api_key = "{keys.api_key}"\ned25519_private_key = """\n{pem}"""\n')
+    stream = f"ws://127.0.0.1:{port}"
+    usable = sorted(os.sched_getaffinity(0))
+    cores = CoresConfig(feed=usable[0], brain=usable[0], execution=usable[0], venue=usable[-1])
+    return Settings(
+        name="bench",
+        instance=InstanceConfig(symbols=[SYMBOL], strategy="none", limits=LimitsConfig(**LIMITS)),
+        hardware=HardwareConfig(cores=cores, shm_dir=str(folder)),
+        venue=VenueConfig(
+            mode="testnet",
+            rest_url=f"http://127.0.0.1:{port}",
+            stream_url=stream,
+            order_url=stream if transport == "ws" else _NOWHERE,
+            credentials=str(file),
+        ),
+        supervisor=SupervisorConfig(),
+        source=Path("aegis.toml"),
+        journal=JournalConfig(dir=str(folder)),
+    )
