@@ -37,6 +37,7 @@ from aegis.feed.weight import WeightBudget
 from aegis.host.clock import monotonic_ns
 from aegis.host.gc_scope import GcScope
 from aegis.shm.instance import InstanceMemory
+from aegis.shm.rate_ledger import RateLedger, ledger_path
 from aegis.shm.wiring import Wiring
 
 __all__ = ["Feed", "run", "warm_up"]
@@ -161,11 +162,18 @@ class Feed:
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGTERM, self._terminate)
         beating = asyncio.create_task(self._beat_for_ever())
+        environment = self.settings.environment
+        host = environment.host if environment is not None else None
+        # No account of ours: what the feed asks for counts by address alone.
+        ledger = RateLedger.open(ledger_path(self.memory.directory, host), 0)
+        self.budget.ledger = ledger
         try:
             async with self.rest:
                 with self.scope:
                     return self._leave(await self._live())
         finally:
+            self.budget.ledger = None
+            ledger.close()
             beating.cancel()
             loop.remove_signal_handler(signal.SIGTERM)
 

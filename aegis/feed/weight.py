@@ -9,6 +9,8 @@ never has to teach us (source: exchange document "Limits", USD-M futures).
 
 from __future__ import annotations
 
+from aegis.shm.rate_ledger import WEIGHT, RateLedger
+
 __all__ = ["DEFAULT_LIMIT", "EXCHANGE_INFO_WEIGHT", "WeightBudget", "snapshot_choice"]
 
 # What production allows an address; exchangeInfo tells the real figure.
@@ -42,6 +44,8 @@ class WeightBudget:
         self.spent = 0
         self.under_way = 0
         self._minute = -1
+        # What the other processes of this box use of the same limit, once there is a ledger.
+        self.ledger: RateLedger | None = None
 
     @property
     def per_minute(self) -> int:
@@ -51,7 +55,10 @@ class WeightBudget:
     def room(self, weight: int, now_ms: int) -> int:
         """How many requests of this weight may be sent now."""
         self._turn(now_ms)
-        return max(0, self.per_minute - self.used - self.under_way) // weight
+        used = self.used
+        if self.ledger is not None:
+            used = max(used, self.ledger.used(WEIGHT, now_ms))
+        return max(0, self.per_minute - used - self.under_way) // weight
 
     def begin(self, weight: int) -> None:
         """A request goes out."""
@@ -63,6 +70,8 @@ class WeightBudget:
         self._turn(now_ms)
         # The exchange may begin its minute before or after us: its word counts, up or down.
         self.used = used
+        if self.ledger is not None:
+            self.ledger.tell(WEIGHT, used, now_ms)
 
     def end(self, weight: int, now_ms: int, *, was_told: bool) -> None:
         """A request is over; `was_told` when an answer to it has been observed."""
@@ -71,6 +80,8 @@ class WeightBudget:
         assert self.under_way >= 0, "more requests ended than were begun"
         if not was_told:
             self.used += weight
+            if self.ledger is not None:
+                self.ledger.spend(WEIGHT, weight, now_ms)
 
     def _turn(self, now_ms: int) -> None:
         minute = now_ms // _MINUTE_MS

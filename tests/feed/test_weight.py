@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aegis.feed.weight import WeightBudget, snapshot_choice
+from aegis.shm.rate_ledger import WEIGHT, RateLedger
 
 MINUTE_MS = 60_000
 
@@ -67,3 +68,19 @@ def test_an_exchange_with_another_minute_never_sees_more_than_its_limit(
             budget.observe(min(told, used), now_ms)
             budget.end(10, now_ms, was_told=True)
     assert budget.spent > 0
+
+
+def test_what_execution_uses_of_the_limit_leaves_less_room() -> None:
+    budget = WeightBudget(0.25, 1_000)
+    budget.ledger = RateLedger.private()
+    now_ms = 1_763_700_000_000
+    assert budget.room(10, now_ms) == 75
+    budget.ledger.spend(WEIGHT, 400, now_ms)
+    assert budget.room(10, now_ms) == 35
+    budget.begin(10)
+    budget.observe(500, now_ms)
+    budget.end(10, now_ms, was_told=True)
+    assert budget.ledger.used(WEIGHT, now_ms) == 500 and budget.room(10, now_ms) == 25
+    budget.begin(10)
+    budget.end(10, now_ms, was_told=False)
+    assert budget.ledger.used(WEIGHT, now_ms) == 510
