@@ -4,7 +4,7 @@
 
     ExecutionError
     ├── UnusableSetupError    the account, a filter or a key cannot be worked with
-    │   └── CredentialsFileError  the file of keys: absent, open to others, or not what it says
+    │   └── CredentialsFileError  the file of keys is absent, open to others, or wrong
     ├── ReconcileError        the account could not be read back; nothing may be assumed
     ├── FiltersChangedError   ticks, lots or bounds are not what they were: start again
     ├── OrderLinkError        the order connection could not be made or logged on

@@ -19,7 +19,6 @@ import resource
 import signal
 import sys
 import time
-import zlib
 from time import monotonic_ns
 from typing import Any
 
@@ -29,11 +28,9 @@ import uvloop
 from aegis import BUILD_ID
 from aegis.config.journal_dir import journal_dir
 from aegis.config.settings import Settings
+from aegis.execution.access import ExchangeAccess
 from aegis.execution.client_id import MAX_EPOCH, ClientIds
 from aegis.execution.connections import NetworkConnections
-from aegis.execution.credentials import DIRECTORY_VARIABLE, load_keys
-from aegis.execution.dispatcher import Dispatcher
-from aegis.execution.endpoints import Endpoints, Keys
 from aegis.execution.errors import ExecutionError, UnusableSetupError
 from aegis.execution.gauges import Gauges
 from aegis.execution.intake import Parking, WaitingRoom
@@ -50,7 +47,6 @@ from aegis.execution.operator_desk import OperatorDesk
 from aegis.execution.reconcile import read_rules
 from aegis.execution.rest import RestClient
 from aegis.execution.session import TradingSession
-from aegis.execution.signing import Ed25519Signer, HmacSigner
 from aegis.execution.tables import Tables
 from aegis.execution.vitals import Signs, Vitals
 from aegis.host.gc_scope import GcScope
@@ -60,7 +56,6 @@ from aegis.risk.latch import LatchState
 from aegis.risk.latch_record import record_file
 from aegis.risk.limits import LimitsError
 from aegis.shm.instance import InstanceMemory
-from aegis.shm.rate_ledger import RateLedger, ledger_path
 from aegis.shm.wiring import Wiring
 
 __all__ = ["run", "warm_up"]
@@ -106,12 +101,11 @@ class ExecutionProcess:
         self._loop_seq = self._counters.index("loop_seq")
         self._loop_ts = self._counters.index("loop_ts_ns")
         self._max_cycle = self._counters.index("max_cycle_ns")
-        self._endpoints = Endpoints.of(settings, wiring.venue_url)
+        self._access = ExchangeAccess(settings, memory, wiring, self._say)
         self._waiting = WaitingRoom(memory)
         self._parking = Parking(memory, wiring.intents_fd, settings.hardware.wait)
         self._session: TradingSession | None = None
         self._journal: Journal | None = None
-        self._ledger: RateLedger | None = None
         self._gauges: Gauges | None = None
         self._parent = os.getppid()
         self._stop = asyncio.Event()
@@ -166,8 +160,7 @@ class ExecutionProcess:
                 counters["state"] = DRAINING
                 await self._desk.close()
                 confirmed = await self._finish()
-                if self._ledger is not None:
-                    self._ledger.close()
+                self._access.close()
                 turning.cancel()
                 await asyncio.gather(turning, return_exceptions=True)
                 loop.remove_reader(self._parking.descriptor)
@@ -210,13 +203,13 @@ class ExecutionProcess:
             pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
 
     async def _try_start(self) -> None:
-        keys = await self._keys()
-        url = self._endpoints.rest_url()
+        keys = await self._access.keys()
+        url = self._access.endpoints.rest_url()
         if url is None:
             raise ExecutionError("the exchange has no address yet")
-        dispatcher = self._dispatcher(keys)
+        dispatcher = self._access.dispatcher(keys)
         rest = RestClient(
-            url, keys.api_key, keys.signer, tls=self._endpoints.tls, dispatcher=dispatcher
+            url, keys.api_key, keys.signer, tls=self._access.endpoints.tls, dispatcher=dispatcher
         )
         try:
             takes_all = self._settings.instance.takes_all
@@ -230,7 +223,7 @@ class ExecutionProcess:
                 rest,
                 rules,
                 ClientIds(self._settings.name, journal.run, self._settings.instance.strategy),
-                NetworkConnections(self._endpoints, keys, rest, dispatcher),
+                NetworkConnections(self._access.endpoints, keys, rest, dispatcher),
                 journal,
                 recovered,
                 dispatcher,
@@ -315,35 +308,6 @@ class ExecutionProcess:
         journal, self._journal = self._journal, None
         if journal is not None:
             journal.close()
-
-    async def _keys(self) -> Keys:
-        """Those minted for the embedded exchange; any other's are read here and nowhere else."""
-        environment = self._settings.environment
-        if environment is not None:
-            directory = os.environ.get(DIRECTORY_VARIABLE)
-            keys, fingerprint = await asyncio.to_thread(
-                load_keys, self._settings.venue, environment, directory
-            )
-            mode = self._settings.venue.mode.upper()
-            self._say(f"{mode}: {environment.host}, key {fingerprint}")
-            return keys
-        minted = self._wiring.credentials
-        if minted is None:
-            raise UnusableSetupError("no API credentials were handed to execution")
-        return Keys(
-            minted.api_key,
-            HmacSigner(minted.hmac_secret),
-            Ed25519Signer(minted.ed25519_private_pem),
-        )
-
-    def _dispatcher(self, keys: Keys) -> Dispatcher:
-        """The limits of this address and account; what they hold of the box is opened once."""
-        if self._ledger is None:
-            host = self._settings.environment.host if self._settings.environment else None
-            path = ledger_path(self._memory.directory, host)
-            account = zlib.crc32(keys.api_key.encode())
-            self._ledger = RateLedger.open(path, account)
-        return Dispatcher(self._ledger)
 
     def _symbols(self) -> list[str]:
         """Our symbols in row order; where the exchange decides, those that the feed has found."""
@@ -472,7 +436,7 @@ class ExecutionProcess:
 
     def _follow_address(self, session: TradingSession) -> None:
         """An exchange that came back may have another port."""
-        url = self._endpoints.rest_url()
+        url = self._access.endpoints.rest_url()
         if url is not None:
             session.rest.base_url = url
 

@@ -23,7 +23,6 @@ from aegis.execution.client_id import ClientIds
 from aegis.execution.core import ExecutionCore, OpenOrder
 from aegis.execution.dead_man import DeadMan
 from aegis.execution.dispatcher import Dispatcher
-from aegis.execution.error_codes import Verdict
 from aegis.execution.errors import (
     ExchangeError,
     FateUnknownError,
@@ -35,12 +34,13 @@ from aegis.execution.errors import (
 from aegis.execution.intake import Intake
 from aegis.execution.journal.journal import Journal
 from aegis.execution.journal.recovery import Recovered, restore
+from aegis.execution.limit_news import tell_limits
 from aegis.execution.order_routes import OrderRoutes
 from aegis.execution.reconcile import Reconciler
-from aegis.execution.replies import Answer, pause_s_of, verdict_of
+from aegis.execution.replies import Answer
 from aegis.execution.resolver import Resolver
 from aegis.execution.rest import RestClient
-from aegis.execution.symbols import rules_of_symbols
+from aegis.execution.symbols import changed_symbols
 from aegis.execution.transports import Connections
 from aegis.execution.user_events import ConfigUpdate, OrderUpdate, UserEvent
 from aegis.execution.words import OPEN_COUNT, RECONCILE_WANTED
@@ -353,30 +353,11 @@ class TradingSession:
 
     def _answered(self, answer: Answer, now_ns: int) -> None:
         self.core.on_answer(answer, now_ns)
-        self._note_limits(answer)
+        tell_limits(self.dispatcher, answer, self.rest.now_ms())
         self.intake.release()
         self.intake.publish()
         # After its effects: whoever sees the answer counted has seen what it led to.
         self._counters.add(self._answers, 1)
-
-    def _note_limits(self, answer: Answer) -> None:
-        """What an answer says of the exchange's limits."""
-        dispatcher, now_ms = self.dispatcher, self.rest.now_ms()
-        if answer.rate_limits:
-            dispatcher.on_counts(answer.rate_limits, now_ms)
-        error = answer.error
-        if error is None:
-            dispatcher.on_accepted()
-            return
-        verdict = verdict_of(answer.status, error.code, error.msg)
-        pause_s = pause_s_of(error.msg, None, now_ms)
-        if verdict is Verdict.RATE_LIMITED:
-            pause_ms = None if pause_s is None else int(pause_s * 1000)
-            dispatcher.on_rate_limited(error.code, pause_ms, now_ms)
-        elif verdict is Verdict.BANNED:
-            dispatcher.on_banned(now_ms + int((pause_s or _BAN_S) * 1000), now_ms)
-        elif verdict is Verdict.OVERLOADED:
-            dispatcher.on_overloaded(now_ms)
 
     def turn(self) -> None:
         """Called every turn: the box's use of the limits, and what waited for room."""
@@ -447,11 +428,9 @@ class TradingSession:
     # Cancels beside the order line
 
     def _cancel_again(self, order: OpenOrder) -> bool:
-        if not self.routes.is_up:
-            self._rest_cancel(order.slot)
-            return False
-        self.intake.cancel_one(order.slot)
-        return True
+        is_up = self.routes.is_up
+        (self.intake.cancel_one if is_up else self._rest_cancel)(order.slot)
+        return is_up
 
     def _rest_cancel(self, slot: int) -> None:
         """Cancel over REST while the order line is down; a few at a time."""
@@ -535,13 +514,9 @@ class TradingSession:
         Ticks and lots are in every row, message and limit, so nothing is swapped in the midst.
         """
         self.core.filters_suspect = False
-        symbols = [rules.symbol for rules in self._rules]
-        info = await self.rest.exchange_info()
-        now = rules_of_symbols(info, symbols, may_miss=self._takes_all)
-        changed = [new.symbol for new, old in zip(now, self._rules, strict=True) if new != old]
+        changed = changed_symbols(await self.rest.exchange_info(), self._rules, self._takes_all)
         if changed:
-            names = ", ".join(changed[:8])
-            self.failure = FiltersChangedError(f"the exchange has changed its filters of {names}")
+            self.failure = FiltersChangedError(f"the exchange has changed its filters of {changed}")
 
     def _must_compare(self, now_ns: int) -> bool:
         """Evidence that contradicts, or positions that have differed for two seconds."""

@@ -14,7 +14,7 @@ from aegis.execution.decimal_text import decimal_parts, text_to_e8, text_to_scal
 from aegis.execution.errors import UnusableSetupError
 from aegis.risk.limits import InstrumentRules, LimitsError
 
-__all__ = ["rules_of_symbols"]
+__all__ = ["changed_symbols", "rules_of_symbols"]
 
 # A bound of 0 in a filter switches it off; this stands for "no bound" and is still a sane number.
 _UNBOUNDED = 1 << 52
@@ -49,6 +49,16 @@ def rules_of_symbols(
             ) from error
         found.append(rules)
     return found
+
+
+def changed_symbols(
+    exchange_info: Mapping[str, Any], before: Sequence[InstrumentRules], may_miss: bool
+) -> str:
+    """The symbols whose rules are not what they were, the first of them by name; empty for none."""
+    symbols = [rules.symbol for rules in before]
+    now = rules_of_symbols(exchange_info, symbols, may_miss=may_miss)
+    changed = [new.symbol for new, old in zip(now, before, strict=True) if new != old]
+    return ", ".join(changed[:8])
 
 
 def _closed(symbol: str) -> InstrumentRules:
