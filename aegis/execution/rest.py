@@ -36,6 +36,7 @@ __all__ = ["RestClient", "UserTrade"]
 
 T = TypeVar("T")
 
+_NS_PER_MS = 1_000_000
 _FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 _REPEATABLE = ("GET", "DELETE")
 _ORDER = msgspec.json.Decoder(OrderBody)
@@ -79,7 +80,9 @@ class RestClient:
     ) -> None:
         """`tls` verifies encrypted addresses; without it the system's authorities do."""
         self.base_url = base_url.rstrip("/")
-        self.offset_ms = 0
+        # Between CLOCK_MONOTONIC and the exchange's clock: a step of the wall clock is no step of
+        # ours, and must neither expire an order's window nor keep it open.
+        self.offset_ms = (time.time_ns() - time.monotonic_ns()) // _NS_PER_MS
         self.used_weight = 0
         self._headers = {"X-MBX-APIKEY": api_key}
         self._signer = signer
@@ -102,17 +105,20 @@ class RestClient:
 
     def now_ms(self) -> int:
         """The exchange's clock, by the last `synchronise`."""
-        return time.time_ns() // 1_000_000 + self.offset_ms
+        return time.monotonic_ns() // _NS_PER_MS + self.offset_ms
 
     async def synchronise(self) -> int:
-        """Learn the exchange's clock; returns its offset to ours in ms (half the trip deducted)."""
-        before = time.time_ns()
+        """Learn the exchange's clock; returns its offset to CLOCK_MONOTONIC in ms.
+
+        Half the trip is deducted.
+        """
+        before = time.monotonic_ns()
         reply = await self._call("GET", "/fapi/v1/time", {}, signed=False)
-        after = time.time_ns()
+        after = time.monotonic_ns()
         server_ms = _object(reply).get("serverTime")
         if not isinstance(server_ms, int):
             raise RefusedError("GET /fapi/v1/time", 200, 0, "no serverTime in the answer")
-        self.offset_ms = server_ms - (before + after) // 2_000_000
+        self.offset_ms = server_ms - (before + after) // (2 * _NS_PER_MS)
         return self.offset_ms
 
     async def exchange_info(self) -> dict[str, Any]:
