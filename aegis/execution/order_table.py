@@ -351,12 +351,16 @@ def apply_fill(
 def _apply_end(
     tables: Any, slot: Any, event: Any, reason: Any, ts_event_ns: Any, ts_recv_ns: Any
 ) -> Any:
-    """CANCEL, EXPIRE or COMPLETE: over now, or when the fills that are counted have come."""
+    """CANCEL, EXPIRE or COMPLETE: over now, or when the fills that are counted have come.
+
+    The exchange may have made an order smaller (one that only reduces): it is complete with less
+    than was asked for, and for the brain the rest of it has expired.
+    """
     row = rows_of(tables)[slot]
     target = FILLED
     if event == CANCEL:
         target = CANCELED
-    elif event == EXPIRE:
+    elif event == EXPIRE or (event == COMPLETE and 0 < row.reported_lots < row.qty_lots):
         target = EXPIRED
     else:
         row.reported_lots = max(row.reported_lots, row.qty_lots)
