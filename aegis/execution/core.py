@@ -210,6 +210,11 @@ class ExecutionCore(EvidenceReader):
         """The state of a row."""
         return int(self.tables.rows[slot]["state"])
 
+    def has_missing_fills(self, slot: int) -> bool:
+        """Whether the exchange has counted more of an order as filled than has been booked."""
+        row = self.tables.rows[slot]
+        return bool(row["reported_lots"] > row["filled_lots"] and row["exchange_order_id"] > 0)
+
     def line_cut(self, now_ns: int) -> int:
         """The order connection is lost: what it had under way is UNKNOWN. Returns how many."""
         count = 0

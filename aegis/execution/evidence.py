@@ -210,6 +210,9 @@ class EvidenceReader:
         if moved != DUPLICATE:
             realized_e8 = int(self.gate.exposure[instrument]["realized_e8"]) - before
             self.pnl_differences += realized_e8 != text_to_e8(update.rp)
+        if update.X == "FILLED" and _lots(update.q, rules) < self.tables.rows[slot]["qty_lots"]:
+            # The exchange had made it smaller than it was sent.
+            self.apply(slot, states.COMPLETE, now_ns, cum_lots=_lots(update.z, rules))
 
     def _on_stray(
         self, update: OrderUpdate, instrument: int, name: OrderName | None, now_ns: int
@@ -219,7 +222,9 @@ class EvidenceReader:
             self.foreign_orders += 1
             if self.foreign_halts:
                 self.gate.latch.trip(LatchState.HALTED, Control.FOREIGN_ORDER, now_ns)
-        elif update.x == "NEW" and name is not None and name.run == self.ids.run:
+        elif update.x == "NEW":
+            # Also one of an earlier run: it was on its way when that run ended, and nobody else
+            # would ever cancel it.
             self.words[RECONCILE_WANTED] += 1
         if update.x not in ("TRADE", "CALCULATED"):
             return

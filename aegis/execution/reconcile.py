@@ -23,7 +23,13 @@ from aegis.execution import order_states as states
 from aegis.execution.catching_up import AT_START, DIFFERENT, EQUAL, CatchUp
 from aegis.execution.core import ExecutionCore
 from aegis.execution.decimal_text import text_to_e8, text_to_scaled
-from aegis.execution.errors import ExchangeError, ReconcileError, RefusedError, UnusableSetupError
+from aegis.execution.errors import (
+    ExchangeError,
+    FateUnknownError,
+    ReconcileError,
+    RefusedError,
+    UnusableSetupError,
+)
 from aegis.execution.journal.journal import Journal
 from aegis.execution.replies import OrderBody
 from aegis.execution.resolver import Resolver
@@ -42,6 +48,8 @@ _ENTRY_DECIMALS = 12
 # A position may have moved while it was being asked for: look again before crying wolf.
 _LOOKS = 5
 _PAUSE_S = 0.1
+# As long as a placement can be under way, and its answer.
+_MOST_LOOKS = 60
 _MOST_SYMBOLS_ONE_BY_ONE = 5
 
 
@@ -170,37 +178,65 @@ class Reconciler:
                 core.accept_position(place, position.lots, position.cost_e8, monotonic_ns())
 
     async def check(self) -> bool:
-        """While running: orders, then positions. False when positions differ (and HALTED)."""
-        resting = {order.client_order_id for order in await self._own_orders()}
-        for order in self._core.open_orders():
-            if order.client_id in resting and order.state != states.UNKNOWN:
+        """While running: orders, then positions. False when positions differ (and HALTED).
+
+        Nothing is concluded from half the facts: positions that differ while an order is still
+        unsettled prove nothing, so both are looked at again. Raises FateUnknownError when orders
+        stay unsettled for too long, and whatever a query raises.
+        """
+        differing_looks = 0
+        for _ in range(_MOST_LOOKS):
+            settled = await self._settle_orders()
+            if await self._positions_equal():
+                self.count += 1
+                return True
+            differing_looks += settled
+            if differing_looks == _LOOKS:
+                self.count += 1
+                self._core.gate.latch.trip(
+                    LatchState.HALTED, Control.POSITION_MISMATCH, monotonic_ns()
+                )
+                return False
+            if settled:
+                # Perhaps trades of an order that nobody remembers.
+                await self.catch_up.book_missed(self.catch_up.active_places())
+            # A fill may be on its way on the stream.
+            await asyncio.sleep(_PAUSE_S)
+        raise FateUnknownError("reconciling", 0, 0, "positions differ, and orders are unsettled")
+
+    async def _settle_orders(self) -> bool:
+        """Ask about every order believed open; whether all of them are known now, fills too."""
+        core = self._core
+        resting = {order.client_order_id: order for order in await self._own_orders()}
+        settled = True
+        for order in core.open_orders():
+            if not core.is_same(order):
                 continue
-            if order.state == states.PENDING_NEW:
+            body = resting.get(order.client_id)
+            if body is None or order.state == states.UNKNOWN:
+                await self._resolver.settle(order)
+            else:
+                core.on_order_body(order.slot, body, monotonic_ns())
+            if not core.is_same(order) or core.state_of(order.slot) >= states.TERMINAL:
                 continue
-            await self._resolver.settle(order)
-        known = {order.client_id for order in self._core.open_orders()}
-        for client_id in resting - known:
+            if core.has_missing_fills(order.slot):
+                await self._resolver.fetch_trades(core.view(order.slot))
+                settled = settled and not core.has_missing_fills(order.slot)
+            unclear = (states.PENDING_NEW, states.UNKNOWN, states.CLOSING)
+            settled = settled and core.state_of(order.slot) not in unclear
+        known = {order.client_id for order in core.open_orders()}
+        for client_id in sorted(set(resting) - known):
             # Of an earlier run, or one that we had taken for finished: it must not rest.
             await self._cancel_one(client_id)
-        self.count += 1
-        return await self._positions_equal()
+        return settled
 
     async def _positions_equal(self) -> bool:
         core = self._core
-        differing: list[str] = []
-        for _ in range(_LOOKS):
-            held = await self._read_positions()
-            differing = []
-            for place, position in enumerate(held):
-                core.reported_lots[place] = position.lots
-                if position.lots != int(core.gate.exposure[place]["position_lots"]):
-                    differing.append(core.instruments[place].symbol)
-            if not differing:
-                return True
-            # A fill may be on its way on the stream.
-            await asyncio.sleep(_PAUSE_S)
-        core.gate.latch.trip(LatchState.HALTED, Control.POSITION_MISMATCH, monotonic_ns())
-        return False
+        equal = True
+        for place, position in enumerate(await self._read_positions()):
+            core.reported_lots[place] = position.lots
+            equal = equal and position.lots == int(core.gate.exposure[place]["position_lots"])
+        return equal
 
     async def confirm_nothing_rests(self) -> int:
         """How many of our orders rest at the exchange, asked now."""

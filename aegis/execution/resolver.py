@@ -106,7 +106,7 @@ class Resolver:
         self.queries += 1
         try:
             if order.state == states.CLOSING and order.exchange_order_id > 0:
-                return await self._fetch_trades(order)
+                return await self.fetch_trades(order)
             body = await self._rest.order(order.symbol, order.client_id)
         except RefusedError as error:
             if error.code == ABSENT_CODE:
@@ -133,8 +133,8 @@ class Resolver:
         moved = self._core.apply(order.slot, states.NOT_PLACED, now_ns, code=ABSENT_CODE)
         return moved > 0
 
-    async def _fetch_trades(self, order: OpenOrder) -> bool:
-        """The order is over and fills are missing: book its trades, each once."""
+    async def fetch_trades(self, order: OpenOrder) -> bool:
+        """Fills are missing: book the order's trades, each once. True when the order is over."""
         trades = await self._rest.user_trades(order.symbol, order.exchange_order_id)
         if not self._core.is_same(order):
             return True

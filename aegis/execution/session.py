@@ -23,6 +23,7 @@ from aegis.execution.client_id import ClientIds
 from aegis.execution.core import ExecutionCore, OpenOrder
 from aegis.execution.errors import (
     ExchangeError,
+    FateUnknownError,
     FiltersChangedError,
     OrderLinkError,
     ReconcileError,
@@ -182,12 +183,19 @@ class TradingSession:
         except TimeoutError:
             raise ReconcileError("the private stream did not come up within 5 s") from None
         await self._connect_either()
+        losses = self.stream.losses
         await self.reconciler.start()
         if self.unplaced:
             self.gate.latch.trip(LatchState.HALTED, Control.POSITION_MISMATCH, monotonic_ns())
         self._carry_the_day_on()
-        self.is_started = self.is_reconciled = True
-        self.gate.clear(BLOCK_NOT_READY | BLOCK_PRIVATE_STREAM)
+        self.is_started = True
+        self.gate.clear(BLOCK_NOT_READY)
+        if self.stream.is_connected and self.stream.losses == losses:
+            self.is_reconciled = True
+            self.gate.clear(BLOCK_PRIVATE_STREAM)
+        elif self.stream.is_connected:
+            # It was away while the account was read: what happened then was heard by nobody.
+            await self._reconcile()
         self.core.tell_positions(self._resync_id or resync_id, monotonic_ns())
         self.intake.publish()
         for keeper in (self._keep_line(), self._settle_unknown(), self._watch_account()):
@@ -330,7 +338,13 @@ class TradingSession:
         await self._reconcile()
 
     async def _reconcile(self) -> None:
-        equal = await self.reconciler.check()
+        try:
+            equal = await self.reconciler.check()
+        except FateUnknownError:
+            # Positions differ and nobody can say why yet: no new risk until it is known.
+            self.on_stream_down()
+            self.core.words[RECONCILE_WANTED] += 1
+            raise
         self.core.words[RECONCILE_WANTED] = 0
         self.intake.publish()
         # Positions that differ have halted the latch; the stream itself is good again.
