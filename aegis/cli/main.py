@@ -24,6 +24,7 @@ from aegis.cli.journal import app as journal_app
 from aegis.cli.record import record
 from aegis.cli.reload import reload
 from aegis.cli.run import run
+from aegis.cli.simulate import simulate
 from aegis.cli.status import status
 from aegis.cli.stop import stop
 from aegis.cli.strategy import app as strategy_app
@@ -71,6 +72,7 @@ app.command("record")(record)
 app.command("clean")(clean)
 app.command("warm")(warm)
 app.command("universe")(universe)
+app.command("simulate")(simulate)
 
 
 @app.command("check")

@@ -27,12 +27,12 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("strategies", "risk", "learning"),
     ("feed", "brain", "execution", "monitor", "recorder", "venue", "backtest"),
     ("supervisor",),
-    ("cli", "bench"),
+    ("cli", "bench", "simulator"),
 )
 FLOOR_OF = {package: height for height, floor in enumerate(FLOORS) for package in floor}
-# Neighbours on one floor do not know each other. The exceptions: the commands run the benchmarks,
-# and a backtest is the same brain over a recording.
-NEIGHBOURS = frozenset({("cli", "bench"), ("backtest", "brain")})
+# Neighbours on one floor do not know each other. The exceptions: the commands run the benchmarks
+# and the simulator, and a backtest is the same brain over a recording.
+NEIGHBOURS = frozenset({("cli", "bench"), ("cli", "simulator"), ("backtest", "brain")})
 # These packages speak to people on standard output; in all others a print is a leftover.
 TALKING_PACKAGES = frozenset({"cli", "bench"})
 

@@ -1,0 +1,147 @@
+"""The stage: where execution's modules meet the world, and what stands there in a trial.
+
+Execution reads two clocks, opens WebSockets with picows, speaks HTTP through aiohttp, writes lines
+for people, and lets the collector run. `Stage` puts the trial's own in their places, by the names
+in the modules of `aegis.execution` and `aegis.risk`, for as long as it is entered; nothing in
+execution knows of it, and its hot path pays nothing for it. A module that reads the time past these
+names would show at once: the same seed would no longer give the same trace.
+"""
+
+from __future__ import annotations
+
+import random
+import ssl
+import sys
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from types import ModuleType, SimpleNamespace, TracebackType
+from typing import Any
+
+import aiohttp
+from picows import ws_connect
+
+from aegis.execution import process
+from aegis.host.gc_scope import GcScope
+
+__all__ = ["Stage", "World"]
+
+_ROOMS = ("aegis.execution", "aegis.risk")
+
+
+class World:
+    """What a trial offers in the places of the real world; the trial fills it in."""
+
+    monotonic_ns: Callable[[], int]
+    wall_ns: Callable[[], int]
+    ws_connect: Callable[..., Any]
+    http_session: Callable[..., Any]
+    tell: Callable[[str], None]
+
+
+class _NoCollector:
+    """In the collector's place: one process runs many trials and looks after its own garbage."""
+
+    def __init__(self, *_: Any, **__: Any) -> None:
+        pass
+
+    def __enter__(self) -> _NoCollector:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def cycle_begin(self) -> None:
+        pass
+
+    def cycle_end(self) -> None:
+        pass
+
+    def safe_point(self, *_: Any) -> None:
+        pass
+
+
+class Stage(AbstractContextManager["Stage"]):
+    """Enter it once; `world` may be exchanged for every trial."""
+
+    def __init__(self) -> None:
+        self.world = World()
+        self._replaced: list[tuple[ModuleType, str, Any]] = []
+
+    def __enter__(self) -> Stage:
+        stands_for = self._stands_for()
+        for name, module in sorted(sys.modules.items()):
+            if not name.startswith(_ROOMS):
+                continue
+            for word, value in list(vars(module).items()):
+                found = stands_for.get(id(value))
+                if found is not None:
+                    self._replace(module, word, found)
+        # A turn every 20 ms would spend a trial's time on turns.
+        self._replace(process, "_TURN_S", 0.1)
+        for module, word, size in self._small_tables():
+            self._replace(module, word, size)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for module, word, value in reversed(self._replaced):
+            setattr(module, word, value)
+        self._replaced.clear()
+
+    def _replace(self, module: ModuleType, word: str, value: Any) -> None:
+        self._replaced.append((module, word, getattr(module, word)))
+        setattr(module, word, value)
+
+    def _small_tables(self) -> list[tuple[ModuleType, str, int]]:
+        """Tables small enough to be made for every trial; they wrap round the sooner."""
+        from aegis.execution import tables
+
+        return [
+            (tables, "ORDERS", 128),
+            (tables, "BUCKETS", 256),
+            (tables, "REQUESTS", 512),
+            (tables, "STAGE_SIZE", 2_304),
+            (tables, "OUT_MESSAGES", 160),
+            (tables, "ACTIONS", 160),
+        ]
+
+    def _stands_for(self) -> dict[int, Any]:
+        """What takes whose place, by the identity of the real thing."""
+        of = self
+        clock = SimpleNamespace(
+            monotonic_ns=lambda: of.world.monotonic_ns(),
+            monotonic=lambda: of.world.monotonic_ns() / 1e9,
+            perf_counter_ns=lambda: of.world.monotonic_ns(),
+            perf_counter=lambda: of.world.monotonic_ns() / 1e9,
+            time_ns=lambda: of.world.wall_ns(),
+            time=lambda: of.world.wall_ns() / 1e9,
+        )
+        http = SimpleNamespace(
+            ClientSession=lambda *a, **k: of.world.http_session(*a, **k),
+            ClientTimeout=aiohttp.ClientTimeout,
+            TCPConnector=lambda *_, **__: None,
+            DummyCookieJar=lambda *_, **__: None,
+            ClientError=aiohttp.ClientError,
+        )
+        # The system's certificates take longer to load than a trial to run; nothing is encrypted.
+        context = ssl.create_default_context()
+        tls = SimpleNamespace(**{name: getattr(ssl, name) for name in dir(ssl)})
+        tls.create_default_context = lambda **_: context
+        voice = SimpleNamespace(stderr=SimpleNamespace(write=lambda text: of.world.tell(text)))
+        stands_for: dict[int, Any] = {
+            id(time): clock,
+            id(aiohttp): http,
+            id(sys): voice,
+            id(ws_connect): lambda *a, **k: of.world.ws_connect(*a, **k),
+            id(ssl): tls,
+            id(GcScope): _NoCollector,
+            id(random.SystemRandom): random.Random,
+        }
+        for word in ("monotonic_ns", "monotonic", "perf_counter_ns", "time_ns", "time"):
+            stands_for[id(getattr(time, word))] = getattr(clock, word)
+        return stands_for

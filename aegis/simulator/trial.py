@@ -1,0 +1,498 @@
+"""One trial: a seed, a world, execution's process in it, first with faults and then without.
+
+Safety: for some virtual seconds everything that the plan allows goes wrong, the process is killed,
+stopped and restarted, and the oracles look after every step. Liveness: all of it heals, and within
+a bounded time execution must agree with the exchange and trade again, or stand HALTED with a reason
+that the trial knows of and with nothing of its own at risk. At the end it is told to drain, and
+must confirm truthfully. The same seed gives the same steps, on every machine.
+"""
+
+from __future__ import annotations
+
+import random
+import traceback
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from aegis.execution.errors import UnusableSetupError
+from aegis.execution.process import ExecutionProcess
+from aegis.execution.words import OPEN_COUNT
+from aegis.risk.controls import Control, control_name
+from aegis.risk.latch import LatchState
+from aegis.shm.intent import POST_ONLY
+from aegis.shm.outcome import ACCEPTED, DENIED
+from aegis.simulator.agenda import Agenda
+from aegis.simulator.brain import Brain
+from aegis.simulator.exchange import Exchange
+from aegis.simulator.faults import Plan, draw_plan
+from aegis.simulator.front import EXCHANGE_EPOCH_MS, Front
+from aegis.simulator.loop import Timeline, VirtualLoop
+from aegis.simulator.network import HttpSession, Line, Network
+from aegis.simulator.oracles import Oracles, Violation
+from aegis.simulator.premises import Premises
+
+__all__ = ["Result", "Trial"]
+
+_MS = 1_000_000
+_S = 1_000_000_000
+_START_NS = 1_000 * _S
+_LOOK_NS = 50 * _MS
+# After the healing everything must have settled within this time.
+CONVERGENCE_NS = 60 * _S
+_MOST_STEPS = 60_000
+
+
+@dataclass(slots=True)
+class Result:
+    """What came of a seed. `oracle` is empty when nothing was violated."""
+
+    seed: int
+    steps: int
+    virtual_s: float
+    oracle: str = ""
+    text: str = ""
+    checksum: int = 0
+    halted: str = ""
+    counts: dict[str, int] = field(default_factory=dict)
+
+
+class Trial:
+    """Run one with `run`; `trace` gets a line for everything that happens."""
+
+    def __init__(
+        self, seed: int, premises: Premises, trace: Callable[[str], None] | None = None
+    ) -> None:
+        self.seed = seed
+        self.premises = premises
+        self._trace = trace
+        self.rng = random.Random(seed)
+        self.plan: Plan = draw_plan(self.rng)
+        self.timeline = Timeline(_START_NS)
+        self.agenda = Agenda(self.timeline)
+        self.memory = premises.fresh_memory()
+        self.checksum = 0
+        self.steps = 0
+        self.wall_offset_ns = self.plan.clock_offset_ns
+        self.network = Network(
+            self.agenda, self.plan, random.Random(seed + 1), self._on_send, self.note
+        )
+        self.exchange = Exchange(random.Random(seed + 2), lambda event: self.front.tell(event))
+        self.front = Front(
+            self.agenda, self.plan, random.Random(seed + 3), self.exchange, self._violated
+        )
+        self.network.server = self.front
+        self.brain = Brain(
+            self.memory,
+            self.plan,
+            random.Random(seed + 4),
+            self.exchange,
+            self._wake,
+            self._violated,
+        )
+        self.oracles = Oracles(
+            self.exchange,
+            self.brain,
+            premises.secrets,
+            premises.limits,
+            premises.settings.supervisor.heartbeat_timeout_ms * _MS,
+        )
+        self.network.on_http = self.oracles.on_http
+        self.loop: VirtualLoop | None = None
+        self.process: ExecutionProcess | None = None
+        self.main: Any = None
+        self._graveyard: list[VirtualLoop] = []
+        self._paused_until_ns = 0
+        self._brain_back_ns = self._feed_back_ns = 0
+        self.had_place_faults = self.plan.place_fault > 0
+        self.raves = self.plan.nonsense > 0
+        self.is_calm = False
+        self.is_over = False
+        self.counts: dict[str, int] = {}
+        self._put_on_stage()
+
+    def _put_on_stage(self) -> None:
+        world = self.premises.stage.world
+        world.monotonic_ns = lambda: self.timeline.now_ns
+        world.wall_ns = self._wall_ns
+        world.ws_connect = self.network.connect
+        world.http_session = lambda **options: HttpSession(self.network, options["timeout"])
+        world.tell = self._told
+
+    def _wall_ns(self) -> int:
+        """Execution's wall clock: offset, steps and drift against the truth."""
+        run_ns = self.timeline.now_ns - _START_NS
+        drift_ns = run_ns * self.plan.clock_drift_ppm // 1_000_000
+        return EXCHANGE_EPOCH_MS * _MS + self.timeline.now_ns + self.wall_offset_ns + drift_ns
+
+    # What is noted
+
+    def note(self, *words: Any) -> None:
+        """Something that crosses execution's edge: part of the checksum, a line of the trace."""
+        text = " ".join(map(str, words))
+        self.checksum = zlib.crc32(text.encode(), self.checksum + self.timeline.now_ns & 0xFFFFFFFF)
+        if self._trace is not None:
+            self._trace(f"{(self.timeline.now_ns - _START_NS) / 1e9:10.6f}  {text}")
+
+    def _count(self, name: str) -> None:
+        self.counts[name] = self.counts.get(name, 0) + 1
+        self.note("*", name)
+
+    def _told(self, text: str) -> None:
+        self.note("says", text.rstrip())
+        self.oracles.check_text(text)
+
+    def _violated(self, oracle: str, text: str) -> None:
+        self.oracles.flag(Violation(oracle, text))
+
+    def _on_send(self, line: Line, data: bytes) -> None:
+        self.note("up", line.url[:8], data.decode())
+        self.oracles.now_ns = self.timeline.now_ns
+        self.oracles.on_request(data)
+
+    # Execution's process
+
+    def start_process(self) -> None:
+        """Start execution, as the supervisor would."""
+        if self.main is not None or self.is_over:
+            return
+        self._count("start")
+        self.loop = self.network.loop = VirtualLoop(self.timeline)
+        self.loop.open_pipe = self.network.open_pipe
+        self.oracles.session = None
+        self.oracles.forget_rate()
+        self.oracles.told_since_ms = self.front.now_ms()
+        self.memory.control.undrain("execution")
+        self.process = ExecutionProcess(self.premises.settings, self.memory, self.premises.wiring)
+        self.main = self.loop.create_task(self.process.main())
+
+    def kill_process(self) -> None:
+        """SIGKILL: nothing of it runs any more; what it had sent still travels."""
+        if self.main is None:
+            return
+        self._count("kill")
+        assert self.loop is not None
+        self._graveyard.append(self.loop)
+        self.loop = self.network.loop = self.main = self.process = None
+        self.oracles.session = None
+        self._paused_until_ns = 0
+        for line in self.network.lines:
+            line.up_ends_ns = min(line.up_ends_ns, self.network.arrival_ns())
+
+    def _wake(self) -> None:
+        """The brain's eventfd."""
+        if self.loop is not None:
+            for callback in self.loop.readers.values():
+                self.loop.call_soon(callback)
+
+    def _look_after_process(self) -> None:
+        """Follow the session that the process has made; notice that it has ended."""
+        process, main = self.process, self.main
+        if process is None or main is None:
+            return
+        if process._session is not self.oracles.session:
+            self.oracles.session = process._session
+        if not main.done():
+            return
+        error = main.exception()
+        self.note("ended", error if error is not None else main.result())
+        if error is not None and not isinstance(error, UnusableSetupError):
+            text = "".join(traceback.format_exception(error)) if self._trace else repr(error)
+            self._violated("failure", f"execution broke: {text}")
+        self.exit_code = None if error is not None else main.result()
+        assert self.loop is not None
+        self._graveyard.append(self.loop)
+        self.main = self.process = self.loop = self.network.loop = None
+        self.oracles.session = None
+
+    exit_code: int | None = None
+
+    # The world
+
+    def _look(self) -> None:
+        """Every 50 ms: the market moves, the other processes beat, something may go wrong."""
+        now_ns = self.timeline.now_ns
+        self.agenda.at(now_ns + _LOOK_NS, self._look)
+        if not self.is_calm:
+            self._go_wrong(now_ns)
+        self.exchange.now_ms = self.front.now_ms()
+        self.front.run_countdown()
+        if not self.is_calm:
+            self.exchange.move(self.plan.fill_rate)
+        alive = now_ns >= self._brain_back_ns
+        self.brain.beat(now_ns, feed=now_ns >= self._feed_back_ns, brain=alive)
+        if alive:
+            self.brain.listen()
+            if not self.is_calm:
+                self.brain.think(now_ns)
+
+    def _go_wrong(self, now_ns: int) -> None:
+        plan, rng = self.plan, self.rng
+        for name, act in _MISHAPS:
+            rate = getattr(plan, name)
+            if rate and rng.random() < rate:
+                act(self, now_ns)
+
+    def _cut(self, now_ns: int) -> None:
+        if self.network.pipes and self.rng.random() < 0.3:
+            self.rng.choice(self.network.pipes).cut()
+        lines = [line for line in self.network.lines if line.loop is self.loop]
+        if lines:
+            silently = self.rng.random() < self.plan.half_open
+            self._count("half open" if silently else "cut")
+            self.rng.choice(lines).cut(self.rng, silently=silently)
+
+    def _part(self, now_ns: int) -> None:
+        self._count("partition")
+        self.network.shut_until_ns = now_ns + self.rng.randrange(200 * _MS, 4 * _S)
+
+    def _expire_key(self, _: int) -> None:
+        self._count("key expired")
+        self.front.expire_keys()
+
+    def _limit(self, now_ns: int) -> None:
+        self._count("429")
+        self.front.quiet_until_ns = now_ns + self.rng.randrange(200 * _MS, 2 * _S)
+
+    def _ban(self, now_ns: int) -> None:
+        self._count("418")
+        self.front.banned_until_ns = now_ns + self.rng.randrange(1 * _S, 5 * _S)
+
+    def _meddle(self, _: int) -> None:
+        self._count("foreign order")
+        self.exchange.now_ms = self.front.now_ms()
+        side = self.rng.choice((1, -1))
+        if self.rng.random() < 0.5:
+            self.exchange.rest_by_hand(side)
+        else:
+            self._from_outside(lambda: self.exchange.trade_by_hand("web_", side, 7))
+
+    def _liquidate(self, _: int) -> None:
+        self._count("liquidation")
+        prefix = self.rng.choice(("autoclose-", "adl_autoclose", "settlement_autoclose-"))
+        side = -1 if self.exchange.position > 0 else 1
+        lots = max(1, abs(self.exchange.position) // 2)
+        self._from_outside(lambda: self.exchange.trade_by_hand(prefix, side, lots))
+
+    def _edit(self, _: int) -> None:
+        self._count("position edited")
+        self._from_outside(lambda: self.exchange.edit_position(self.rng.choice((-9, 9))))
+
+    def _from_outside(self, act: Callable[[], None]) -> None:
+        """The position moves by somebody else's doing: the limit is not ours alone to keep."""
+        self.exchange.now_ms = self.front.now_ms()
+        self.oracles.is_tainted = True
+        act()
+
+    def _fund(self, _: int) -> None:
+        self.exchange.now_ms = self.front.now_ms()
+        self.exchange.pay_funding()
+
+    def _crash(self, now_ns: int) -> None:
+        if self.main is not None:
+            self.kill_process()
+            self.agenda.after(self.rng.randrange(20 * _MS, 3 * _S), self.start_process)
+
+    def _pause(self, now_ns: int) -> None:
+        if self.main is not None and self._paused_until_ns < now_ns:
+            self._count("stop")
+            self._paused_until_ns = now_ns + self.rng.randrange(50 * _MS, 6 * _S)
+
+    def _pause_brain(self, now_ns: int) -> None:
+        self._count("brain stopped")
+        self._brain_back_ns = now_ns + self.rng.randrange(100 * _MS, 5 * _S)
+
+    def _restart_brain(self, now_ns: int) -> None:
+        self._count("brain restarted")
+        self.brain.start_epoch(now_ns)
+
+    def _pause_feed(self, now_ns: int) -> None:
+        self._count("feed stopped")
+        self._feed_back_ns = now_ns + self.rng.randrange(100 * _MS, 5 * _S)
+
+    def _step_clock(self, _: int) -> None:
+        self._count("clock step")
+        self.wall_offset_ns += self.rng.choice((-5, -1, 1, 5, 3_600)) * _S
+
+    # Steps
+
+    def _step(self) -> bool:
+        """Let the next thing happen; False when nothing ever will."""
+        world_ns = self.agenda.due_ns()
+        loop = self.loop
+        mine_ns = loop.due_ns() if loop is not None else None
+        if mine_ns is not None:
+            mine_ns = max(mine_ns, self._paused_until_ns)
+        if world_ns is not None and (mine_ns is None or world_ns <= mine_ns):
+            self.timeline.now_ns = max(self.timeline.now_ns, world_ns)
+            self.agenda.step()
+        elif mine_ns is not None and loop is not None:
+            self.timeline.now_ns = max(self.timeline.now_ns, mine_ns)
+            loop.step()
+            if loop.complaints:
+                self._violated("failure", f"left unheard: {loop.complaints[0]}")
+            self._look_after_process()
+            self.oracles.after_step()
+        else:
+            return False
+        self.steps += 1
+        if self.steps > _MOST_STEPS:
+            self._violated("I6", f"{_MOST_STEPS} steps and no end")
+        return True
+
+    def _until(self, end_ns: int, condition: Callable[[], bool] | None = None) -> bool:
+        """Go on to a time or a condition; True when the condition came."""
+        next_look_ns = 0
+        while self.oracles.found is None:
+            if condition is not None and self.timeline.now_ns >= next_look_ns:
+                next_look_ns = self.timeline.now_ns + 100 * _MS
+                if condition():
+                    return True
+            if self.timeline.now_ns >= end_ns or not self._step():
+                return False
+        return False
+
+    def run(self) -> Result:
+        """The whole trial."""
+        halted = ""
+        try:
+            self._safety()
+            if self.oracles.found is None:
+                halted = self._liveness()
+        except Violation as violation:
+            self.oracles.flag(violation)
+        finally:
+            self.is_over = True
+            self._bury()
+        found = self.oracles.found
+        return Result(
+            seed=self.seed,
+            steps=self.steps,
+            virtual_s=(self.timeline.now_ns - _START_NS) / _S,
+            oracle=found.oracle if found is not None else "",
+            text=found.text if found is not None else "",
+            checksum=self.checksum,
+            halted=halted,
+            counts=self.counts,
+        )
+
+    def _bury(self) -> None:
+        self.note = lambda *_: None  # type: ignore[method-assign]
+        if self.loop is not None:
+            self._graveyard.append(self.loop)
+        self.network.loop = None
+        for loop in self._graveyard:
+            loop.bury()
+
+    def _safety(self) -> None:
+        self.note("plan", self.plan)
+        self.memory.control.command = 1
+        self.brain.beat(self.timeline.now_ns, feed=True, brain=True)
+        self.brain.start_epoch(self.timeline.now_ns)
+        self.start_process()
+        self._look()
+        self._until(self.timeline.now_ns + self.rng.randrange(1 * _S, 5 * _S))
+
+    def _liveness(self) -> str:
+        """Heal, and require convergence; the reason of a HALT, or nothing."""
+        self.note("* healed")
+        self.is_calm = True
+        self.plan.calm()
+        self.network.heal()
+        self.front.quiet_until_ns = self.front.banned_until_ns = 0
+        self._paused_until_ns = self._brain_back_ns = self._feed_back_ns = 0
+        self.start_process()
+        end_ns = self.timeline.now_ns + CONVERGENCE_NS
+        if not self._until(end_ns, lambda: not self.oracles.differences()):
+            if self.oracles.found is None:
+                left = "; ".join(self.oracles.differences())
+                raise Violation("I6", f"not converged after {CONVERGENCE_NS // _S} s: {left}")
+            return ""
+        halted = self._check_latch()
+        if not halted and self.oracles.found is None:
+            self._check_progress()
+        if self.oracles.found is None:
+            self._check_drain()
+        return halted
+
+    def _check_latch(self) -> str:
+        """HALTED only for what the trial did."""
+        session = self.oracles.session
+        assert session is not None
+        latch = session.gate.latch
+        if latch.state is LatchState.ACTIVE:
+            return ""
+        counts = self.counts
+        outside = sum(
+            counts.get(name, 0) for name in ("foreign order", "liquidation", "position edited")
+        )
+        reasons = {
+            Control.FOREIGN_ORDER: outside,
+            Control.POSITION_MISMATCH: outside,
+            Control.EXCHANGE_RESTRICTION: int(self.had_place_faults),
+            Control.BANNED: counts.get("418", 0),
+            Control.NONSENSE_BURST: int(self.raves),
+        }
+        name = control_name(latch.reason)
+        if not reasons.get(Control(latch.reason), 0):
+            raise Violation("I6", f"{latch}, and nothing in the trial is a reason for it")
+        return name
+
+    def _check_progress(self) -> None:
+        """What converged must also trade: cancel all, place one order, hear of it."""
+        brain = self.brain
+        brain._emit(self.timeline.now_ns, kind=4)
+        self._wake()
+        self._until(self.timeline.now_ns + 20 * _S, self._is_empty)
+        side = -1 if self.exchange.position > 0 else 1
+        touch = self.exchange.bid if side > 0 else self.exchange.ask
+        for _ in range(3):
+            wish = brain.place(self.timeline.now_ns, side, touch - side * 30, 5, POST_ONLY)
+            self._wake()
+            self._until(self.timeline.now_ns + 4 * _S, lambda told=wish.told: bool(told))  # type: ignore[misc]
+            if ACCEPTED in wish.told:
+                return
+        if self.oracles.found is None:
+            kinds = {DENIED: "denied"}
+            told = [kinds.get(kind, kind) for kind in wish.told]
+            raise Violation("I6", f"converged, and an order comes to nothing: told {told}")
+
+    def _exit_code(self) -> int | None:
+        return self.exit_code
+
+    def _is_empty(self) -> bool:
+        session = self.oracles.session
+        return session is not None and int(session.core.words[OPEN_COUNT]) == 0
+
+    def _check_drain(self) -> None:
+        """The end: drain, and nothing of ours may rest when that was confirmed."""
+        self.exit_code = -1
+        self.memory.control.drain("execution")
+        self._until(self.timeline.now_ns + 10 * _S, lambda: self.main is None)
+        done = self.main is None
+        if self.oracles.found is not None:
+            return
+        own = [name for name in self.exchange.open if name.startswith("at-")]
+        code: int | None = self._exit_code()
+        if not done or code != 0 or own:
+            raise Violation("I6", f"drained with {code}, done {done}, resting {own}")
+
+
+_MISHAPS: tuple[tuple[str, Callable[[Trial, int], None]], ...] = (
+    ("cut", Trial._cut),
+    ("partition", Trial._part),
+    ("key_expiry", Trial._expire_key),
+    ("limited", Trial._limit),
+    ("banned", Trial._ban),
+    ("foreign", Trial._meddle),
+    ("liquidation", Trial._liquidate),
+    ("edit", Trial._edit),
+    ("funding", Trial._fund),
+    ("crash", Trial._crash),
+    ("pause", Trial._pause),
+    ("brain_pause", Trial._pause_brain),
+    ("brain_crash", Trial._restart_brain),
+    ("feed_pause", Trial._pause_feed),
+    ("clock_step", Trial._step_clock),
+)
