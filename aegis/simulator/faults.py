@@ -59,6 +59,8 @@ class Plan:
     clock_step: float = 0.0
     clock_drift_ppm: int = 0
     clock_offset_ns: int = 0
+    power: float = 0.0  # of the crashes: a power loss
+    disk_fault: float = 0.0  # of a write, a sync, a new file
     # The brain.
     activity: float = 0.6  # intents per tick
     nonsense: float = 0.0
@@ -116,6 +118,8 @@ def draw_plan(rng: random.Random) -> Plan:
         fill_rate=rng.choice((0.02, 0.1, 0.3)),
     )
     plan.jitter_ns = int(plan.latency_ns * rng.random() * 2)
+    plan.power = maybe(0.5)
+    plan.disk_fault = maybe(0.10, 0.1)
     if rng.random() < 0.25:
         halting = rng.choice(("foreign", "edit", "liquidation", "banned"))
         setattr(plan, halting, 0.01)

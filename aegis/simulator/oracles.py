@@ -27,12 +27,13 @@ from aegis.execution.words import (
 from aegis.risk.latch import LatchState
 from aegis.shm.intent import REDUCE_ONLY
 from aegis.simulator.brain import MAX_STALE_NS, Brain
+from aegis.simulator.disk import Storage
 from aegis.simulator.exchange import Exchange, RestingOrder
 
 __all__ = ["Oracles", "Violation"]
 
 _MS = 1_000_000
-_NAME = re.compile(r"at-([0-9a-z]{6})([0-9a-z]{3})-([0-9a-z]+)")
+_NAME = re.compile(r"at-[0-9a-z]{3}([0-9a-z]{6})([0-9a-z]{3})-([0-9a-z]+)")
 _decode = msgspec.json.Decoder().decode
 _AUDITED = [OPEN_COUNT, UNKNOWN_COUNT, FREE_COUNT]
 # The turn looks at the other processes every 100 ms of a trial.
@@ -55,12 +56,14 @@ class Oracles:
         self,
         exchange: Exchange,
         brain: Brain,
+        storage: Storage,
         secrets: tuple[str, ...],
         limits: dict[str, float],
         heartbeat_ns: int,
     ) -> None:
         self.exchange = exchange
         self.brain = brain
+        self._storage = storage
         self.session: TradingSession | None = None
         self._secrets = secrets
         self._limit_lots = round(limits["max_position_qty"] * 1_000)
@@ -126,6 +129,8 @@ class Oracles:
         wish = self.brain.wishes.get(key)
         if wish is None:
             raise Violation("I2", f"{client_id} was sent, and nobody wanted it")
+        if key not in self._storage.placed:
+            raise Violation("I1", f"{client_id} was sent before it was written down")
         known = self._sent.setdefault(key, client_id)
         if known != client_id:
             raise Violation("I2", f"intent {key} was sent as {known}, then as {client_id}")

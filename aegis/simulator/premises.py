@@ -21,6 +21,7 @@ from aegis.config.models import (
     CoresConfig,
     HardwareConfig,
     InstanceConfig,
+    JournalConfig,
     LimitsConfig,
     SupervisorConfig,
     VenueConfig,
@@ -79,6 +80,8 @@ class Premises:
             venue=VenueConfig(),
             supervisor=SupervisorConfig(drain_timeout_ms=8_000),
             source=Path("aegis.toml"),
+            # Smaller than a file may say: segments are full after a few hundred records.
+            journal=JournalConfig().model_copy(update={"segment_bytes": 200_000}),
         )
         self._as_new = [
             (region, kept, bytes(region.memory[:kept])) for region, kept in self._mutable()

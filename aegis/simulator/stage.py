@@ -21,7 +21,11 @@ from typing import Any
 import aiohttp
 from picows import ws_connect
 
-from aegis.execution import process
+from aegis.execution import process, tables
+from aegis.execution.journal import journal
+from aegis.execution.journal.disk import FolderDisk
+from aegis.execution.journal.layout import RECORD_BYTES
+from aegis.execution.journal.sync import SyncThread
 from aegis.host.gc_scope import GcScope
 
 __all__ = ["Stage", "World"]
@@ -37,6 +41,8 @@ class World:
     ws_connect: Callable[..., Any]
     http_session: Callable[..., Any]
     tell: Callable[[str], None]
+    disk: Callable[[], Any]
+    sync_thread: Callable[[Any, int], Any]
 
 
 class _NoCollector:
@@ -99,13 +105,13 @@ class Stage(AbstractContextManager["Stage"]):
 
     def _small_tables(self) -> list[tuple[ModuleType, str, int]]:
         """Tables small enough to be made for every trial; they wrap round the sooner."""
-        from aegis.execution import tables
-
         return [
             (tables, "ORDERS", 128),
             (tables, "BUCKETS", 256),
             (tables, "REQUESTS", 512),
             (tables, "STAGE_SIZE", 2_304),
+            (tables, "NOTES", 1_024),
+            (journal, "MARGIN_BYTES", 1_024 * RECORD_BYTES),
             (tables, "OUT_MESSAGES", 160),
             (tables, "ACTIONS", 160),
         ]
@@ -139,6 +145,8 @@ class Stage(AbstractContextManager["Stage"]):
             id(sys): voice,
             id(ws_connect): lambda *a, **k: of.world.ws_connect(*a, **k),
             id(ssl): tls,
+            id(FolderDisk): lambda *_, **__: of.world.disk(),
+            id(SyncThread): lambda *a: of.world.sync_thread(*a),
             id(GcScope): _NoCollector,
             id(random.SystemRandom): random.Random,
         }

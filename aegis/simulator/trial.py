@@ -25,6 +25,7 @@ from aegis.shm.intent import POST_ONLY
 from aegis.shm.outcome import ACCEPTED, DENIED
 from aegis.simulator.agenda import Agenda
 from aegis.simulator.brain import Brain
+from aegis.simulator.disk import SimulatedSync, Storage
 from aegis.simulator.exchange import Exchange
 from aegis.simulator.faults import Plan, draw_plan
 from aegis.simulator.front import EXCHANGE_EPOCH_MS, Front
@@ -91,9 +92,12 @@ class Trial:
             self._wake,
             self._violated,
         )
+        self.storage = Storage(self.plan, random.Random(seed + 5))
+        self.storage.on_fault = self._count
         self.oracles = Oracles(
             self.exchange,
             self.brain,
+            self.storage,
             premises.secrets,
             premises.limits,
             premises.settings.supervisor.heartbeat_timeout_ms * _MS,
@@ -106,6 +110,7 @@ class Trial:
         self._paused_until_ns = 0
         self._brain_back_ns = self._feed_back_ns = 0
         self.had_place_faults = self.plan.place_fault > 0
+        self.had_disk_faults = self.plan.disk_fault > 0
         self.raves = self.plan.nonsense > 0
         self.is_calm = False
         self.is_over = False
@@ -119,6 +124,8 @@ class Trial:
         world.ws_connect = self.network.connect
         world.http_session = lambda **options: HttpSession(self.network, options["timeout"])
         world.tell = self._told
+        world.disk = self.storage.mount
+        world.sync_thread = lambda work, ms: SimulatedSync(work, ms, self.agenda.after)
 
     def _wall_ns(self) -> int:
         """Execution's wall clock: offset, steps and drift against the truth."""
@@ -177,6 +184,7 @@ class Trial:
         self.loop = self.network.loop = self.main = self.process = None
         self.oracles.session = None
         self._paused_until_ns = 0
+        self.storage.owner = None
         for line in self.network.lines:
             line.up_ends_ns = min(line.up_ends_ns, self.network.arrival_ns())
 
@@ -292,6 +300,10 @@ class Trial:
     def _crash(self, now_ns: int) -> None:
         if self.main is not None:
             self.kill_process()
+            if self.rng.random() < self.plan.power:
+                self._count("power loss")
+                self.storage.lose_power()
+                self.brain.start_epoch(now_ns)
             self.agenda.after(self.rng.randrange(20 * _MS, 3 * _S), self.start_process)
 
     def _pause(self, now_ns: int) -> None:
@@ -431,6 +443,8 @@ class Trial:
             Control.FOREIGN_ORDER: outside,
             Control.POSITION_MISMATCH: outside,
             Control.EXCHANGE_RESTRICTION: int(self.had_place_faults),
+            Control.JOURNAL_FULL: int(self.had_disk_faults),
+            Control.JOURNAL_SYNC: int(self.had_disk_faults),
             Control.BANNED: counts.get("418", 0),
             Control.NONSENSE_BURST: int(self.raves),
         }
