@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from aegis.execution.journal.errors import JournalDirError
 from aegis.execution.journal.layout import (
     CARRIED,
     CHECKPOINT,
@@ -102,14 +103,25 @@ class Journal:
         self.day = 0
 
     def attach(self, core: ExecutionCore) -> None:
-        """Begin to note: from here on what moves `core` is written. Raises OSError."""
+        """Begin to note: from here on what moves `core` is written. Raises JournalDirError.
+
+        A disk that fails now is no reason to halt what has not begun: nothing is noted then.
+        """
         self._core = core
         core.words[JOURNAL_ON] = 1
         core.words[WALL_OFFSET_NS] = self._wall_ns() - self._clock_ns()
-        self._start_segment()
-        assert self.writer.file is not None
-        self.writer.file.sync()
-        self.writer.disk.sync()
+        try:
+            self._start_segment()
+            assert self.writer.file is not None
+            self.writer.file.sync()
+            self.writer.disk.sync()
+        except OSError as error:
+            core.words[JOURNAL_ON] = 0
+            self._core = None
+            raise JournalDirError(
+                f"the journal cannot be begun: {error.strerror}; see to its disk, or set [journal] "
+                f"dir to another"
+            ) from error
 
     # The way to the disk
 
