@@ -15,7 +15,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from aegis.simulator.premises import Premises
-from aegis.simulator.trial import Result, Trial
+from aegis.simulator.result import Result
+from aegis.simulator.trial import Trial
 
 __all__ = ["Summary", "replay", "replay_command", "run_seeds"]
 

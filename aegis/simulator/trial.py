@@ -13,7 +13,6 @@ import random
 import traceback
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
 from aegis.execution.errors import UnusableSetupError
@@ -33,8 +32,9 @@ from aegis.simulator.loop import Timeline, VirtualLoop
 from aegis.simulator.network import HttpSession, Line, Network
 from aegis.simulator.oracles import Oracles, Violation
 from aegis.simulator.premises import Premises
+from aegis.simulator.result import Result
 
-__all__ = ["Result", "Trial"]
+__all__ = ["Trial"]
 
 _MS = 1_000_000
 _S = 1_000_000_000
@@ -43,20 +43,6 @@ _LOOK_NS = 50 * _MS
 # After the healing everything must have settled within this time.
 CONVERGENCE_NS = 60 * _S
 _MOST_STEPS = 60_000
-
-
-@dataclass(slots=True)
-class Result:
-    """What came of a seed. `oracle` is empty when nothing was violated."""
-
-    seed: int
-    steps: int
-    virtual_s: float
-    oracle: str = ""
-    text: str = ""
-    checksum: int = 0
-    halted: str = ""
-    counts: dict[str, int] = field(default_factory=dict)
 
 
 class Trial:
