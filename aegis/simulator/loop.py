@@ -94,14 +94,14 @@ class VirtualLoop:
         for task in self.tasks:
             if not task.done():
                 # They were killed on purpose; asyncio need not warn of it.
-                task._log_destroy_pending = False
+                cast(Any, task)._log_destroy_pending = False
         _run_on(self)
         try:
             for task in self.tasks:
-                coroutine = task.get_coro()
+                coroutine: Any = task.get_coro()
                 for _ in range(8):
                     try:
-                        coroutine.close()  # type: ignore[union-attr]
+                        coroutine.close()
                         break
                     except BaseException:
                         continue

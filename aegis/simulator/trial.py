@@ -450,7 +450,7 @@ class Trial:
         for _ in range(3):
             wish = brain.place(self.timeline.now_ns, side, touch - side * 30, 5, POST_ONLY)
             self._wake()
-            self._until(self.timeline.now_ns + 4 * _S, lambda told=wish.told: bool(told))  # type: ignore[misc]
+            self._until(self.timeline.now_ns + 4 * _S, lambda wish=wish: bool(wish.told))
             if ACCEPTED in wish.told:
                 return
         if self.oracles.found is None:
