@@ -13,6 +13,7 @@ import random
 import traceback
 import zlib
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from aegis.execution.errors import UnusableSetupError
@@ -21,9 +22,9 @@ from aegis.execution.words import OPEN_COUNT
 from aegis.risk.controls import Control, control_name
 from aegis.risk.latch import LatchState
 from aegis.shm.intent import POST_ONLY
-from aegis.shm.outcome import ACCEPTED, DENIED
+from aegis.shm.outcome import ACCEPTED
 from aegis.simulator.agenda import Agenda
-from aegis.simulator.brain import Brain
+from aegis.simulator.brain import Brain, Wish
 from aegis.simulator.disk import SimulatedSync, Storage
 from aegis.simulator.exchange import Exchange
 from aegis.simulator.faults import Plan, draw_plan
@@ -450,13 +451,11 @@ class Trial:
         for _ in range(3):
             wish = brain.place(self.timeline.now_ns, side, touch - side * 30, 5, POST_ONLY)
             self._wake()
-            self._until(self.timeline.now_ns + 4 * _S, lambda wish=wish: bool(wish.told))
+            self._until(self.timeline.now_ns + 4 * _S, partial(_is_told, wish))
             if ACCEPTED in wish.told:
                 return
         if self.oracles.found is None:
-            kinds = {DENIED: "denied"}
-            told = [kinds.get(kind, kind) for kind in wish.told]
-            raise Violation("I6", f"converged, and an order comes to nothing: told {told}")
+            raise Violation("I6", f"converged, and an order comes to nothing: told {wish.told}")
 
     def _exit_code(self) -> int | None:
         return self.exit_code
@@ -474,9 +473,12 @@ class Trial:
         if self.oracles.found is not None:
             return
         own = [name for name in self.exchange.open if name.startswith("at-")]
-        code: int | None = self._exit_code()
-        if not done or code != 0 or own:
-            raise Violation("I6", f"drained with {code}, done {done}, resting {own}")
+        if not done or self._exit_code() != 0 or own:
+            raise Violation("I6", f"drained with {self._exit_code()}, done {done}, resting {own}")
+
+
+def _is_told(wish: Wish) -> bool:
+    return bool(wish.told)
 
 
 _MISHAPS: tuple[tuple[str, Callable[[Trial, int], None]], ...] = (
