@@ -22,7 +22,7 @@ from aegis.execution.words import OPEN_COUNT
 from aegis.risk.controls import Control, control_name
 from aegis.risk.latch import LatchState
 from aegis.shm.intent import POST_ONLY
-from aegis.shm.outcome import ACCEPTED, DENIED
+from aegis.shm.outcome import ACCEPTED
 from aegis.simulator.agenda import Agenda
 from aegis.simulator.brain import Brain, Wish
 from aegis.simulator.disk import SimulatedSync, Storage
@@ -44,10 +44,6 @@ _LOOK_NS = 50 * _MS
 # After the healing everything must have settled within this time.
 CONVERGENCE_NS = 60 * _S
 _MOST_STEPS = 60_000
-
-
-def _was_told(wish: Wish) -> bool:
-    return bool(wish.told)
 
 
 class Trial:
@@ -455,13 +451,11 @@ class Trial:
         for _ in range(3):
             wish = brain.place(self.timeline.now_ns, side, touch - side * 30, 5, POST_ONLY)
             self._wake()
-            self._until(self.timeline.now_ns + 4 * _S, partial(_was_told, wish))
+            self._until(self.timeline.now_ns + 4 * _S, partial(_is_told, wish))
             if ACCEPTED in wish.told:
                 return
         if self.oracles.found is None:
-            kinds = {DENIED: "denied"}
-            told = [kinds.get(kind, kind) for kind in wish.told]
-            raise Violation("I6", f"converged, and an order comes to nothing: told {told}")
+            raise Violation("I6", f"converged, and an order comes to nothing: told {wish.told}")
 
     def _exit_code(self) -> int | None:
         return self.exit_code
@@ -479,9 +473,12 @@ class Trial:
         if self.oracles.found is not None:
             return
         own = [name for name in self.exchange.open if name.startswith("at-")]
-        code: int | None = self._exit_code()
-        if not done or code != 0 or own:
-            raise Violation("I6", f"drained with {code}, done {done}, resting {own}")
+        if not done or self._exit_code() != 0 or own:
+            raise Violation("I6", f"drained with {self._exit_code()}, done {done}, resting {own}")
+
+
+def _is_told(wish: Wish) -> bool:
+    return bool(wish.told)
 
 
 _MISHAPS: tuple[tuple[str, Callable[[Trial, int], None]], ...] = (

@@ -16,7 +16,7 @@ from aegis.simulator.campaign import Summary, run_seeds
 from aegis.simulator.premises import Premises
 from aegis.simulator.trial import Trial
 
-_EVERY_TIME = 300
+_EVERY_TIME = 240
 _LONG = 20_000
 
 
@@ -48,6 +48,7 @@ def test_a_trace_changes_nothing_and_tells_what_crosses_the_edge(premises: Premi
     assert "healed" in "\n".join(lines)
 
 
+@pytest.mark.long
 def test_the_trial_does_not_depend_on_how_strings_hash() -> None:
     """A set of texts that decides what is done next would differ between two processes."""
     program = (
