@@ -13,7 +13,6 @@ import random
 import traceback
 import zlib
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 from aegis.execution.errors import UnusableSetupError
@@ -24,7 +23,7 @@ from aegis.risk.latch import LatchState
 from aegis.shm.intent import POST_ONLY
 from aegis.shm.outcome import ACCEPTED
 from aegis.simulator.agenda import Agenda
-from aegis.simulator.brain import Brain, Wish
+from aegis.simulator.brain import Brain
 from aegis.simulator.disk import SimulatedSync, Storage
 from aegis.simulator.exchange import Exchange
 from aegis.simulator.faults import Plan, draw_plan
@@ -100,7 +99,7 @@ class Trial:
         self.had_disk_faults = self.plan.disk_fault > 0
         self.raves = self.plan.nonsense > 0
         self.is_calm = False
-        self.is_over = False
+        self.is_over = self.is_ending = False
         self.counts: dict[str, int] = {}
         self._put_on_stage()
 
@@ -149,7 +148,7 @@ class Trial:
 
     def start_process(self) -> None:
         """Start execution, as the supervisor would."""
-        if self.main is not None or self.is_over:
+        if self.main is not None or self.is_over or self.is_ending:
             return
         self._count("start")
         self.loop = self.network.loop = VirtualLoop(self.timeline)
@@ -340,7 +339,7 @@ class Trial:
             self._violated("I6", f"{_MOST_STEPS} steps and no end")
         return True
 
-    def _until(self, end_ns: int, condition: Callable[[], bool] | None = None) -> bool:
+    def _until(self, end_ns: int, condition: Callable[[], object] | None = None) -> bool:
         """Go on to a time or a condition; True when the condition came."""
         next_look_ns = 0
         while self.oracles.found is None:
@@ -448,12 +447,14 @@ class Trial:
         self._until(self.timeline.now_ns + 20 * _S, self._is_empty)
         side = -1 if self.exchange.position > 0 else 1
         touch = self.exchange.bid if side > 0 else self.exchange.ask
-        for _ in range(3):
+        # A line that is half open is found out by its keep-alive only, after up to 20 s.
+        for _ in range(10):
             wish = brain.place(self.timeline.now_ns, side, touch - side * 30, 5, POST_ONLY)
             self._wake()
-            self._until(self.timeline.now_ns + 4 * _S, partial(_is_told, wish))
+            self._until(self.timeline.now_ns + 4 * _S, wish.told.__len__)
             if ACCEPTED in wish.told:
                 return
+            self._until(self.timeline.now_ns + 1 * _S)
         if self.oracles.found is None:
             raise Violation("I6", f"converged, and an order comes to nothing: told {wish.told}")
 
@@ -462,11 +463,12 @@ class Trial:
 
     def _is_empty(self) -> bool:
         session = self.oracles.session
-        return session is not None and int(session.core.words[OPEN_COUNT]) == 0
+        return session is not None and not int(session.core.words[OPEN_COUNT])
 
     def _check_drain(self) -> None:
         """The end: drain, and nothing of ours may rest when that was confirmed."""
         self.exit_code = -1
+        self.is_ending = True
         self.memory.control.drain("execution")
         self._until(self.timeline.now_ns + 10 * _S, lambda: self.main is None)
         done = self.main is None
@@ -475,10 +477,6 @@ class Trial:
         own = [name for name in self.exchange.open if name.startswith("at-")]
         if not done or self._exit_code() != 0 or own:
             raise Violation("I6", f"drained with {self._exit_code()}, done {done}, resting {own}")
-
-
-def _is_told(wish: Wish) -> bool:
-    return bool(wish.told)
 
 
 _MISHAPS: tuple[tuple[str, Callable[[Trial, int], None]], ...] = (
