@@ -38,7 +38,7 @@ class Bench:
 
     async def ask(self, request: bytes) -> Answer:
         self.line.send(request)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             return await self.answers.get()
 
 
