@@ -149,11 +149,9 @@ class TradingSession:
             has_books=recovered is not None and recovered.has_state,
             policy=settings.journal,
         )
-        # What the process sees of the others' vital signs.
-        self.is_calm = False
+        # `is_calm` is what the process sees of the others' vital signs.
+        self.is_started = self.is_reconciled = self.is_calm = False
         self.dead_man = DeadMan(settings, self, say)
-        self.is_started = False
-        self.is_reconciled = False
         self.failure: BaseException | None = None
         self._stream_ready = asyncio.Event()
         self._line_wanted = asyncio.Event()
