@@ -59,12 +59,17 @@ def clear_directly(
     instance: str, config: Path | None, timeout_s: float, *, is_running: bool
 ) -> Answer:
     """Cancel by a client of our own; `ok` only when the exchange says that nothing rests."""
-    from aegis.config import read_config
+    from aegis.config import Settings, read_config
 
     path = config_path(config)
     found = read_config(path).config
     if found is None or instance not in found.instances:
         return {"ok": False, "text": f"{path} does not say at which exchange to ask"}
+    if found.venue.mode != "embedded":
+        from aegis.execution.standalone_cancel import cancel_everything
+
+        settings = Settings.of(found, instance, path)
+        return {"is_known": True} | cancel_everything(settings, timeout_s)
     if is_running:
         text = f"only execution has the embedded exchange's keys: aegis stop {instance} ends both"
         return {"ok": False, "is_known": True, "resting": None, "text": text}

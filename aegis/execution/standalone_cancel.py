@@ -9,19 +9,49 @@ never takes a missing answer for an empty one.
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Sequence
 from time import monotonic
 from typing import Any
 
-from aegis.execution.errors import ExchangeError, FateUnknownError
+from aegis.config.environments import environment_of
+from aegis.config.settings import Settings
+from aegis.execution.credentials import DIRECTORY_VARIABLE, load_keys
+from aegis.execution.endpoints import Endpoints
+from aegis.execution.errors import ExchangeError, FateUnknownError, UnusableSetupError
 from aegis.execution.rest import RestClient
 
-__all__ = ["clear_account"]
+__all__ = ["cancel_everything", "clear_account"]
 
 _PAUSE_S = 0.2
 _NO_SUCH_ORDER = (-2011, -2013)
 
 Answer = dict[str, Any]
+
+
+def cancel_everything(settings: Settings, timeout_s: float) -> Answer:
+    """Clear the account of an instance at its testnet or live exchange; blocks for so long.
+
+    With `symbols = "all"` that is every symbol of the account.
+    """
+    environment = environment_of(settings.venue)
+    assert environment is not None, "the embedded exchange has no address of its own"
+    try:
+        keys, _ = load_keys(settings.venue, environment, os.environ.get(DIRECTORY_VARIABLE))
+        endpoints = Endpoints.of(settings, lambda _: None)
+        url = endpoints.rest_url()
+    except UnusableSetupError as error:
+        return {"ok": False, "cancelled": None, "resting": None, "text": f"NOT DONE: {error}"}
+    assert url is not None
+
+    async def clear() -> Answer:
+        rest = RestClient(url, keys.api_key, keys.signer, tls=endpoints.tls)
+        try:
+            return await clear_account(rest, settings.instance.symbols, timeout_s)
+        finally:
+            await rest.close()
+
+    return asyncio.run(clear())
 
 
 async def clear_account(rest: RestClient, symbols: Sequence[str], timeout_s: float) -> Answer:

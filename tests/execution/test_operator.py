@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import socket
 import stat
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from aegis.cli.cancel_all import clear_directly
 from aegis.execution.standalone_cancel import clear_account
 from aegis.risk.controls import Control
 from aegis.risk.latch import LatchState
@@ -175,5 +177,47 @@ def test_a_client_of_its_own_clears_the_account(tmp_path: Path) -> None:
             assert answer["positions"] == {"BTCUSDT": "0.007"}, "told, never traded away"
             assert await rig.session.rest.open_orders() == []
             assert await rig.session.rest.open_algo_orders() == []
+
+    run(day())
+
+
+def remote_file(folder: Path, repository: Path, port: int, credentials: Any) -> Path:
+    """The shipped file, its exchange a testnet at this port, its keys in a private file."""
+    keys = folder / "exchange.key"
+    keys.write_text(
+        f'api_key = "{credentials.api_key}"\nhmac_secret = "{credentials.hmac_secret}"\n'
+    )
+    keys.chmod(0o600)
+    venue = "\n".join(
+        [
+            'mode = "testnet"',
+            f'rest_url = "http://127.0.0.1:{port}"',
+            f'stream_url = "ws://127.0.0.1:{port}"',
+            f'order_url = "ws://127.0.0.1:{port}"',
+            f'credentials = "{keys}"',
+        ]
+    )
+    text = (repository / "aegis.toml").read_text()
+    file = folder / "remote.toml"
+    file.write_text(re.sub(r'(?m)^mode = "embedded".*$', venue, text, count=1))
+    return file
+
+
+def test_cancel_all_needs_nothing_of_a_dead_appliance(tmp_path: Path, repository: Path) -> None:
+    """With the keys of the file, at an exchange that outlives us: what systemd runs at the end."""
+
+    async def day() -> None:
+        async with market(tmp_path) as (venue, rig):
+            credentials = rig.exchange.credentials
+            file = remote_file(tmp_path, repository, venue.port, credentials)
+            for distance in (500, 600):
+                await rig.placed(price_ticks=top(venue)[0] - distance)
+            answer = await asyncio.to_thread(clear_directly, "btc", file, 8.0, is_running=False)
+            assert (answer["ok"], answer["cancelled"], answer["resting"]) == (True, 2, 0), answer
+            assert await rig.session.rest.open_orders() == []
+            (tmp_path / "exchange.key").chmod(0o644)
+            answer = await asyncio.to_thread(clear_directly, "btc", file, 8.0, is_running=False)
+            assert not answer["ok"] and answer["resting"] is None, "not asked is not empty"
+            assert credentials.hmac_secret not in str(answer)
 
     run(day())
