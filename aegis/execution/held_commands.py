@@ -54,7 +54,8 @@ class HeldCommands:
     def hold(self, kind: int, slot: int, request_id: int, request: bytes) -> None:
         """Let a command wait; one too many is refused as if it had waited for too long."""
         row = self._core.tables.rows[slot]
-        window_ms = max(self._core.messages.recv_window_ms - TRANSIT_MS, 1)
+        window_ms = self._core.messages.recv_window_ms
+        window_ms -= min(TRANSIT_MS, window_ms // 4)
         held = Held(
             slot=slot,
             order_ref=int(row["order_ref"]),

@@ -17,7 +17,6 @@ from typing import Any
 import numpy as np
 
 from aegis.config.settings import Settings
-from aegis.execution import order_states as states
 from aegis.execution.account_setup import AccountSetup
 from aegis.execution.client_id import ClientIds
 from aegis.execution.core import ExecutionCore, OpenOrder
@@ -29,7 +28,6 @@ from aegis.execution.errors import (
     FiltersChangedError,
     OrderLinkError,
     ReconcileError,
-    RefusedError,
 )
 from aegis.execution.intake import Intake
 from aegis.execution.journal.journal import Journal
@@ -40,6 +38,7 @@ from aegis.execution.reconcile import Reconciler
 from aegis.execution.replies import Answer
 from aegis.execution.resolver import Resolver
 from aegis.execution.rest import RestClient
+from aegis.execution.rest_cancels import RestCancels
 from aegis.execution.symbols import changed_symbols
 from aegis.execution.transports import Connections
 from aegis.execution.user_events import ConfigUpdate, OrderUpdate, UserEvent
@@ -62,21 +61,17 @@ __all__ = ["RECV_WINDOW_MS", "TradingSession"]
 
 # A placement is good for two seconds: that bounds how long its fate can stay open.
 RECV_WINDOW_MS = 2_000
-_UNKNOWN_ORDER = -2011
 _RESOLVE_EVERY_S = 0.05
 _LOOK_EVERY_S = 0.25
 _CLOCK_EVERY_S = 30.0
 # A strategy that asks for the impossible must not have exchangeInfo read for every order.
 _FILTERS_PAUSE_NS = 60_000_000_000
 _DIFFERENCE_NS = 2_000_000_000
-_MOST_REST_CANCELS = 64
 # The looks that nothing has called for, and the used weight of a minute above which they wait.
 _ORDERS_EVERY_NS = 30_000_000_000
 _TRADES_EVERY_NS = 60_000_000_000
 _BUSY_WEIGHT = 1_400
 _LONGEST_PAUSE_S = 5.0
-# The shortest ban there is, for one whose end is not told.
-_BAN_S = 120.0
 _MS_PER_DAY = 86_400_000
 
 
@@ -98,8 +93,7 @@ class TradingSession:
     ) -> None:
         """`journal` notes what happens from here on, `recovered` is what it has given back.
 
-        `dispatcher` holds the exchange's limits; without one nothing is limited. Raises OSError
-        when the journal cannot be begun.
+        Without a `dispatcher` nothing is limited. Raises OSError when there can be no journal.
         """
         limits = settings.instance.limits.model_dump()
         self.gate = Gate(len(rules), limits, monotonic_ns())
@@ -124,13 +118,14 @@ class TradingSession:
         self._counters = memory.counters["execution"]
         self._answers = self._counters.index("responses")
         self._events = self._counters.index("user_events")
+        self._rest_cancels = RestCancels(self.core, rest, lambda: self.intake.publish())
         self.intake = Intake(
             self.core,
             self.routes,
             memory,
             rest.now_ms,
             self.resync,
-            self._rest_cancel,
+            self._rest_cancels.begin,
             self.dispatcher,
             journal,
         )
@@ -152,6 +147,10 @@ class TradingSession:
         # `is_calm` is what the process sees of the others' vital signs.
         self.is_started = self.is_reconciled = self.is_calm = False
         self.dead_man = DeadMan(settings, self, say)
+        self._stand_still(ids.run)
+
+    def _stand_still(self, seed: int) -> None:
+        """The state of a session that has not begun."""
         self.failure: BaseException | None = None
         self._stream_ready = asyncio.Event()
         self._line_wanted = asyncio.Event()
@@ -160,9 +159,8 @@ class TradingSession:
         self._differing_since_ns = 0
         self._filters_due_ns = 0
         self._tasks: set[asyncio.Task[None]] = set()
-        self._rest_cancels: set[asyncio.Task[None]] = set()
         self._resync_task: asyncio.Task[None] | None = None
-        self._jitter = random.Random(ids.run)
+        self._jitter = random.Random(seed)
 
     def set_limits(self, limits: dict[str, Any]) -> None:
         """Take limits over, all or none. Raises LimitsError.
@@ -281,7 +279,7 @@ class TradingSession:
 
     async def close(self) -> None:
         """End the tasks and the lines."""
-        tasks = [*self._tasks, *self._rest_cancels]
+        tasks = [*self._tasks, *self._rest_cancels.under_way()]
         if self._resync_task is not None:
             tasks.append(self._resync_task)
         for task in tasks:
@@ -427,35 +425,8 @@ class TradingSession:
 
     def _cancel_again(self, order: OpenOrder) -> bool:
         is_up = self.routes.is_up
-        (self.intake.cancel_one if is_up else self._rest_cancel)(order.slot)
+        (self.intake.cancel_one if is_up else self._rest_cancels.begin)(order.slot)
         return is_up
-
-    def _rest_cancel(self, slot: int) -> None:
-        """Cancel over REST while the order line is down; a few at a time."""
-        if len(self._rest_cancels) >= _MOST_REST_CANCELS:
-            self.core.apply(slot, states.CANCEL_REFUSED, monotonic_ns())
-            return
-        order = self.core.view(slot)
-        task = asyncio.get_running_loop().create_task(self._cancel_by_rest(order))
-        self._rest_cancels.add(task)
-        task.add_done_callback(self._rest_cancels.discard)
-
-    async def _cancel_by_rest(self, order: OpenOrder) -> None:
-        body = None
-        event = states.CANCEL_AMBIGUOUS
-        try:
-            body = await self.rest.cancel(order.symbol, order.client_id)
-        except RefusedError as error:
-            lost = error.code == _UNKNOWN_ORDER
-            event = states.CANCEL_LOST if lost else states.CANCEL_REFUSED
-        except ExchangeError:
-            event = states.CANCEL_AMBIGUOUS
-        if self.core.is_same(order):
-            if body is not None:
-                self.core.on_order_body(order.slot, body, monotonic_ns())
-            else:
-                self.core.apply(order.slot, event, monotonic_ns())
-            self.intake.publish()
 
     # Keepers
 
@@ -507,10 +478,7 @@ class TradingSession:
             self.intake.publish()
 
     async def _look_at_filters(self) -> None:
-        """An order broke a filter that we thought we knew: a changed one means a new start.
-
-        Ticks and lots are in every row, message and limit, so nothing is swapped in the midst.
-        """
+        """An order broke a filter: a changed one is in every row and limit, so start anew."""
         self.core.filters_suspect = False
         changed = changed_symbols(await self.rest.exchange_info(), self._rules, self._takes_all)
         if changed:

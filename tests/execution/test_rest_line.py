@@ -76,7 +76,10 @@ def test_an_unknown_placement_is_asked_about(tmp_path: Path, placed: bool, how: 
     run(day())
 
 
-def test_the_other_outcomes(tmp_path: Path) -> None:
+def test_the_other_outcomes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Long enough to wait until the overloaded exchange may be asked again.
+    monkeypatch.setattr(session, "RECV_WINDOW_MS", 4_000)
+
     async def day() -> None:
         async with FakeExchange() as exchange, running(tmp_path, exchange) as rig:
             await lose_the_line(exchange, rig)
@@ -109,14 +112,16 @@ def test_without_any_line_nothing_is_sent(tmp_path: Path) -> None:
 
 
 def test_without_room_orders_wait_cancels_go_and_nothing_goes_that_is_not_wanted(
-    tmp_path: Path,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(session, "RECV_WINDOW_MS", 8_000)
+
     async def day() -> None:
         async with FakeExchange() as exchange, running(tmp_path, exchange) as rig:
             resting = await rig.placed()
             dispatcher = rig.session.dispatcher
             now_ms = rig.session.rest.now_ms()
-            dispatcher.on_rate_limited(-1015, 120, now_ms)
+            dispatcher.on_rate_limited(-1015, 1_000, now_ms)
             waiting, unwanted = rig.send(), rig.send()
             await rig.until(lambda: dispatcher.waiting == 2, "two to wait")
             rig.cancel(unwanted)
