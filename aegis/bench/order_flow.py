@@ -126,6 +126,8 @@ def _beat(memory: InstanceMemory, now_ns: int, levels: tuple[Any, Any]) -> None:
     feed["loop_ts_ns"] = feed["last_message_ns"] = now_ns
     feed["connected"] = 1
     memory.books.write(0, 1, 0, now_ns, *levels)
+    mid = float(levels[0][0, 0] + levels[1][0, 0]) / 2
+    memory.marks.write(0, 0, now_ns, mid, mid)
     while memory.outcomes.take().size:
         continue
 

@@ -111,15 +111,31 @@ def _resident_bytes() -> int:
     return pages * resource.getpagesize()
 
 
+# Wide enough that nothing but the way of an order is measured.
 LIMITS: dict[str, Any] = {
     "max_order_qty": 1.0,
     "max_order_notional": 1e6,
     "max_position_qty": 1e3,
+    "max_gross_notional": 1e9,
+    "max_leverage": 125.0,
+    "min_margin_buffer": 0.01,
+    "min_equity": 1.0,
+    "max_daily_loss": 1e6,
+    "max_drawdown": 1e6,
     "price_collar_bps": 500.0,
+    "price_collar_window_bps": 5_000.0,
+    "max_mark_deviation_bps": 500.0,
     "max_open_orders": 1_000,
     "max_orders_per_s": 10_000.0,
+    "max_cancels_per_s": 10_000.0,
+    "max_same_side_fills": 64,
     "max_stale_ms": 5_000,
-    "max_daily_loss": 1e6,
+    "price_collar_window_s": 60.0,
+    "same_side_fills_window_s": 0.001,
+    "duplicate_window_ms": 1e-9,
+    "margin_rate": 0.05,
+    "pilot_hours": 0.0,
+    "pilot_share": 1.0,
 }
 _BTC = InstrumentRules(
     symbol="BTCUSDT",

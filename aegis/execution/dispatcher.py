@@ -156,6 +156,17 @@ class Dispatcher:
         self._ledger.stop(until_ms)
         self.refresh(now_ms)
 
+    def on_clock_moved(self, moved_ms: int) -> None:
+        """Our idea of the exchange's clock has changed: pauses counted by the old one move along.
+
+        Before the first answer that clock is the box's, which may be off by days: a ban met then
+        would last as long.
+        """
+        self._ledger.move_pauses(moved_ms)
+        self._order_pause_ms += moved_ms
+        self._overload_pause_ms += moved_ms
+        self._windows = [-1] * len(WINDOW_MS)
+
     def on_overloaded(self, now_ms: int) -> None:
         """The exchange is overloaded: spare it new risk for a moment, longer each time."""
         pause_ms = min(_FIRST_OVERLOAD_MS << self._overloads, _LAST_OVERLOAD_MS)

@@ -144,7 +144,10 @@ class RestClient:
         server_ms = _object(reply).get("serverTime")
         if not isinstance(server_ms, int):
             raise RefusedError("GET /fapi/v1/time", 200, 0, "no serverTime in the answer")
-        self.offset_ms = server_ms - (before + after) // (2 * _NS_PER_MS)
+        offset_ms = server_ms - (before + after) // (2 * _NS_PER_MS)
+        moved_ms, self.offset_ms = offset_ms - self.offset_ms, offset_ms
+        if self._dispatcher is not None:
+            self._dispatcher.on_clock_moved(moved_ms)
         return self.offset_ms
 
     async def exchange_info(self) -> dict[str, Any]:

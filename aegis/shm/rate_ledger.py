@@ -69,6 +69,8 @@ class RateLedger:
         self._row = rows[place]
         self._path = path
         self._row[_ACCOUNT] = account
+        # The pauses that this process has entered itself, by its own idea of the clock.
+        self._entered = {_QUIET: 0, _STOPPED: 0}
 
     @classmethod
     def private(cls, account: int = 0) -> RateLedger:
@@ -138,11 +140,21 @@ class RateLedger:
 
     def be_quiet(self, until_ms: int) -> None:
         """The exchange wants a pause (429): only what must go may go, everywhere on this box."""
-        self._row[_QUIET] = max(int(self._row[_QUIET]), until_ms)
+        self._enter(_QUIET, until_ms)
 
     def stop(self, until_ms: int) -> None:
         """Nothing leaves this box for the exchange any more (418, or a 429 that repeats)."""
-        self._row[_STOPPED] = max(int(self._row[_STOPPED]), until_ms)
+        self._enter(_STOPPED, until_ms)
+
+    def _enter(self, word: int, until_ms: int) -> None:
+        if until_ms > self._row[word]:
+            self._row[word] = self._entered[word] = until_ms
+
+    def move_pauses(self, moved_ms: int) -> None:
+        """The clock that our own pauses were counted by has been set right."""
+        for word, entered_ms in self._entered.items():
+            if entered_ms and self._row[word] == entered_ms:
+                self._row[word] = self._entered[word] = entered_ms + moved_ms
 
     @property
     def quiet_until_ms(self) -> int:

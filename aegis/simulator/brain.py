@@ -66,6 +66,7 @@ class Wish:
     told: list[int] = field(default_factory=list)
     filled: int = 0
     ended: bool = False
+    refused_by: int = 0
 
 
 class Brain:
@@ -117,6 +118,8 @@ class Brain:
             self._bids[0, 0] = self.exchange.bid / 10
             self._asks[0, 0] = self.exchange.ask / 10
             memory.books.write(0, 1, 0, now_ns, self._bids, self._asks)
+            mark = self.exchange.mid_ticks / 10
+            memory.marks.write(0, 0, now_ns, mark, mark)
         if brain:
             self.brain_ns = now_ns
             memory.counters["brain"]["loop_ts_ns"] = now_ns
@@ -158,6 +161,8 @@ class Brain:
         if kind == ACCEPTED and ACCEPTED in wish.told:
             self.on_violation("told", f"order {ref} was accepted twice")
         wish.told.append(kind)
+        if kind == DENIED:
+            wish.refused_by = told["reason"]
         if kind == FILL:
             wish.filled += told["qty_lots"]
             self.position = told["position_lots"]

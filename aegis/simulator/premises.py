@@ -28,6 +28,7 @@ from aegis.config.models import (
 )
 from aegis.config.settings import Settings
 from aegis.shm.instance import InstanceMemory
+from aegis.shm.rate_ledger import ledger_path
 from aegis.shm.region import HEADER_BYTES, Region
 from aegis.shm.wiring import Credentials, Wiring
 from aegis.simulator.exchange import SYMBOL
@@ -128,6 +129,8 @@ class Premises:
         """The instance's memory as it was when it was made."""
         for region, kept, image in self._as_new:
             region.memory[:kept] = image
+        # The ledger of rates belongs to the instance, and begins with it.
+        ledger_path(self.memory.directory, None).unlink(missing_ok=True)
         with contextlib.suppress(BlockingIOError):
             os.eventfd_read(self.wiring.intents_fd)
         return self.memory

@@ -26,7 +26,9 @@ from aegis.execution.journal import journal
 from aegis.execution.journal.disk import FolderDisk
 from aegis.execution.journal.layout import RECORD_BYTES
 from aegis.execution.journal.sync import SyncThread
+from aegis.execution.operator_desk import OperatorDesk
 from aegis.host.gc_scope import GcScope
+from aegis.risk.latch_record import record_file
 
 __all__ = ["Stage", "World"]
 
@@ -64,6 +66,19 @@ class _NoCollector:
         pass
 
     def safe_point(self, *_: Any) -> None:
+        pass
+
+
+class _NoDesk:
+    """In the operator's desk's place: nobody gives commands in a trial."""
+
+    def __init__(self, *_: Any) -> None:
+        pass
+
+    async def open(self) -> None:
+        pass
+
+    async def close(self) -> None:
         pass
 
 
@@ -126,6 +141,8 @@ class Stage(AbstractContextManager["Stage"]):
             perf_counter=lambda: of.world.monotonic_ns() / 1e9,
             time_ns=lambda: of.world.wall_ns(),
             time=lambda: of.world.wall_ns() / 1e9,
+            strftime=time.strftime,
+            gmtime=time.gmtime,
         )
         http = SimpleNamespace(
             ClientSession=lambda *a, **k: of.world.http_session(*a, **k),
@@ -147,6 +164,8 @@ class Stage(AbstractContextManager["Stage"]):
             id(ssl): tls,
             id(FolderDisk): lambda *_, **__: of.world.disk(),
             id(SyncThread): lambda *a: of.world.sync_thread(*a),
+            id(OperatorDesk): _NoDesk,
+            id(record_file): lambda *_: None,
             id(GcScope): _NoCollector,
             id(random.SystemRandom): random.Random,
         }

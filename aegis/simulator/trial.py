@@ -456,7 +456,8 @@ class Trial:
                 return
             self._until(self.timeline.now_ns + 1 * _S)
         if self.oracles.found is None:
-            raise Violation("I6", f"converged, and an order comes to nothing: told {wish.told}")
+            by = control_name(wish.refused_by)
+            raise Violation("I6", f"converged, and an order comes to nothing: {wish.told} {by}")
 
     def _exit_code(self) -> int | None:
         return self.exit_code

@@ -148,3 +148,13 @@ def test_an_overloaded_exchange_is_spared_new_risk_ever_longer() -> None:
     dispatcher.on_accepted()
     dispatcher.on_overloaded(NOW_MS)
     assert dispatcher.admit(Level.NEW, NOW_MS + 200)
+
+
+def test_a_pause_moves_with_the_clock_that_it_was_counted_by() -> None:
+    """Met before the first answer, on a box whose clock is a day ahead, it must not last a day."""
+    dispatcher = Dispatcher(RateLedger.private())
+    day_ms = 86_400_000
+    dispatcher.on_banned(NOW_MS + day_ms + 5_000, NOW_MS + day_ms)
+    dispatcher.on_clock_moved(-day_ms)
+    assert not dispatcher.admit_query(Share.STEADY, 1, NOW_MS + 4_000)
+    assert dispatcher.admit_query(Share.STEADY, 1, NOW_MS + 6_000)

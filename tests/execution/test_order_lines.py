@@ -22,6 +22,7 @@ from aegis.shm.intent import POST_ONLY
 from aegis.venue.build import VenueOptions
 from aegis.venue.credentials import mint
 from aegis.venue.serve import running as venue_running
+from aegis.venue.warm_up import warm_up
 from tests.execution.harness import BTC
 from tests.execution.rig import run
 from tests.execution.test_against_venue import SYMBOL, top
@@ -44,6 +45,8 @@ class Bench:
 
 @asynccontextmanager
 async def bench(kind: str, line_name: str) -> AsyncIterator[tuple[Bench, int]]:
+    # The exchange's kernels are compiled before an answer is waited for.
+    warm_up()
     pair = mint()
     signers: dict[str, Signer] = {
         "hmac": HmacSigner(pair.hmac_secret),

@@ -185,7 +185,7 @@ def _no_reconcile_after_a_gap(put: Any) -> None:
         self.is_reconciled = True
         self.gate.clear(BLOCK_PRIVATE_STREAM)
 
-    put(TradingSession, "_reconcile", reconcile)
+    put(TradingSession, "compare", reconcile)
 
 
 def _queried_trades_twice(put: Any) -> None:
