@@ -32,7 +32,7 @@ from aegis.execution.positions import (
     tell_position,
     tell_state,
 )
-from aegis.execution.reference import revalue
+from aegis.execution.reference import judge_held, revalue
 from aegis.execution.tables import BATCH_SIZE, Tables
 from aegis.execution.words import EPOCH, FUNDING_E8, STAGE_COUNT, STAGE_LOST, TAPE_TIME
 from aegis.risk.controls import Control
@@ -114,6 +114,10 @@ class ExecutionCore(EvidenceReader):
         """The first `count` actions of the last batch, as plain lists (see `layouts.ACTION`)."""
         found: list[list[int]] = self.tables.action_words[:count].tolist()
         return found
+
+    def judge_held(self, slot: int, valid_until_ns: int, now_ns: int) -> bool:
+        """Whether a placement that had to wait may still be sent, asked of the gate."""
+        return int(judge_held(self.directory, slot, valid_until_ns, now_ns)) == Control.PASS
 
     def settle(self, count: int) -> None:
         """Record what has left; `tables.done_ns` says when (0: it did not)."""

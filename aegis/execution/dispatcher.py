@@ -70,7 +70,10 @@ _MARKS = {Share.STEADY: 0.5, Share.RECONCILE: 0.75, Share.KILL: 1.0}
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A command that waits: whose it is, its bytes, and the exchange's time until it is good."""
+    """A command that waits: whose it is, its bytes, and the exchange's time until it is good.
+
+    `valid_until_ns` (CLOCK_MONOTONIC) is the decision's own end, of a placement.
+    """
 
     slot: int
     order_ref: int
@@ -79,6 +82,7 @@ class Held:
     kind: int
     request: bytes
     until_ms: int
+    valid_until_ns: int = 0
 
 
 class Dispatcher:

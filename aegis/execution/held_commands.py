@@ -51,8 +51,13 @@ class HeldCommands:
                 return False
         return dispatcher.admit(level, now_ms)
 
-    def hold(self, kind: int, slot: int, request_id: int, request: bytes) -> None:
-        """Let a command wait; one too many is refused as if it had waited for too long."""
+    def hold(
+        self, kind: int, slot: int, request_id: int, request: bytes, valid_until_ns: int = 0
+    ) -> None:
+        """Let a command wait; one too many is refused as if it had waited for too long.
+
+        `valid_until_ns` is the end of a placement's intent.
+        """
         row = self._core.tables.rows[slot]
         window_ms = self._core.messages.recv_window_ms
         window_ms -= min(TRANSIT_MS, window_ms // 4)
@@ -64,6 +69,7 @@ class HeldCommands:
             kind=kind,
             request=request,
             until_ms=self._exchange_ms() + window_ms,
+            valid_until_ns=valid_until_ns,
         )
         level = self._level_of(slot) if kind == ACT_PLACE else Level.CANCEL
         if not self._dispatcher.hold(level, held):
@@ -101,7 +107,8 @@ class HeldCommands:
         state = int(row["state"])
         if held.kind != ACT_PLACE:
             return state == states.PENDING_CANCEL
-        if state == states.PENDING_NEW and not row["cancel_wanted"]:
+        is_open = state == states.PENDING_NEW and not row["cancel_wanted"]
+        if is_open and self._core.judge_held(held.slot, held.valid_until_ns, monotonic_ns()):
             return True
         self._give_back(held)
         return False

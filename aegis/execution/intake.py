@@ -189,14 +189,15 @@ class Intake:
         out = self._out
         done = core.tables.done_ns
         places = cancels = 0
-        for at, (kind, slot, start, end, request_id, _, _, _) in enumerate(actions):
+        for at, (kind, slot, start, end, request_id, intent, _, _) in enumerate(actions):
             if kind == ACT_PLACE:
                 if line is None or not may_place:
                     # Certain: these bytes never left.
                     core.apply(slot, states.REJECT, monotonic_ns(), code=0)
                     continue
                 if not line.is_ready or not self._held.may_go(kind, slot):
-                    self._held.hold(kind, slot, request_id, bytes(out[start:end]))
+                    until_ns = int(core.tables.batch[intent]["valid_until_ns"])
+                    self._held.hold(kind, slot, request_id, bytes(out[start:end]), until_ns)
                     continue
                 line.send(out[start:end])
                 done[at] = monotonic_ns()

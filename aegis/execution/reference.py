@@ -23,19 +23,25 @@ from aegis.execution.tables import (
     mark_prices_of,
     mark_words_of,
     reference_of,
+    rows_of,
     rules_of,
     words_of,
 )
-from aegis.execution.words import FEED_CONNECTED_AT, FEED_MESSAGE_AT
+from aegis.execution.words import EPOCH, FEED_CONNECTED_AT, FEED_MESSAGE_AT
 from aegis.host.jit import kernel
-from aegis.risk.checks import data_reasonability
-from aegis.risk.gate_state import IS_MARK_NEEDED, MARK_AGE_NS, mark_position
+from aegis.risk.checks import data_freshness, data_reasonability
+from aegis.risk.control_numbers import Control
+from aegis.risk.gate import judge_again
+from aegis.risk.gate_state import IS_MARK_NEEDED, MARK_AGE_NS, MAX_STALE_NS, mark_position
 from aegis.risk.trips import watch_losses
 from aegis.shm.books import DEPTH, FLAGS, N_ASKS, N_BIDS, TS_RECV, VALID, book_read
 from aegis.shm.instruments import TRADING
+from aegis.shm.intent import REDUCE_ONLY
 from aegis.shm.marks import mark_read
 
-__all__ = ["read_reference", "revalue"]
+__all__ = ["judge_held", "read_reference", "revalue"]
+
+_STALE_EPOCH = int(Control.STALE_EPOCH)
 
 
 @kernel
@@ -105,3 +111,37 @@ def revalue(tables: Any, now_ns: Any) -> Any:
         ):
             mark_position(exposure, guards, instrument, rule.unit_e8, reference.mid_ticks)
     return np.int64(watch_losses(gate, exposure, guards, now_ns))
+
+
+@kernel("i8(i8[::1],i8,i8,i8)")
+def judge_held(tables: Any, slot: Any, valid_until_ns: Any, now_ns: Any) -> Any:
+    """Judge a placement that waited once more, before its bytes: PASS or the control that refuses.
+
+    An order of an epoch that is over answers nobody, and is refused as an expired one.
+    """
+    row = rows_of(tables)[slot]
+    words = gate_of(tables)
+    if np.int64(row.epoch) != words_of(tables)[EPOCH]:
+        return np.int64(_STALE_EPOCH)
+    instrument = np.int64(row.instrument)
+    is_listed = read_reference(tables, instrument, np.int64(row.side))
+    reference = reference_of(tables)[0]
+    is_fresh = is_listed and data_freshness(
+        reference.is_book_valid != 0,
+        reference.is_feed_connected != 0,
+        reference.book_recv_ns,
+        reference.feed_message_ns,
+        now_ns,
+        words[MAX_STALE_NS],
+    )
+    is_reasonable = words[IS_MARK_NEEDED] == 0 or data_reasonability(
+        reference.mid_ticks,
+        reference.mark_ticks,
+        reference.index_ticks,
+        reference.mark_recv_ns,
+        now_ns,
+        words[MARK_AGE_NS],
+        rules_of(tables)[instrument].mark_band,
+    )
+    reducing = row.flags & REDUCE_ONLY != 0
+    return judge_again(words, reducing, is_fresh, is_reasonable, valid_until_ns, now_ns)

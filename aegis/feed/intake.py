@@ -54,7 +54,6 @@ assert (layout.FRAMES, layout.FRAME, layout.START, layout.END) == (0, 1, 2, 3)
 assert (layout.RECV_NS, layout.FIRST_SIZE) == (4, 5)
 
 FEED_UP, BOOK_VALID, BOOK_INVALID, TRADING_STATUS = 1.0, 2.0, 3.0, 4.0
-_MS = 1_000_000
 # CANARY and "feed up" belong to nobody; readers may index by instrument, so 0 it is.
 _NO_INSTRUMENT = 0
 

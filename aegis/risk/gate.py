@@ -56,7 +56,7 @@ from aegis.risk.new_risk import judge_new_risk
 from aegis.risk.references import forget_order_refs, order_ref_is_new, use_order_ref
 from aegis.risk.trips import ACTIVE, count_nonsense, count_refusal
 
-__all__ = ["forget_order_refs", "judge", "note_cancel"]
+__all__ = ["forget_order_refs", "judge", "judge_again", "note_cancel"]
 
 PASS = int(Control.PASS)
 _INVALID_INTENT = int(Control.INVALID_INTENT)
@@ -248,6 +248,25 @@ def _judge_whole(
         now_ns,
         rate_now_ns,
     )
+
+
+@kernel("i8(i8[::1],b1,b1,b1,i8,i8)")
+def judge_again(
+    words: Any,
+    reducing: Any,
+    is_fresh: Any,
+    is_reasonable: Any,
+    valid_until_ns: Any,
+    now_ns: Any,
+) -> Any:
+    """Whether an order that passed and had to wait may still be sent: PASS or a control.
+
+    Its form, its room and its message were judged and booked when it passed; what may have changed
+    since is the time and the moment.
+    """
+    if not intent_expired(now_ns, valid_until_ns):
+        return _INTENT_EXPIRED
+    return _judge_moment(words, reducing, is_fresh, is_reasonable)
 
 
 @kernel
