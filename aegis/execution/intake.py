@@ -19,6 +19,7 @@ from time import monotonic_ns
 import numpy as np
 
 from aegis.execution import order_states as states
+from aegis.execution.client_id import MAX_EPOCH
 from aegis.execution.core import ExecutionCore
 from aegis.execution.dispatcher import Dispatcher
 from aegis.execution.held_commands import HeldCommands
@@ -33,8 +34,9 @@ from aegis.execution.layouts import (
 )
 from aegis.execution.order_routes import OrderRoutes
 from aegis.risk.controls import Control
+from aegis.risk.latch import LatchState
 from aegis.shm.instance import InstanceMemory
-from aegis.shm.intent import CANARY, CANCEL, PLACE, RESYNC
+from aegis.shm.intent import CANARY, CANCEL, PLACE, REDUCE_ONLY, RESYNC
 from aegis.shm.outcome import DENIED, OUTCOME
 from aegis.shm.wake import arm_eventfd, disarm
 
@@ -169,6 +171,11 @@ class Intake:
     def drain(self) -> tuple[int, bool]:
         """Take what is pending; returns (batches, whether there may be more)."""
         core = self._core
+        living = self._memory.control.generation("brain")
+        if living > core.epoch >= 0:
+            # Whoever was stopped meanwhile must not serve a brain that is dead; asked here, since
+            # the look at the vital signs may come after the first intents.
+            core.follow_epoch(min(living, MAX_EPOCH))
         for batch in range(_BATCHES_A_TURN):
             count = core.take(monotonic_ns(), self._exchange_ms())
             if count < 0:
@@ -186,12 +193,15 @@ class Intake:
         line = self._routes.current()
         # Before the first byte: an order that is not written down is not sent. A cancel is.
         may_place = self._journal is None or self._journal.flush()
+        # Writing it down may have found the disk full: from that moment only ways out are sent.
+        may_risk = core.gate.latch.state is LatchState.ACTIVE
         out = self._out
         done = core.tables.done_ns
         places = cancels = 0
         for at, (kind, slot, start, end, request_id, intent, _, _) in enumerate(actions):
             if kind == ACT_PLACE:
-                if line is None or not may_place:
+                is_way_out = core.tables.rows[slot]["flags"] & REDUCE_ONLY != 0
+                if line is None or not may_place or not (may_risk or is_way_out):
                     # Certain: these bytes never left.
                     core.apply(slot, states.REJECT, monotonic_ns(), code=0)
                     continue
