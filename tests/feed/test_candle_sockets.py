@@ -17,11 +17,11 @@ from aegis.config.settings import Settings
 from aegis.feed.process import Feed
 from aegis.shm.candles import CandlePlan
 from aegis.shm.instance import InstanceMemory
-from aegis.shm.tick import CANDLE, CLOCK, CLOSED, INCOMPLETE
+from aegis.shm.tick import CANDLE, CLOCK, CLOSED, candle_interval_s
 from aegis.shm.wiring import Wiring
 from aegis.venue.build import VenueOptions
 from aegis.venue.serve import running
-from tests.feed.candle_exchange import decimals, numbers
+from tests.feed.candle_exchange import decimals, numbers, rows_of
 from tests.feed.venue_stand import FeedLife, plain
 
 
@@ -49,26 +49,35 @@ def test_candles_over_sockets_equal_the_exchanges_own(tmp_path: Path, repository
     reader = memory.ticks.reader(batch=16_384)
     told: list[Any] = []
 
-    def whole() -> bool:
+    def told_whole() -> list[dict[int, list[float]]]:
+        """Seconds built here and told as whole when they closed: by row, the numbers by time."""
         told.extend(reader.poll().tolist())
-        kept = [memory.candles.read(row, 1) for row in range(2)]
-        return all((one["flags"] & INCOMPLETE == 0).sum() >= 4 for one in kept)
+        found: list[dict[int, list[float]]] = [{}, {}]
+        for one in told:
+            if one[1] == CANDLE and one[2] & 0xFF == CLOSED and candle_interval_s(one[2]) == 1:
+                found[one[0]][one[3] // 1_000_000] = list(one[5:10])
+        return found
 
     async def body() -> None:
         async with running(VenueOptions(config=VenueConfig(universe=2))) as venue:
             feed = Feed(settings, memory, Wiring.make("sockets", memory), None, plain(venue.port))
             async with FeedLife(feed) as life:
                 await life.until("the histories", lambda: life.count("history_done") == 4)
-                await life.until("four whole seconds", whole)
+                await life.until(
+                    "whole seconds", lambda: all(len(one) >= 3 for one in told_whole())
+                )
                 await life.until("a correction", lambda: life.count("candles_corrected") > 0)
-                compared = 0
                 for row, symbol in enumerate(symbols):
                     theirs = {one[0]: numbers(one) for one in await _klines(venue.url, symbol)}
-                    for one in memory.candles.read(row, 1):
-                        if not one["flags"] & INCOMPLETE:
-                            assert decimals(one.tolist()[1:6]) == theirs[int(one["open_ms"])]
-                            compared += 1
-                assert compared >= 8
+                    ours = told_whole()[row]
+                    assert {at: decimals(one) for at, one in ours.items()} == {
+                        at: theirs[at] for at in ours
+                    }
+                    kept = rows_of(memory.candles.read(row, 1))
+                    assert len(kept) > len(ours), "the history goes back further"
+                    assert {at: decimals(kept[at]) for at in ours} == {
+                        at: theirs[at] for at in ours
+                    }
                 assert life.count("rate_limited") == 0
                 assert life.count("candle_gaps") == 0
             assert life.code == 0
@@ -77,6 +86,5 @@ def test_candles_over_sockets_equal_the_exchanges_own(tmp_path: Path, repository
         runner.run(body())
     kinds = {one[1] for one in told}
     assert {CANDLE, CLOCK} <= kinds
-    assert any(one[1] == CANDLE and one[2] & CLOSED for one in told)
     memory.close()
     memory.unlink()

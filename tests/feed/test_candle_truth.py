@@ -66,9 +66,9 @@ def test_every_candle_equals_the_exchanges_own(tmp_path: Path, minutes: int) -> 
 def test_what_was_missed_is_flagged_and_then_right(tmp_path: Path) -> None:
     """Trades lost in the middle of candles, found in the exchange's history afterwards."""
     exchange = CandleExchange(
-        tmp_path, VenueConfig(seed=4, universe=2), CandlePlan((60, 90), 30), update_ms=0
+        tmp_path, VenueConfig(seed=4, universe=2), CandlePlan((60, 90), 12), update_ms=0
     )
-    exchange.flow.run(3_000.0, 1.0)
+    exchange.flow.run(1_150.0, 1.0)
     exchange.connect()
 
     async def settle() -> None:
@@ -77,14 +77,14 @@ def test_what_was_missed_is_flagged_and_then_right(tmp_path: Path) -> None:
             exchange.history._look_ns = 0
             await asyncio.sleep(0)
 
-    exchange.flow.run(3_002.0, 1.0)
+    exchange.flow.run(1_152.0, 1.0)
     exchange.history.follow(range(2))
     asyncio.run(settle())
     assert exchange.counters["history_done"] == exchange.counters["history_total"] == 4
     for instrument in range(2):
         for interval_s in (60, 90):
             kept = exchange.memory.candles.read(instrument, interval_s)
-            assert len(kept) == 30, "the history reaches back as far as it can"
+            assert len(kept) == 12, "the history reaches back as far as it can"
             assert (kept["flags"] & 0xFF == CLOSED).all()
     seen = [0]
 
@@ -93,9 +93,9 @@ def test_what_was_missed_is_flagged_and_then_right(tmp_path: Path) -> None:
         return b"@trade" in payload and seen[0] % 3_000 < 40
 
     exchange.loses = loses
-    exchange.flow.run(3_600.0, 1.0)
+    exchange.flow.run(1_500.0, 1.0)
     exchange.loses = lambda payload: False
-    exchange.flow.run(3_800.0, 1.0)
+    exchange.flow.run(1_700.0, 1.0)
     exchange.drain()
     assert exchange.intake.total("candle_gaps") > 3
     wrong_but_valid = 0
