@@ -21,7 +21,7 @@ from aegis.brain.quoter import is_sane
 from aegis.config.settings import is_path
 from aegis.shm.instruments import INSTRUMENT, TRADING
 from aegis.shm.intent import POST_ONLY
-from aegis.shm.tick import CANDLE, QUOTE, TICK, TRADE
+from aegis.shm.tick import CANDLE, CLOSED, QUOTE, TICK, TRADE, candle_code
 from aegis.strategies.contract import (
     EVENT_FILL,
     EVENT_POSITION,
@@ -236,6 +236,8 @@ class Trial:
         self._now_ns += round(after_ms * _MS)
         event = self._event[0]
         event.instrument, event.kind, event.ts_event_ns = index, kind, self._now_ns
+        # A strategy sees closed candles only.
+        event.flags = CLOSED | candle_code(60) if kind == CANDLE else 0
         return index
 
     def _set(self, numbers: tuple[float, float, float, float, float]) -> None:

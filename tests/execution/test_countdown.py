@@ -177,31 +177,31 @@ def test_a_stop_rests_for_every_position_and_outlives_us(tmp_path: Path) -> None
         async with market(tmp_path, protective_stop_bps=200) as (venue, rig):
             bought = rig.send(price_ticks=0, flags=IOC | MARKET, qty_lots=7)
             await rig.outcome(bought, FILL)
-            stop = await stop_of(rig)
+            stop = await stop_of(venue, rig)
             entry = Decimal(int(rig.session.gate.exposure[0]["cost_e8"])) / 7 / 10_000 / 10
             assert stop["side"] == "SELL" and stop["closePosition"] is True
             assert abs(Decimal(str(stop["triggerPrice"])) - entry * Decimal("0.98")) < 1
             turned = rig.send(price_ticks=0, flags=IOC | MARKET, side=-1, qty_lots=7)
             await rig.outcome(turned, FILL)
-            await gone(rig)
+            await gone(venue)
             sold = rig.send(price_ticks=0, flags=IOC | MARKET, side=-1, qty_lots=7)
             await rig.outcome(sold, FILL)
-            assert (await stop_of(rig))["side"] == "BUY"
+            assert (await stop_of(venue, rig))["side"] == "BUY"
         assert len(venue.core.exchange.algos.live) == 1, "the end of execution leaves it there"
 
     run(day())
 
 
-async def stop_of(rig: Rig) -> Any:
+async def stop_of(venue: Any, rig: Rig) -> Any:
     """The one conditional order that waits."""
     async with asyncio.timeout(8.0):
-        while not (rows := await rig.session.rest.open_algo_orders()):
+        while not venue.core.exchange.algos.live:
             await asyncio.sleep(0.05)
-    (row,) = rows
+    (row,) = await rig.session.rest.open_algo_orders()
     return row
 
 
-async def gone(rig: Rig) -> None:
+async def gone(venue: Any) -> None:
     async with asyncio.timeout(8.0):
-        while await rig.session.rest.open_algo_orders():
+        while venue.core.exchange.algos.live:
             await asyncio.sleep(0.05)

@@ -179,7 +179,7 @@ def test_rings_and_books_on_another_filesystem_are_linked(
     memory = InstanceMemory.create("t", shm_dir=shm_dir, owner=OWNER, huge_dir=tmp_path)
     memory.ticks.write((1, TRADE, 0, 5, 6, 1.0, 2.0, 1.0, 3.0, 0.0))
     assert {file.name for file in twin.iterdir()} == {
-        "ticks.ring", "intents.ring", "outcomes.ring", "books",
+        "ticks.ring", "intents.ring", "outcomes.ring", "signals.ring", "books",
     }  # fmt: skip
     seen = InstanceMemory.attach("t", shm_dir=shm_dir)
     assert seen.ticks.published == 1
