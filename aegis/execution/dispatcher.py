@@ -117,6 +117,11 @@ class Dispatcher:
         self._limits = [found[limiter] for limiter in range(len(WINDOW_MS))]
         return True
 
+    @property
+    def quiet_until_ms(self) -> int:
+        """Until when the exchange wants to hear no queries of this box."""
+        return max(self._quiet_ms, self._stopped_ms)
+
     def limit(self, limiter: int) -> int:
         """What the exchange allows in a window."""
         return self._limits[limiter]

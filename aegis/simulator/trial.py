@@ -433,6 +433,7 @@ class Trial:
             Control.JOURNAL_SYNC: int(self.had_disk_faults),
             Control.BANNED: counts.get("418", 0),
             Control.NONSENSE_BURST: int(self.raves),
+            Control.MAX_MSG_RATE: int(self.raves),
         }
         name = control_name(latch.reason)
         if not reasons.get(Control(latch.reason), 0):
@@ -468,6 +469,13 @@ class Trial:
 
     def _check_drain(self) -> None:
         """The end: drain, and nothing of ours may rest when that was confirmed."""
+        session = self.oracles.session
+        if session is not None:
+            # While the exchange wants to be asked nothing, nothing can be confirmed.
+            self._until(
+                self.timeline.now_ns + 200 * _S,
+                lambda: session.rest.now_ms() >= session.dispatcher.quiet_until_ms,
+            )
         self.exit_code = -1
         self.is_ending = True
         self.memory.control.drain("execution")
