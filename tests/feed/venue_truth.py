@@ -19,7 +19,7 @@ from typing import Any
 
 from aegis.feed.intake import Intake
 from aegis.host.clock import monotonic_ns
-from aegis.shm.books import BOOK_WORDS, DEPTH
+from aegis.shm.books import DEPTH
 from aegis.shm.instance import InstanceMemory
 from aegis.venue.market import Market
 from aegis.venue.matching.interface import BUY, SELL
@@ -157,7 +157,7 @@ class Checker:
     def check(self) -> None:
         """Compare every book that has changed since the last look."""
         for row, symbol in enumerate(self.intake.symbols.symbols):
-            sequence = int(self.memory.books.words[row * BOOK_WORDS])
+            sequence = int(self.memory.books.heads[row, 0])
             if symbol in self.tap.truths and self._seen.get(row) != sequence:
                 self._seen[row] = sequence
                 self._compare(row, symbol)
