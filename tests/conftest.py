@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 # Tests of rules come first; those that start real processes or boot a system come last.
@@ -27,6 +28,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         choices=("together", "alone"),
         help="only the tests that may run beside others, or only those that may not",
     )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Property tests try the same examples in every run; --long looks for new ones."""
+    settings.register_profile("replayable", derandomize=True)
+    settings.register_profile("explore", print_blob=True)
+    settings.load_profile("explore" if config.getoption("--long") else "replayable")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
