@@ -3,8 +3,8 @@
 Safety: for some virtual seconds everything that the plan allows goes wrong, the process is killed,
 stopped and restarted, and the oracles look after every step. Liveness: all of it heals, and within
 a bounded time execution must agree with the exchange and trade again, or stand HALTED with a reason
-that the trial knows of and with nothing of its own at risk. At the end it is told to drain, and
-must confirm truthfully. The same seed gives the same steps, on every machine.
+that the trial knows of and with nothing of its own at risk. At the end it must drain, and confirm
+truthfully. The same seed gives the same steps, on every machine.
 """
 
 from __future__ import annotations
@@ -201,7 +201,6 @@ class Trial:
         self.oracles.session = None
 
     exit_code: int | None = None
-
     # The world
 
     def _look(self) -> None:
@@ -422,9 +421,8 @@ class Trial:
         if latch.state is LatchState.ACTIVE:
             return ""
         counts = self.counts
-        outside = sum(
-            counts.get(name, 0) for name in ("foreign order", "liquidation", "position edited")
-        )
+        meddling = ("foreign order", "liquidation", "position edited")
+        outside = sum(counts.get(name, 0) for name in meddling)
         reasons = {
             Control.FOREIGN_ORDER: outside,
             Control.POSITION_MISMATCH: outside,
@@ -460,9 +458,6 @@ class Trial:
             by = control_name(wish.refused_by)
             raise Violation("I6", f"converged, and an order comes to nothing: {wish.told} {by}")
 
-    def _exit_code(self) -> int | None:
-        return self.exit_code
-
     def _is_empty(self) -> bool:
         session = self.oracles.session
         return session is not None and not int(session.core.words[OPEN_COUNT])
@@ -470,22 +465,20 @@ class Trial:
     def _check_drain(self) -> None:
         """The end: drain, and nothing of ours may rest when that was confirmed."""
         session = self.oracles.session
-        if session is not None:
-            # While the exchange wants to be asked nothing, nothing can be confirmed.
-            self._until(
-                self.timeline.now_ns + 200 * _S,
-                lambda: session.rest.now_ms() >= session.dispatcher.quiet_until_ms,
-            )
+        assert session is not None, "what converged has a session"
+        # While the exchange wants to be asked nothing, nothing can be confirmed.
+        quiet_ms = session.dispatcher.quiet_until_ms - session.rest.now_ms()
+        self._until(self.timeline.now_ns + max(quiet_ms, 0) * _MS)
         self.exit_code = -1
         self.is_ending = True
         self.memory.control.drain("execution")
         self._until(self.timeline.now_ns + 10 * _S, lambda: self.main is None)
-        done = self.main is None
         if self.oracles.found is not None:
             return
+        done = self.main is None
         own = [name for name in self.exchange.open if name.startswith("at-")]
-        if not done or self._exit_code() != 0 or own:
-            raise Violation("I6", f"drained with {self._exit_code()}, done {done}, resting {own}")
+        if not done or self.exit_code != 0 or own:
+            raise Violation("I6", f"drained with {self.exit_code}, done {done}, resting {own}")
 
 
 _MISHAPS: tuple[tuple[str, Callable[[Trial, int], None]], ...] = (
