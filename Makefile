@@ -91,7 +91,7 @@ setup-runtime:
 	$(call pip,$(PIP_HASHED) -r requirements.lock)
 	echo '[3/4] installing aegis itself ...'
 	$(call pip,$(PIP_INSTALL) --no-deps --editable .)
-	echo '[4/4] compiling kernels, once (half a minute) ...'
+	echo '[4/4] compiling kernels, once (two to three minutes) ...'
 	$(BIN)/aegis warm | sed 's/^/      /'
 	echo "$$stamp" >$(VENV)/runtime.stamp
 
