@@ -242,6 +242,24 @@ class Reconciler:
         """How many of our orders rest at the exchange, asked now."""
         return len(await self._own_orders())
 
+    async def see_nothing(self, deadline_ns: int) -> bool:
+        """Cancel what rests of ours until a query shows that nothing does; True when seen.
+
+        It may use the request weight that is kept for cancels.
+        """
+        self._rest.is_last_look = True
+        try:
+            while (left_ns := deadline_ns - monotonic_ns()) > 0:
+                try:
+                    async with asyncio.timeout(max(0.05, left_ns / 1e9)):
+                        if await self.cancel_remaining() == 0:
+                            return True
+                except (ExchangeError, TimeoutError):
+                    await asyncio.sleep(0.02)
+            return False
+        finally:
+            self._rest.is_last_look = False
+
     async def cancel_remaining(self) -> int:
         """Cancel over REST what still rests of ours; returns how many that was."""
         remaining = await self._own_orders()

@@ -105,6 +105,8 @@ class RestClient:
         """
         self.rate_limits: list[LimitCount] = []
         self._dispatcher = dispatcher
+        # What is asked to see that nothing rests has the weight that is kept for cancels.
+        self.is_last_look = False
         self.base_url = base_url.rstrip("/")
         # Between CLOCK_MONOTONIC and the exchange's clock: a step of the wall clock is no step of
         # ours, and must neither expire an order's window nor keep it open.
@@ -335,6 +337,8 @@ class RestClient:
         if self._dispatcher is None:
             return
         share, weight = _COSTS.get(action, (Share.STEADY, 1))
+        if self.is_last_look:
+            share = Share.KILL
         if action == "GET /fapi/v1/openOrders" and "symbol" not in parameters:
             weight = _ALL_SYMBOLS_WEIGHT
         if not self._dispatcher.admit_query(share, weight, self.now_ms()):

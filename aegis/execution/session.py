@@ -268,14 +268,7 @@ class TradingSession:
             if int(self.core.words[OPEN_COUNT]) == 0:
                 break
             await asyncio.sleep(0.005)
-        while monotonic_ns() < deadline_ns:
-            try:
-                async with asyncio.timeout(max(0.05, (deadline_ns - monotonic_ns()) / 1e9)):
-                    if await self.reconciler.cancel_remaining() == 0:
-                        return True
-            except (ExchangeError, TimeoutError):
-                await asyncio.sleep(0.02)
-        return False
+        return await self.reconciler.see_nothing(deadline_ns)
 
     async def close(self) -> None:
         """End the tasks and the lines."""

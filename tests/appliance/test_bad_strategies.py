@@ -148,7 +148,8 @@ def test_a_plain_strategy_in_every_bad_mood(appliance: MakeAppliance) -> None:
         until_latched(one, latch)
     trades_again(one)
     becomes(one, HANGS)
-    assert "in line 25" in until_latched(one, TOO_SLOW).why
+    # The loop has two lines; it was in one of them.
+    assert re.search(r"in line 2[45]\b", until_latched(one, TOO_SLOW).why)
     assert one.stop() == 0
     assert one.summary()["open_orders"] == 0
     assert "Traceback" not in one.said

@@ -40,7 +40,7 @@ def test_all_symbols_from_start_to_end_and_over_a_killed_feed(appliance: MakeApp
     one.until_restarted("feed", former)
     again = one.until("coverage", lambda: _covered(one))
     assert {line["symbol"]: line["row"] for line in again["symbols"]} == rows, "rows never move"
-    assert one.stop() == 0
+    assert one.stop() == 0, one.said
     assert one.summary()["ok"]
     assert "Traceback" not in one.said
     one.gone()
