@@ -281,8 +281,7 @@ def execution_faults(view: InstanceView) -> Iterator[Problem]:
         yield Problem(
             f"the gate is {state.upper()}",
             f"tripped by {view.gate.get('reason') or 'an unnamed control'}",
-            f"find the cause, then re-arm by a restart: aegis stop {view.instance}, aegis run "
-            f"{view.instance}",
+            f"find the cause; a restart does not re-arm, a person does: aegis arm {view.instance}",
         )
 
 

@@ -140,7 +140,7 @@ CASES: list[tuple[Callable[[InstanceView], None], str, str, str]] = [
     (_count("execution", ready=0), "execution is not ready", "retries", "fault"),
     (_count("execution", private_connected=0), "down: user data stream", "reconnects", "fault"),
     (_unknown_orders, "2 order commands have an unknown outcome", "client order id", "fault"),
-    (_halted, "the gate is HALTED", "re-arm", "fault"),
+    (_halted, "the gate is HALTED", "aegis arm btc", "fault"),
     (_count("brain", ticks_lost=4), "the brain lost 4 ticks", "own core", "warning"),
     (
         _count("brain", ticks_skipped=9_000, catch_ups=1),
