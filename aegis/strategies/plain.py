@@ -1,9 +1,9 @@
 """A strategy as a plain Python class: slower than a compiled step, and as well guarded.
 
 `PlainStrategy` is what a user derives from; `PlainHost` is the step around it. The brain runs the
-same loop uncompiled, so wishes go through the same quoter and the same gate. Some 20 microseconds
-an event instead of less than one; everything else is as in `contract`, also that a decision may
-depend on nothing but the events: no clock, no file, no random number without a seed.
+same loop uncompiled, so wishes go through the same quoter and the same gate. Some hundreds of
+microseconds an event instead of less than one; all else is as in `contract`, also that a decision
+may depend on nothing but the events: no clock, no file, no random number without a seed.
 
 The host trusts nothing. What a method raises, or a method that does not come back in time, latches
 the strategy; a return value that is no list of wishes is refused and counted by the quoter.
