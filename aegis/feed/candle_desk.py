@@ -19,7 +19,6 @@ from aegis.feed.candles import (
     begin_candle,
     forget_candles,
     take_candle,
-    take_time,
     take_void,
 )
 from aegis.feed.emit import flush
@@ -57,11 +56,6 @@ class CandleDesk:
     def exchange_ms(self) -> int:
         """The exchange's time as its messages have told it, 0 before the first."""
         return int(self._control[layout.EXCHANGE_MS])
-
-    def take_time(self, event_ms: int | None) -> None:
-        """A message that no kernel has seen tells the time, or None that can be believed."""
-        if self.intervals_s and event_ms is not None:
-            take_time(self._context, event_ms)
 
     def take_void(self, instrument: int, number: int) -> None:
         """A trade id that stands for no trade."""

@@ -16,21 +16,28 @@ from aegis.feed.book import FullBook
 from aegis.feed.intake_memory import IntakeMemory
 from aegis.feed.layout import ROW_WORDS
 from aegis.feed.tokens import MAX_LEVELS
-from aegis.shm.tick import QUOTE, TRADE
+from aegis.shm.tick import MARK, QUOTE, TRADE
 
 __all__ = ["VOID", "load_snapshot", "put_levels", "put_message"]
 
 # What `put_message` says of a trade number without a public trade.
 VOID: Final = 0
-assert VOID not in (QUOTE, TRADE, layout.DEPTH), "a kind of its own"
+assert VOID not in (QUOTE, TRADE, MARK, layout.DEPTH), "a kind of its own"
 
 
 def put_message(
-    memory: IntakeMemory, instrument: int, message: wire.BookTicker | wire.Trade | wire.DepthUpdate
+    memory: IntakeMemory,
+    instrument: int,
+    message: wire.BookTicker | wire.Trade | wire.DepthUpdate | wire.MarkPrice,
 ) -> int:
     """Put a message where the scanner would have put it; returns its kind, or VOID."""
     integers, decimals = memory["integers"], memory["decimals"]
     integers[layout.INSTRUMENT] = instrument
+    if isinstance(message, wire.MarkPrice):
+        integers[layout.EVENT_MS] = message.E
+        integers[layout.FUNDING_MS] = message.T
+        decimals[:3] = message.p, message.i, message.r
+        return MARK
     integers[layout.EVENT_MS] = message.T
     integers[layout.SENT_MS] = message.E
     if isinstance(message, wire.Trade):

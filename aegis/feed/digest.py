@@ -39,13 +39,14 @@ from aegis.feed.layout import (
     pairs,
     words,
 )
+from aegis.feed.mark_prices import take_mark
 from aegis.feed.scan import UNUSUAL, scan_message
 from aegis.feed.sync import Phase, Verdict, judge
 from aegis.feed.tokens import MAX_LEVELS, MAX_PRICE
 from aegis.host.jit import kernel
 from aegis.shm import books as shared_books
 from aegis.shm.books import book_depth, book_write
-from aegis.shm.tick import BOOK, GAP, QUOTE, TRADE
+from aegis.shm.tick import BOOK, GAP, MARK, QUOTE, TRADE
 
 __all__ = [
     "BROKEN_ABSURD",
@@ -385,6 +386,9 @@ def _take_depth(context: Any) -> Any:
 @kernel
 def take_message(context: Any, kind: Any) -> Any:
     """Process the message at hand, scanned or decoded; returns DONE or why it needs more."""
+    if kind == MARK:
+        take_mark(context)
+        return DONE
     control = words(context, layout.CONTROL)
     integers = words(context, layout.INTEGERS)
     recv_ns = control[layout.RECV_NS]

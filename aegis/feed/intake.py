@@ -29,7 +29,7 @@ from aegis.feed.emit import flush, push_tick
 from aegis.feed.errors import BadSnapshotError, WireError
 from aegis.feed.intake_memory import MAX_FRAME_BYTES, make_memory
 from aegis.feed.layout import ROW_WORDS, TOTAL_NAMES
-from aegis.feed.marks import MarketNews
+from aegis.feed.news import MarketNews
 from aegis.feed.snapshots import SnapshotQueue, SnapshotRequest
 from aegis.feed.streams import CONTRACT_STREAM
 from aegis.feed.symbols import SymbolTable
@@ -95,11 +95,11 @@ class Intake:
         self.books = books
         self.counters = counters
         self.memory = make_memory(
-            self.symbols, ring, books, counters, side_capacity, candles, candle_update_ms
+            self.symbols, ring, books, counters, side_capacity, candles, candle_update_ms, marks
         )
         self.candles = CandleDesk(self.memory, candles)
         self.context = self.memory.context
-        self.news = MarketNews(self.memory, self.symbols.capacity, marks)
+        self.news = MarketNews(self.memory)
         self.side_capacity = side_capacity
         self.rows: npt.NDArray[np.int64] = self.memory["rows"].reshape(-1, ROW_WORDS)
         capacity = self.symbols.capacity
@@ -267,9 +267,6 @@ class Intake:
         instrument = self.symbols.index(message.s)
         if instrument < 0:
             self.ignored += 1
-            return
-        if isinstance(message, wire.MarkPrice):
-            self.candles.take_time(self.news.take_mark(instrument, message, self.recv_ns))
             return
         if isinstance(message, wire.ForceOrder):
             self.news.take_liquidation(instrument, message, self.recv_ns)

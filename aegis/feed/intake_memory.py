@@ -15,13 +15,14 @@ from aegis.feed import layout
 from aegis.feed.candles import NEVER_MS
 from aegis.feed.conflate import CONFLATION_WORDS
 from aegis.feed.cross_check import RECENT_ROWS
-from aegis.feed.layout import BAR, CANDLE_LANE, ROW_WORDS, SLOTS, TOTAL_NAMES
+from aegis.feed.layout import BAR, CANDLE_LANE, MARK_STATE, ROW_WORDS, SLOTS, TOTAL_NAMES
 from aegis.feed.symbols import SymbolTable
 from aegis.feed.tokens import MAX_LEVELS
 from aegis.shm.books import Books
 from aegis.shm.broadcast import BroadcastRing
 from aegis.shm.candles import Candles
 from aegis.shm.counters import Counters
+from aegis.shm.marks import Marks
 from aegis.shm.tick import TICK, candle_code
 
 __all__ = ["MAX_FRAME_BYTES", "IntakeMemory", "make_memory"]
@@ -58,10 +59,12 @@ def make_memory(
     capacity: int,
     candles: Candles | None = None,
     update_ms: int = 0,
+    marks: Marks | None = None,
 ) -> IntakeMemory:
     """The arrays of an intake with `capacity` levels a side of each full book.
 
     It builds the candles that `candles` has room for, and tells of open ones every `update_ms`.
+    `marks` is where others read the believed mark prices.
     """
     count = symbols.capacity
     control = np.zeros(layout.CONTROL_WORDS, np.int64)
@@ -102,6 +105,9 @@ def make_memory(
         "waiting_tops": np.zeros(2 * count, TICK),
         "listed": np.zeros(2 * count, np.int64),
         "marks": np.zeros(count),
+        "mark_states": np.zeros(count, MARK_STATE),
+        "mark_words": marks.words if marks is not None else np.zeros(0, np.uint64),
+        "mark_prices": marks.prices if marks is not None else np.zeros(0),
         **_candle_arrays(control, count, candles, update_ms),
     }
     return IntakeMemory(arrays)

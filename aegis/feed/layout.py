@@ -25,6 +25,8 @@ DEPTH = BOOK
 # ---- fields of the message at hand (INTEGERS)
 EVENT_MS, SENT_MS, ID, FIRST_ID, PREVIOUS_ID, SIDE, OFF_BOOK = range(7)
 INSTRUMENT, BID_COUNT, ASK_COUNT = 7, 8, 9
+# A mark price has one time of its own, E, and tells when funding is due next.
+FUNDING_MS = SENT_MS
 MESSAGE_WORDS = 16
 
 # ---- one instrument (ROWS)
@@ -70,6 +72,16 @@ CANDLE_LANE = np.dtype(
     ]
 )
 assert CANDLE_LANE.itemsize == 64, "one cache line"
+
+# ---- what an instrument's mark prices said (MARK_STATES)
+MARK_STATE = np.dtype(
+    [
+        ("newest", "<f8"),  # the last mark price, believed or not
+        ("rate", "<f8"),  # and of the last one that was believed: the funding rate,
+        ("funding_ms", "<i8"),  # when it is paid (0: none was believed yet),
+        ("event_ms", "<i8"),  # and when that was said
+    ]
+)
 
 # ---- what the streams have brought so far (TOTALS); the names are counters of the feed
 TOTAL_NAMES = (
@@ -171,6 +183,9 @@ SLOTS = (
     "waiting_tops",
     "listed",
     "marks",
+    "mark_states",
+    "mark_words",
+    "mark_prices",
     "bars",
     "candle_lanes",
     "candle_widths",
@@ -209,6 +224,9 @@ SLOTS = (
     WAITING_TOPS,
     LISTED,
     MARKS,
+    MARK_STATES,
+    MARK_WORDS,
+    MARK_PRICES,
     BARS,
     CANDLE_LANES,
     CANDLE_WIDTHS,
@@ -259,8 +277,8 @@ def _view(dtype: Any, columns: int = 0) -> Any:
     return intrinsic(typed)
 
 
-# Arrays of the context inside a kernel: i64, u64 (shared memory's words), f64, u8, TICK, BAR and
-# CANDLE_LANE, and f64[n, 2] for price levels.
+# Arrays of the context inside a kernel: i64, u64 (shared memory's words), f64, u8, TICK, BAR,
+# CANDLE_LANE and MARK_STATE, and f64[n, 2] for price levels.
 words = _view(np.int64)
 cursors = _view(np.uint64)
 floats = _view(np.float64)
@@ -268,4 +286,5 @@ octets = _view(np.uint8)
 ticks = _view(TICK)
 bars = _view(BAR)
 candle_lanes = _view(CANDLE_LANE)
+mark_states = _view(MARK_STATE)
 pairs = _view(np.float64, 2)

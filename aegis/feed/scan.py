@@ -2,10 +2,10 @@
 
 Called by the intake kernel for every frame. It accepts exactly the shape the exchange sends today
 (combined-stream envelope, no blanks, plain decimals in strings, keys in any order, unknown scalar
-keys skipped) for the three hot kinds: trade, bookTicker and diff depth. Everything else, however
-legal, is answered with UNUSUAL and goes to `aegis.feed.wire`, which decides. So the scanner never
-judges a message to be bad, and whatever it does accept equals what `wire` would have said; the
-tests hold it to that on a whole recording and on mutated frames.
+keys skipped) for the hot kinds: trade, bookTicker, diff depth, and mark prices, which come all at
+once. Everything else, however legal, is answered with UNUSUAL and goes to `aegis.feed.wire`, which
+decides. So the scanner never judges a message to be bad, and whatever it does accept equals what
+`wire` would have said; the tests hold it to that on a whole recording and on mutated frames.
 
 Theory of operation. Each step either recognises the next bytes and moves forward or gives up; it
 never looks back. The buffer ends in a zero byte that no step accepts, so no loop leaves it, and a
@@ -31,10 +31,11 @@ from aegis.feed.tokens import (
     scan_decimal,
     scan_integer,
     scan_levels,
+    scan_signed_decimal,
     skip_scalar,
 )
 from aegis.host.jit import kernel
-from aegis.shm.tick import QUOTE, TRADE
+from aegis.shm.tick import MARK, QUOTE, TRADE
 
 __all__ = ["MAX_TIME_MS", "UNUSUAL", "scan_message"]
 
@@ -42,12 +43,13 @@ UNUSUAL = 0
 MAX_TIME_MS = 9_000_000_000_000  # year 2255; in nanoseconds still inside 63 bits
 
 # What to do with the value of a one-letter key, by kind: a table beats a chain of ifs.
-_SKIP, _INTEGER, _DECIMAL, _SYMBOL, _EVENT, _BOOLEAN, _CLASS, _BIDS, _ASKS = range(9)
-_ACTION = np.zeros((5, 128), np.int64)
-_SLOT = np.zeros((5, 128), np.int64)
-_REQUIRED = np.zeros(5, np.int64)
+_SKIP, _INTEGER, _DECIMAL, _SYMBOL, _EVENT, _BOOLEAN, _CLASS, _BIDS, _ASKS, _RATE = range(10)
+_KINDS = 6
+_ACTION = np.zeros((_KINDS, 128), np.int64)
+_SLOT = np.zeros((_KINDS, 128), np.int64)
+_REQUIRED = np.zeros(_KINDS, np.int64)
 _PREVIOUS_BIT = 1 << 62
-assert max(TRADE, QUOTE, DEPTH) < len(_REQUIRED), "the tables are indexed by kind"
+assert max(TRADE, QUOTE, DEPTH, MARK) < _KINDS, "the tables are indexed by kind"
 
 
 def _declare(kind: int, fields: dict[str, tuple[int, int]]) -> None:
@@ -89,6 +91,16 @@ _declare(
     },
 )
 _REQUIRED[DEPTH] |= _PREVIOUS_BIT
+_declare(
+    MARK,
+    {
+        "E": (_INTEGER, layout.EVENT_MS),
+        "T": (_INTEGER, layout.FUNDING_MS),
+        "p": (_DECIMAL, 0),
+        "i": (_DECIMAL, 1),
+        "r": (_RATE, 2),
+    },
+)
 
 _STREAM = word(b'{"stream')
 _COLON = word(b'":"\0\0\0\0\0')
@@ -99,7 +111,10 @@ _DEPTH_UPD = word(b"depthUpd")
 _ATE = word(b'ate"\0\0\0\0')
 _TRADE_END = word(b'trade"\0\0')
 _DEPTH_NAME = word(b"depth\0\0\0")
+_MARK_NAME = word(b"markPric")
+_E_UPDATE = word(b'eUpdate"')
 _MARKET = word(b'MARKET"\0')
+_EVERY_SECOND = word(b"@1s\0\0\0\0\0")
 
 
 @kernel
@@ -161,6 +176,12 @@ def _scan_stream(buffer: Any, at: Any) -> Any:
         # A digit straight after "depth" is a partial book: to replace, not to merge.
         if letter == 34:
             return DEPTH, at
+    if head == _MARK_NAME and byte_at(buffer, at + 8) == 101:
+        at += 9
+        if (word_at(buffer, at) & LOW3) == _EVERY_SECOND:
+            at += 3
+        if byte_at(buffer, at) == 34:
+            return MARK, at
     return UNUSUAL, -1
 
 
@@ -176,6 +197,9 @@ def _match_event(buffer: Any, at: Any, kind: Any) -> Any:
     elif kind == TRADE:
         if (head & LOW6) == _TRADE_END:
             return at + 7
+    elif kind == MARK:
+        if head == _MARK_NAME and word_at(buffer, at + 9) == _E_UPDATE:
+            return at + 17
     elif head == _DEPTH_UPD and (word_at(buffer, at + 9) & LOW4) == _ATE:
         return at + 13
     return -1
@@ -236,6 +260,10 @@ def _scan_value(buffer: Any, at: Any, kind: Any, letter: Any, context: Any) -> A
         count, at = scan_levels(buffer, at, keys, quantities, base)
         integers[slot] = count
         return at
+    if action == _RATE:
+        rate, at = scan_signed_decimal(buffer, at)
+        floats(context, layout.DECIMALS)[slot] = rate
+        return at if abs(rate) < 1.0 else -1
     if action == _SYMBOL:
         return _match_symbol(buffer, at, context, integers[INSTRUMENT])
     if action == _EVENT:
@@ -290,7 +318,7 @@ def _scan_fields(buffer: Any, at: Any, kind: Any, context: Any) -> Any:
 
 @kernel
 def scan_message(buffer: Any, start: Any, end: Any, context: Any) -> Any:
-    """Read one frame `buffer[start:end]`; returns its kind (TRADE, QUOTE, DEPTH) or UNUSUAL.
+    """Read one frame `buffer[start:end]`; returns its kind (TRADE, QUOTE, DEPTH, MARK) or UNUSUAL.
 
     The fields go to the context's INTEGERS, DECIMALS and LEVEL_* (bids first, asks from
     MAX_LEVELS on); after UNUSUAL their content means nothing. `buffer` must hold a zero byte and

@@ -32,6 +32,7 @@ __all__ = [
     "scan_decimal",
     "scan_integer",
     "scan_levels",
+    "scan_signed_decimal",
     "skip_scalar",
 ]
 
@@ -77,11 +78,8 @@ def scan_integer(buffer: Any, at: Any) -> Any:
 
 
 @kernel
-def scan_decimal(buffer: Any, at: Any) -> Any:
-    """(mantissa, decimals, next) of a quoted plain decimal; next is -1 for anything else."""
-    if byte_at(buffer, at) != 34:
-        return 0, 0, -1
-    at += 1
+def _scan_digits(buffer: Any, at: Any) -> Any:
+    """(mantissa, decimals, next) of a plain decimal at `at` and the quote behind it."""
     start = at
     mantissa = byte_at(buffer, at) - 48
     if mantissa < 0 or mantissa > 9:
@@ -111,6 +109,27 @@ def scan_decimal(buffer: Any, at: Any) -> Any:
     if whole + decimals > _MAX_DIGITS or mantissa > MAX_MANTISSA:
         return 0, 0, -1
     return mantissa, decimals, at + 1
+
+
+@kernel
+def scan_decimal(buffer: Any, at: Any) -> Any:
+    """(mantissa, decimals, next) of a quoted plain decimal; next is -1 for anything else."""
+    if byte_at(buffer, at) != 34:
+        return 0, 0, -1
+    return _scan_digits(buffer, at + 1)
+
+
+@kernel
+def scan_signed_decimal(buffer: Any, at: Any) -> Any:
+    """(value f64, next) of a quoted plain decimal that may be negative; next is -1 otherwise."""
+    if byte_at(buffer, at) != 34:
+        return 0.0, -1
+    is_negative = byte_at(buffer, at + 1) == 45
+    mantissa, decimals, at = _scan_digits(buffer, at + (2 if is_negative else 1))
+    if at < 0:
+        return 0.0, -1
+    value = mantissa / POWERS[decimals]
+    return (-value if is_negative else value), at
 
 
 @kernel

@@ -38,7 +38,9 @@ def _warm_candles(intake: Intake) -> None:
     """What happens to candles between messages."""
     desk = intake.candles
     desk.take_void(0, 3)
-    desk.take_time(1_700_000_050_000)
+    later = _frame(b"markPrice@1s", b"markPriceUpdate", b'"p":"1.1","i":"1.1","r":"-0.0001"')
+    later = later.replace(b'"E":1700000000000', b'"E":1700000050000')
+    intake.take(later, len(later), 2)
     asked = desk.broken()[0]
     row = np.zeros(1, CANDLE)
     row["open_ms"] = asked.to_ms

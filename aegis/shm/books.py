@@ -92,7 +92,7 @@ def book_depth(words: Any) -> Any:
 
 @kernel
 def open_book(words: Any, base: Any) -> Any:
-    """Make the sequence odd, ahead of every store to the book; returns it.
+    """Make the sequence at `base` odd, ahead of every store to its book (or mark); returns it.
 
     A writer that was killed inside has left it odd: adding one would invite the readers in.
     """

@@ -20,10 +20,11 @@ import numpy as np
 import numpy.typing as npt
 
 from aegis.host.jit import kernel
-from aegis.shm.atomics import fence_acquire, load_acquire, load_relaxed, pause
+from aegis.shm.atomics import fence_acquire, load_acquire, load_relaxed, pause, store_release
+from aegis.shm.books import open_book
 from aegis.shm.region import HEADER_BYTES, Region, Words
 
-__all__ = ["MARK_BYTES", "MarkView", "Marks", "mark_read"]
+__all__ = ["MARK_BYTES", "MarkView", "Marks", "mark_read", "mark_write"]
 
 KIND = 8
 MARK_WORDS = 8
@@ -52,6 +53,28 @@ def mark_read(words: Any, prices: Any, instrument: Any, out: Any) -> Any:
         if load_relaxed(words, base) == before:
             return np.int64(recv_ns)
     return np.int64(0)
+
+
+@kernel
+def mark_write(
+    words: Any,
+    prices: Any,
+    instrument: Any,
+    ts_event_ns: Any,
+    ts_recv_ns: Any,
+    mark: Any,
+    index: Any,
+    rate: Any,
+) -> Any:
+    """Publish one mark; words, prices: the region's u64 and f64 views. One writer only."""
+    base = np.uint64(instrument) * _STRIDE
+    inside = open_book(words, base)
+    words[base + np.uint64(TS_EVENT)] = np.uint64(ts_event_ns)
+    words[base + np.uint64(TS_RECV)] = np.uint64(ts_recv_ns)
+    prices[base + np.uint64(MARK)] = mark
+    prices[base + np.uint64(INDEX)] = index
+    prices[base + np.uint64(RATE)] = rate
+    store_release(words, base, inside + _ONE)
 
 
 class MarkView(NamedTuple):
@@ -83,21 +106,9 @@ class Marks:
         index: float,
         rate: float = 0.0,
     ) -> None:
-        """Publish one mark (the feed only).
-
-        Once a second an instrument is no hot path: plain stores, in this order, which x86 keeps.
-        """
+        """Publish one mark (the feed only). Raises IndexError."""
         self._check(instrument)
-        base = instrument * MARK_WORDS
-        # Odd in any case, also after a writer that died inside.
-        inside = (int(self.words[base]) + 1) | 1
-        self.words[base] = inside
-        self.words[base + TS_EVENT] = ts_event_ns
-        self.words[base + TS_RECV] = ts_recv_ns
-        self.prices[base + MARK] = mark
-        self.prices[base + INDEX] = index
-        self.prices[base + RATE] = rate
-        self.words[base] = inside + 1
+        mark_write(self.words, self.prices, instrument, ts_event_ns, ts_recv_ns, mark, index, rate)
 
     def read(self, instrument: int) -> MarkView | None:
         """A consistent copy, or None while there is none. In plain numpy, for people's eyes."""

@@ -92,6 +92,17 @@ class Market:
             "X": "MARKET", "m": False,
         }  # fmt: skip
 
+    def mark(self) -> dict[str, Any]:
+        """A markPriceUpdate payload, with a negative funding rate now and then."""
+        rate = self.random.randint(-20_000, 20_000)
+        return {
+            "e": "markPriceUpdate", "E": self.time_ms, "s": self.symbol,
+            "p": f"{price_text(self.middle)}000000", "P": f"{price_text(self.middle)}000000",
+            "i": f"{price_text(self.middle + 3)}000000",
+            "r": f"{'-' if rate < 0 else ''}0.{abs(rate):08d}",
+            "T": self.time_ms + 3_600_000,
+        }  # fmt: skip
+
     def snapshot(self) -> dict[str, Any]:
         """GET /fapi/v1/depth: best first on both sides."""
         return {
@@ -103,6 +114,7 @@ class Market:
 def frame(payload: dict[str, Any], stream: str | None = None) -> bytes:
     """The combined-stream frame of a payload, spelled as the exchange spells it."""
     names = {"depthUpdate": "depth@0ms", "bookTicker": "bookTicker", "trade": "trade"}
+    names["markPriceUpdate"] = "markPrice@1s"
     name = stream or f"{payload['s'].lower()}@{names[payload['e']]}"
     return json.dumps({"stream": name, "data": payload}, separators=(",", ":")).encode()
 

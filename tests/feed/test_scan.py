@@ -18,8 +18,16 @@ from aegis.feed.intake import Intake
 from aegis.feed.layout import DEPTH
 from aegis.feed.scan import UNUSUAL, scan_message
 from aegis.feed.tokens import MAX_LEVELS
-from aegis.feed.wire import BookTicker, DepthUpdate, Trade, WireError, decode, side_arrays
-from aegis.shm.tick import QUOTE, TRADE
+from aegis.feed.wire import (
+    BookTicker,
+    DepthUpdate,
+    MarkPrice,
+    Trade,
+    WireError,
+    decode,
+    side_arrays,
+)
+from aegis.shm.tick import MARK, QUOTE, TRADE
 from tests.feed.market import Market, frame
 from tests.feed.recording import RECORDING, is_snapshot, payloads
 
@@ -50,7 +58,10 @@ def scan(make_intake: Callable[..., Intake]) -> Scan:
             "E": int(integers[layout.SENT_MS]),
             "id": int(integers[layout.ID]),
         }
-        if kind == QUOTE:
+        if kind == MARK:
+            del fields["id"]
+            fields["numbers"] = decimals[:3].tolist()
+        elif kind == QUOTE:
             fields["numbers"] = decimals[:4].tolist()
         elif kind == TRADE:
             fields["numbers"] = decimals[:2].tolist()
@@ -73,10 +84,14 @@ def careful(payload: bytes) -> tuple[int, dict[str, Any]]:
     """The same answer by way of `wire`; UNUSUAL for whatever is no plain message of ours."""
     try:
         message = decode(payload)
-        if not isinstance(message, BookTicker | Trade | DepthUpdate):
+        if not isinstance(message, BookTicker | Trade | DepthUpdate | MarkPrice):
             return UNUSUAL, {}
         number = {"BTCUSDT": 0, "1000SHIBUSDT": 1, "币安USDT": 2}.get(message.s, -1)
         fields: dict[str, Any] = {"instrument": number, "T": message.T, "E": message.E}
+        if isinstance(message, MarkPrice):
+            # One time is its own, the other the next funding's, where others have when it was sent.
+            numbers = [message.p, message.i, message.r]
+            return MARK, {**fields, "T": message.E, "E": message.T, "numbers": numbers}
         if isinstance(message, BookTicker):
             numbers = [message.b, message.B, message.a, message.A]
             return QUOTE, {**fields, "id": message.u, "numbers": numbers}
@@ -121,7 +136,7 @@ def test_the_exchanges_newer_fields_are_plain_too(scan: Scan) -> None:
 @pytest.mark.parametrize("symbol", ["BTCUSDT", "1000SHIBUSDT", "币安USDT"])
 def test_every_symbol_of_the_table_is_found(scan: Scan, symbol: str) -> None:
     market = Market(1, symbol)
-    for payload in (market.step(), market.quote(), market.trade()):
+    for payload in (market.step(), market.quote(), market.trade(), market.mark()):
         text = json.dumps(
             {"stream": frame_stream(payload), "data": payload},
             separators=(",", ":"),
@@ -132,6 +147,7 @@ def test_every_symbol_of_the_table_is_found(scan: Scan, symbol: str) -> None:
 
 def frame_stream(payload: dict[str, Any]) -> str:
     names = {"depthUpdate": "depth@100ms", "bookTicker": "bookTicker", "trade": "trade"}
+    names["markPriceUpdate"] = "markPrice@1s"
     return f"{payload['s'].lower()}@{names[payload['e']]}"
 
 
@@ -190,22 +206,23 @@ def reshaped(payload: dict[str, Any], data: st.DataObject) -> bytes:
 
 
 @RELAXED
-@given(data=st.data(), seed=st.integers(0, 50), kind=st.integers(0, 2))
+@given(data=st.data(), seed=st.integers(0, 50), kind=st.integers(0, 3))
 def test_reshaped_messages_read_the_same_or_are_left_to_the_careful_decoder(
     scan: Scan, data: st.DataObject, seed: int, kind: int
 ) -> None:
     market = Market(seed)
-    payload = (market.step(), market.quote(), market.trade())[kind]
+    payload = (market.step(), market.quote(), market.trade(), market.mark())[kind]
     check(scan, reshaped(payload, data))
 
 
 @RELAXED
-@given(data=st.data(), seed=st.integers(0, 50), kind=st.integers(0, 2))
+@given(data=st.data(), seed=st.integers(0, 50), kind=st.integers(0, 3))
 def test_damaged_bytes_never_read_differently(
     scan: Scan, data: st.DataObject, seed: int, kind: int
 ) -> None:
     market = Market(seed)
-    text = bytearray(frame((market.step(), market.quote(), market.trade())[kind]))
+    payload = (market.step(), market.quote(), market.trade(), market.mark())[kind]
+    text = bytearray(frame(payload))
     for _ in range(data.draw(st.integers(1, 3))):
         place = data.draw(st.integers(0, len(text) - 1))
         action = data.draw(st.integers(0, 3))
@@ -233,7 +250,7 @@ def test_garbage_is_never_taken(scan: Scan, payload: bytes) -> None:
 
 def test_every_truncation_is_refused(scan: Scan) -> None:
     market = Market(3)
-    for payload in (market.step(), market.quote(), market.trade()):
+    for payload in (market.step(), market.quote(), market.trade(), market.mark()):
         text = frame(payload)
         for length in range(len(text)):
             assert scan(text[:length])[0] == UNUSUAL
@@ -254,6 +271,34 @@ def test_decimals_are_the_nearest_doubles(scan: Scan, text: str, expected: float
     kind, fields = scan(frame(payload))
     assert kind == TRADE
     assert fields["numbers"][1] == expected == float(text)
+
+
+@pytest.mark.parametrize(
+    ("rate", "kind"),
+    [
+        ("-0.00012345", MARK), ("0.00000000", MARK), ("-0", MARK), ("0.99999999", MARK),
+        ("1.00000000", UNUSUAL), ("-1.5", UNUSUAL), ("--0.1", UNUSUAL), ("-", UNUSUAL),
+        ("", UNUSUAL), ("1e-4", UNUSUAL), ("nan", UNUSUAL),
+    ],
+)  # fmt: skip
+def test_funding_rates_may_be_negative(scan: Scan, rate: str, kind: int) -> None:
+    assert check(scan, frame({**Market(1).mark(), "r": rate})) == kind
+
+
+def test_mark_prices_of_every_dialect_are_plain(scan: Scan) -> None:
+    payload = Market(1).mark()
+    for more in ({}, {"P": "61800.1"}, {"ap": "61800.20000000", "st": 1}):
+        for stream in ("btcusdt@markPrice", "btcusdt@markPrice@1s"):
+            assert check(scan, frame({**payload, **more}, stream)) == MARK
+    for stream in (
+        "btcusdt@markPrice@3s",
+        "btcusdt@markPricE",
+        "btcusdt@markPrice@",
+        "x@markPrice",
+    ):
+        assert check(scan, frame(payload, stream)) == UNUSUAL
+    # A contract that expires pays no funding: the careful decoder takes it.
+    assert check(scan, frame({**payload, "T": 0})) == UNUSUAL
 
 
 @pytest.mark.parametrize(
