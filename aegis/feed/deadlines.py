@@ -106,12 +106,17 @@ class _Suspicion:
 
 
 class _Pulse:
-    """How often a stream speaks by habit, and whether it has stopped."""
+    """How often a stream speaks by habit, and whether it has stopped.
 
-    __slots__ = ("began_ns", "first", "floor_ns", "longest_ns", "newest_ns")
+    What came before it was asked for, at `opened_ns`, is no part of the habit: the silence that
+    made us ask would be the longest pause of all, and the next one would be waited out in peace.
+    """
 
-    def __init__(self, floor_ns: int) -> None:
+    __slots__ = ("began_ns", "first", "floor_ns", "longest_ns", "newest_ns", "opened_ns")
+
+    def __init__(self, floor_ns: int, opened_ns: int = 0) -> None:
         self.floor_ns = floor_ns
+        self.opened_ns = opened_ns
         self.began_ns = 0
         self.first = 0
         self.newest_ns = 0
@@ -122,6 +127,8 @@ class _Pulse:
 
         `messages` is a count that goes up with them; one that falls has begun anew.
         """
+        if newest_ns <= self.opened_ns:
+            newest_ns = 0
         if newest_ns == 0 or self.newest_ns == 0 or messages < self.first:
             self.began_ns, self.first, self.newest_ns = newest_ns, messages, newest_ns
             return 0
@@ -153,7 +160,7 @@ class _Member:
         self.opened_ns = opened_ns
         self.depth, self.quote = _Suspicion(), _Suspicion()
         self.both, self.late = _Suspicion(), _Suspicion()
-        self.pulse, self.trades = _Pulse(frozen_ns), _Pulse(frozen_ns)
+        self.pulse, self.trades = _Pulse(frozen_ns, opened_ns), _Pulse(frozen_ns, opened_ns)
         self.quiet_ns = int(limits.quiet_s * _NS)
         self.due_ns = opened_ns + self.quiet_ns
 

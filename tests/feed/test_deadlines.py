@@ -160,6 +160,22 @@ def test_a_symbol_that_falls_silent_against_its_habit_is_told_and_a_quiet_one_is
     assert first_complaint(looker, quiet, 900) is None
 
 
+def test_a_second_silence_of_a_symbol_is_told_as_soon_as_the_first() -> None:
+    """The silence that made us ask again is no habit of the stream."""
+    looker = StreamWatch(("BTCUSDT",), replace(LIMITS, silence_s=1000.0), 100 * S)
+    told: list[float] = []
+    for tick in range(101 * 5, 260 * 5):
+        second = tick // 5
+        spoke = 140 if 140 <= second < 160 else min(second, 200)
+        seen = Sighting(spoke * S, 0, 0, False, messages=20 * spoke)
+        if looker.troubles([seen], tick * S // 5):
+            told.append(tick / 5)
+            looker.renew("BTCUSDT", tick * S // 5)
+    assert len(told) == 2
+    assert 145.0 < told[0] <= 145.6
+    assert 205.0 < told[1] <= 205.6
+
+
 def test_trades_that_stop_while_the_book_goes_on_are_asked_for_again_once() -> None:
     looker = watch()
     asked = []
