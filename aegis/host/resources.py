@@ -17,10 +17,15 @@ _TICKS_PER_S: Final = os.sysconf("SC_CLK_TCK")
 
 @dataclass(frozen=True, slots=True)
 class Resources:
-    """A moment of one process; sizes in bytes. ``descriptors`` is -1 where we may not look."""
+    """A moment of one process; sizes in bytes. ``descriptors`` is -1 where we may not look.
+
+    ``own_bytes`` is the resident part that neither files nor shared memory stand behind: what a
+    leak would show in, while the pages of a ring become resident as they are first touched.
+    """
 
     state: str
     rss_bytes: int
+    own_bytes: int
     peak_rss_bytes: int
     locked_bytes: int
     swapped_bytes: int
@@ -48,6 +53,7 @@ def read_resources(pid: int) -> Resources | None:
     return Resources(
         state=stat[0],
         rss_bytes=_number(status, "VmRSS") * 1024,
+        own_bytes=_number(status, "RssAnon") * 1024,
         peak_rss_bytes=_number(status, "VmHWM") * 1024,
         locked_bytes=_number(status, "VmLck") * 1024,
         swapped_bytes=_number(status, "VmSwap") * 1024,

@@ -53,6 +53,7 @@ class Watchman:
     source: random.Random
     times_s: list[float] = field(default_factory=list)
     rss_kib: list[float] = field(default_factory=list)
+    own_kib: list[float] = field(default_factory=list)
     descriptors: list[int] = field(default_factory=list)
     oldest_valid_s: float = 0.0
     noticed_s: list[float] = field(default_factory=list)
@@ -70,6 +71,7 @@ class Watchman:
         assert used is not None, "the feed is gone"
         self.times_s.append(now_s)
         self.rss_kib.append(used.rss_bytes / 1024)
+        self.own_kib.append(used.own_bytes / 1024)
         self.descriptors.append(used.descriptors)
         self._look_at_books()
         if now_s > self._next_silence_s:
@@ -100,14 +102,14 @@ class Watchman:
         self._silenced[row] = monotonic_ns()
 
     def slope_kib_per_min(self) -> float:
-        """Of the resident memory, once everything has been seen at least twice."""
-        times, sizes = np.array(self.times_s), np.array(self.rss_kib)
+        """Of the feed's own resident memory, once everything has been seen at least twice."""
+        times, sizes = np.array(self.times_s), np.array(self.own_kib)
         settled = times > min(2.5 * CLOSE_EVERY_MS / 1000, times[-1] / 2)
         return float(np.polyfit(times[settled] / 60.0, sizes[settled], 1)[0])
 
     def growth_kib(self) -> float:
-        """Median of the last tenth of the resident memory less that of the first settled one."""
-        times, sizes = np.array(self.times_s), np.array(self.rss_kib)
+        """Median of the last tenth of its own memory less that of the first settled one."""
+        times, sizes = np.array(self.times_s), np.array(self.own_kib)
         settled = sizes[times > min(2.5 * CLOSE_EVERY_MS / 1000, times[-1] / 2)]
         tenth = max(len(settled) // 10, 1)
         return float(np.median(settled[-tenth:]) - np.median(settled[:tenth]))
@@ -174,6 +176,7 @@ def test_an_hour_with_a_reconnect_a_minute_leaves_nothing_behind(
             f"\n{seconds:.0f} s at {per_s:,.0f} messages/s: {counts['reconnects']} reconnects, "
             f"{counts['handovers']} handovers ({counts['handovers_failed']} given up), "
             f"{counts['resyncs']} resyncs; RSS {watchman.rss_kib[-1] / 1024:.1f} MiB, "
+            f"its own {watchman.own_kib[-1] / 1024:.1f} MiB, "
             f"{watchman.slope_kib_per_min():+.1f} KiB/min, growth {watchman.growth_kib():+.0f} "
             f"KiB; descriptors {descriptors[0]}..{descriptors[-1]}, mostly {settled}; oldest valid "
             f"book {watchman.oldest_valid_s:.2f} s; {len(watchman.noticed_s)} silences noticed "
