@@ -56,10 +56,11 @@ def _rounds(
 ) -> list[FeedRound]:
     """From what is usual upwards, until a round is not whole or the exchange gives no more."""
     found = list[FeedRound]()
-    for wanted in (RATES[0], RATES[2], HIGHER[1], HIGHER[3]) if smoke else (*RATES, *HIGHER):
+    for wanted in (RATES[0], RATES[2], HIGHER[2]) if smoke else (*RATES, *HIGHER):
         seconds = 2.0 if smoke else 60.0 if wanted == LOAD_PER_S else 10.0
+        ready_s = 60.0 if wanted <= LOAD_PER_S else 12.0
         try:
-            found.append(run_feed(wanted / usual_per_s, wanted, seconds, where, folder))
+            found.append(run_feed(wanted / usual_per_s, wanted, seconds, where, folder, ready_s))
         except ChildError as error:
             # Beyond what is promised it is a finding and no failure: here the search ends.
             if wanted <= LOAD_PER_S:

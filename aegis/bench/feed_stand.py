@@ -173,9 +173,17 @@ def _serve_feed(settings: Any, memory: InstanceMemory, tell: Callable[[object], 
 
 
 def run_feed(
-    times: float, asked_per_s: int, seconds: float, where: Cores, folder: Path
+    times: float,
+    asked_per_s: int,
+    seconds: float,
+    where: Cores,
+    folder: Path,
+    ready_s: float = READY_WITHIN_S,
 ) -> FeedRound:
-    """One round: the exchange `times` as busy as usual, measured for so long. Raises ChildError."""
+    """One round: the exchange `times` as busy as usual, measured for so long.
+
+    Raises ChildError, also when not every book is in force within `ready_s`.
+    """
     from aegis.config.load import load_config
     from aegis.config.settings import Settings
 
@@ -189,7 +197,7 @@ def run_feed(
         memory.counters["venue"]["port"] = exchange.port
         memory.control.command = 1
         feed = fork(lambda tell: _serve_feed(settings, memory, tell), where.parent)
-        return _measure(exchange, feed, memory, asked_per_s, seconds)
+        return _measure(exchange, feed, memory, asked_per_s, seconds, ready_s)
     finally:
         memory.control.command = 2
         for child in (feed, exchange):
@@ -200,7 +208,12 @@ def run_feed(
 
 
 def _measure(
-    exchange: Child, feed: Child, memory: InstanceMemory, asked_per_s: int, seconds: float
+    exchange: Child,
+    feed: Child,
+    memory: InstanceMemory,
+    asked_per_s: int,
+    seconds: float,
+    ready_s: float,
 ) -> FeedRound:
     counters, reader = memory.counters["feed"], RingReader(memory)
 
@@ -216,9 +229,9 @@ def _measure(
     def in_force() -> bool:
         return counters["books_total"] > 0 and counters["books_valid"] == counters["books_total"]
 
-    if not read_until(in_force, READY_WITHIN_S):
+    if not read_until(in_force, ready_s):
         found = f"{counters['books_valid']} of {counters['books_total']} books in force"
-        raise ChildError(f"after {READY_WITHIN_S:g} s at {asked_per_s:,}/s: {found}")
+        raise ChildError(f"after {ready_s:g} s at {asked_per_s:,}/s: {found}")
     latency = memory.histograms["feed"]["socket_to_ring_ns"].counts
     before, busy_s, began_s = latency.copy(), processor_s(feed.pid), time.perf_counter()
     messages = counters["messages"]
