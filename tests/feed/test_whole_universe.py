@@ -21,7 +21,8 @@ from aegis.feed.endpoints import Endpoints
 from aegis.feed.process import Feed
 from aegis.feed.snapshots import MAX_ATTEMPTS
 from aegis.feed.universe import EXCHANGE, FALLBACK, FALLBACK_SYMBOLS
-from aegis.shm.instance import InstanceMemory
+from aegis.shm.candles import CandlePlan
+from aegis.shm.instance import NO_CANDLES, InstanceMemory
 from aegis.shm.instruments import TRADING, UNCONFIRMED
 from aegis.shm.tick import STATUS, TRADE
 from aegis.shm.wiring import Wiring
@@ -41,11 +42,11 @@ def settings(repository: Path) -> Settings:
 
 
 @pytest.fixture
-def make_memory(tmp_path: Path) -> Iterator[Callable[[int], InstanceMemory]]:
+def make_memory(tmp_path: Path) -> Iterator[Callable[..., InstanceMemory]]:
     made: list[InstanceMemory] = []
 
-    def make(rows: int) -> InstanceMemory:
-        made.append(InstanceMemory.create("all", instruments=rows, shm_dir=tmp_path))
+    def make(rows: int, kept: CandlePlan = NO_CANDLES) -> InstanceMemory:
+        made.append(InstanceMemory.create("all", instruments=rows, kept=kept, shm_dir=tmp_path))
         return made[-1]
 
     yield make
@@ -78,7 +79,7 @@ def make_feed(
 
 def test_three_hundred_symbols_from_cold_start_to_valid_books(
     settings: Settings,
-    make_memory: Callable[[int], InstanceMemory],
+    make_memory: Callable[..., InstanceMemory],
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     async def body() -> None:
@@ -110,8 +111,43 @@ def test_three_hundred_symbols_from_cold_start_to_valid_books(
     play(body())
 
 
+@pytest.mark.long
+def test_three_hundred_symbols_with_the_history_of_their_candles(
+    settings: Settings,
+    make_memory: Callable[..., InstanceMemory],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """480 candles of two intervals each come after the books, out of what weight is left."""
+
+    async def body() -> None:
+        async with exchange(300) as venue:
+            memory = make_memory(512, CandlePlan((60, 300), 480))
+            began = time.monotonic()
+            async with FeedLife(make_feed(settings, memory, plain(venue.port))) as life:
+                await life.until_valid(300)
+                valid_s = time.monotonic() - began
+                await life.until(
+                    "600 histories", lambda: life.count("history_done") >= 600, within_s=150.0
+                )
+                took_s = time.monotonic() - began
+                counts = memory.counters["feed"].snapshot()
+                with capsys.disabled():
+                    print(
+                        f"\n300 symbols: all books valid in {valid_s:.1f} s, 600 histories of "
+                        f"candles in {took_s:.1f} s; weight {counts['weight_spent']} in all, "
+                        f"{0.75 * counts['weight_limit']:.0f} a minute allowed, "
+                        f"{counts['rate_limited']} times refused"
+                    )
+                assert counts["history_total"] == 600
+                assert counts["rate_limited"] == 0
+                assert counts["books_valid"] == 300
+            assert life.code == 0
+
+    play(body())
+
+
 def test_a_halt_closes_streams_and_its_end_opens_them(
-    settings: Settings, make_memory: Callable[[int], InstanceMemory]
+    settings: Settings, make_memory: Callable[..., InstanceMemory]
 ) -> None:
     async def body() -> None:
         async with exchange(6) as venue:
@@ -139,7 +175,7 @@ def test_a_halt_closes_streams_and_its_end_opens_them(
 
 
 def test_what_is_listed_while_it_runs_gets_a_row_and_what_finds_none_is_counted(
-    settings: Settings, make_memory: Callable[[int], InstanceMemory]
+    settings: Settings, make_memory: Callable[..., InstanceMemory]
 ) -> None:
     async def body() -> None:
         async with exchange(6) as venue:
@@ -162,7 +198,7 @@ def test_what_is_listed_while_it_runs_gets_a_row_and_what_finds_none_is_counted(
 
 
 def test_a_feed_that_is_started_anew_keeps_the_rows(
-    settings: Settings, make_memory: Callable[[int], InstanceMemory]
+    settings: Settings, make_memory: Callable[..., InstanceMemory]
 ) -> None:
     async def body() -> None:
         async with exchange(4) as venue:
@@ -179,7 +215,7 @@ def test_a_feed_that_is_started_anew_keeps_the_rows(
 
 def test_well_known_pairs_stand_in_until_the_list_can_be_had(
     settings: Settings,
-    make_memory: Callable[[int], InstanceMemory],
+    make_memory: Callable[..., InstanceMemory],
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     async def body() -> None:
@@ -211,7 +247,7 @@ def test_well_known_pairs_stand_in_until_the_list_can_be_had(
 
 
 def test_connections_are_replaced_without_a_gap(
-    settings: Settings, make_memory: Callable[[int], InstanceMemory]
+    settings: Settings, make_memory: Callable[..., InstanceMemory]
 ) -> None:
     async def body() -> None:
         async with exchange(6) as venue:
@@ -255,7 +291,7 @@ def test_connections_are_replaced_without_a_gap(
 
 
 def test_one_broken_shard_takes_only_its_own_books(
-    settings: Settings, make_memory: Callable[[int], InstanceMemory]
+    settings: Settings, make_memory: Callable[..., InstanceMemory]
 ) -> None:
     async def body() -> None:
         async with exchange(6) as venue:
@@ -277,7 +313,7 @@ def test_one_broken_shard_takes_only_its_own_books(
 
 
 def test_a_symbol_beyond_help_is_asked_for_anew_and_its_neighbours_are_spared(
-    settings: Settings, make_memory: Callable[[int], InstanceMemory]
+    settings: Settings, make_memory: Callable[..., InstanceMemory]
 ) -> None:
     async def body() -> None:
         async with exchange(4) as venue:
@@ -300,7 +336,7 @@ def test_a_symbol_beyond_help_is_asked_for_anew_and_its_neighbours_are_spared(
 @pytest.mark.parametrize("through_proxy", [False, True])
 def test_encrypted_addresses_are_verified_and_proxies_used(
     settings: Settings,
-    make_memory: Callable[[int], InstanceMemory],
+    make_memory: Callable[..., InstanceMemory],
     tmp_path: Path,
     through_proxy: bool,
 ) -> None:
@@ -332,7 +368,7 @@ def test_encrypted_addresses_are_verified_and_proxies_used(
 
 def test_a_certificate_of_another_authority_is_refused(
     settings: Settings,
-    make_memory: Callable[[int], InstanceMemory],
+    make_memory: Callable[..., InstanceMemory],
     tmp_path: Path,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
@@ -361,7 +397,7 @@ def test_a_certificate_of_another_authority_is_refused(
 @pytest.mark.long
 def test_a_budget_that_is_too_small_for_one_minute_waits_for_the_next(
     settings: Settings,
-    make_memory: Callable[[int], InstanceMemory],
+    make_memory: Callable[..., InstanceMemory],
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     async def body() -> None:

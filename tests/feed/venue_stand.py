@@ -65,9 +65,12 @@ class FeedLife:
         assert self._life is not None
         self.code = await asyncio.wait_for(self._life, TIMEOUT_S)
 
-    async def until(self, what: str, condition: Callable[[], bool]) -> None:
+    async def until(
+        self, what: str, condition: Callable[[], bool], within_s: float = TIMEOUT_S
+    ) -> None:
         assert self._life is not None
-        await eventually(lambda: condition() or self._life.done(), what)
+        life = self._life
+        await eventually(lambda: condition() or life.done(), what, within_s)
         assert condition(), f"the feed ended while it was waited for {what}"
 
     async def until_valid(self, books: int) -> None:
