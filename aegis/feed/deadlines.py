@@ -21,6 +21,8 @@ _NS = 1_000_000_000
 # which is why the longest pause counts too.
 _USUAL_PAUSES, _LONGEST_PAUSES = 20, 3
 _ENOUGH_MESSAGES = 20
+# Trades that are numbered on by no more than this after a silence had paused; else they were lost.
+_FEW_TRADES = 10
 # Mark prices come every second.
 _MARK_SILENCE_S = 2.5
 
@@ -112,11 +114,16 @@ class _Pulse:
     made us ask would be the longest pause of all, and the next one would be waited out in peace.
     """
 
-    __slots__ = ("began_ns", "first", "floor_ns", "longest_ns", "newest_ns", "opened_ns")
+    __slots__ = (
+        "began_ns", "first", "floor_ns", "last", "longest_ns", "newest_ns", "opened_ns",
+        "was_asked",
+    )  # fmt: skip
 
     def __init__(self, floor_ns: int, opened_ns: int = 0) -> None:
         self.floor_ns = floor_ns
         self.opened_ns = opened_ns
+        self.was_asked = False
+        self.last = 0
         self.began_ns = 0
         self.first = 0
         self.newest_ns = 0
@@ -129,6 +136,10 @@ class _Pulse:
         """
         if newest_ns <= self.opened_ns:
             newest_ns = 0
+        if newest_ns != 0 and self.was_asked:
+            self.was_asked = False
+            if 0 <= messages - self.last <= _FEW_TRADES:
+                self.longest_ns = max(self.longest_ns, newest_ns - self.opened_ns)
         if newest_ns == 0 or self.newest_ns == 0 or messages < self.first:
             self.began_ns, self.first, self.newest_ns = newest_ns, messages, newest_ns
             return 0
@@ -140,8 +151,18 @@ class _Pulse:
             return 0
         usual_ns = (newest_ns - self.began_ns) // count
         limit_ns = max(_USUAL_PAUSES * usual_ns, _LONGEST_PAUSES * self.longest_ns, self.floor_ns)
+        self.last = messages
         silent_ns = now_ns - newest_ns
         return silent_ns if silent_ns > limit_ns else 0
+
+    def ask_again(self) -> None:
+        """The silent stream, whose messages are numbered, is asked for again.
+
+        The next number tells whether it had died or had nothing to say, which is its habit then.
+        """
+        self.was_asked = True
+        self.opened_ns = self.newest_ns
+        self.newest_ns = 0
 
 
 class _Member:
@@ -240,11 +261,8 @@ class StreamWatch:
         ]
 
     def spare(self, place: int) -> None:
-        """Trades that were silent at this place are asked for again: begin to learn their habit."""
-        longest_ns = self._members[place].trades.longest_ns
-        self._members[place].trades = _Pulse(self._frozen_ns)
-        # The pause that was taken for the end may have been one; it is not to be taken so again.
-        self._members[place].trades.longest_ns = 2 * longest_ns
+        """Trades that were silent at this place are asked for again."""
+        self._members[place].trades.ask_again()
 
     def _trouble(self, place: int, seen: Sighting, now_ns: int) -> str:
         limits, frozen_ns, member = self.limits, self._frozen_ns, self._members[place]

@@ -116,10 +116,11 @@ class Drill:
             await self.turn()
         record.wrong = len(self.checker.wrong) - before
         self.net.bury()
-        struck = sum(one.struck for one in armed)
+        struck = ", ".join(f"{one.fault.kind} {one.struck}" for one in armed) or "by the net"
         self.tell(
-            f"{card.entry} {card.name} on {symbol}: struck {struck}, noticed {record.detected_s}, "
-            f"right {record.recovered_s}, wrong {record.wrong}, turn {self.longest_turn_s:.2f}"
+            f"{card.entry} {card.name} on {symbol}{'' if alone else ' with another'}: "
+            f"struck {struck}, noticed {record.detected_s}, right {record.recovered_s}, "
+            f"wrong {record.wrong}, turn {self.longest_turn_s:.2f}"
         )
         self.longest_turn_s = 0.0
         return record

@@ -190,6 +190,39 @@ def test_trades_that_stop_while_the_book_goes_on_are_asked_for_again_once() -> N
     assert 145.0 < asked[0] <= 145.6
 
 
+def test_trades_that_were_lost_in_a_silence_show_that_it_was_none_of_their_pauses() -> None:
+    """Dead from 140 to 150 s and again from 170 s on: told as soon both times."""
+    looker, asked = watch(), []
+    for tick in range(100 * 5, 200 * 5):
+        now_ns = tick * S // 5
+        traded = 140 * S if 140 * S <= now_ns < 150 * S else min(now_ns, 170 * S)
+        seen = Sighting(now_ns, now_ns, traded, False, messages=tick, trades=traded * 10 // S)
+        if looker.silent_trades([seen], now_ns):
+            asked.append(tick / 5)
+            looker.spare(0)
+    assert len(asked) == 2
+    assert 145.0 < asked[0] <= 145.6
+    assert 175.0 < asked[1] <= 175.6
+
+
+def test_a_pause_of_trades_that_was_taken_for_their_end_is_not_taken_so_again() -> None:
+    """Nothing is traded from 140 to 150 s, and again: the numbers go on where they were."""
+    looker, asked = watch(), []
+    for tick in range(100 * 5, 200 * 5):
+        now_ns = tick * S // 5
+        paused_s = min(max(now_ns - 140 * S, 0), 10 * S) + min(max(now_ns - 170 * S, 0), 10 * S)
+        still = 140 * S <= now_ns < 150 * S or 170 * S <= now_ns < 180 * S
+        traded = (now_ns - now_ns % (30 * S) + 20 * S) if still else now_ns
+        seen = Sighting(
+            now_ns, now_ns, traded, False, messages=tick, trades=(now_ns - paused_s) * 10 // S
+        )
+        if looker.silent_trades([seen], now_ns):
+            asked.append(tick / 5)
+            looker.spare(0)
+    assert len(asked) == 1
+    assert 145.0 < asked[0] <= 145.6
+
+
 def test_mark_prices_are_due_every_second_and_asked_for_ever_more_patiently() -> None:
     looker = MarkWatch(("A", "B"), Deadlines(frozen_s=5.0), 100 * S)
     asked = [
