@@ -1,4 +1,4 @@
-"""The parts of `aegis bench orders`: the exchange, the brain's stand-in, and the usual Python way.
+"""Parts of `aegis bench execution`: the exchange, the stand-in of the brain, and the usual Python.
 
 Each runs in a forked process of its own. The stand-in keeps books, counters and heartbeats fresh as
 feed and supervisor would, and publishes placements and their cancels at an even pace; the time of
@@ -49,6 +49,7 @@ class ChildProcess:
             # Whatever happens in here, the child must never go on as a second parent.
             try:
                 os.close(reader)
+                signal.signal(signal.SIGTERM, signal.SIG_DFL)
                 body(lambda text: os.write(writer, f"{text}\n".encode()))
             except Exception as error:
                 print(f"bench: a process failed: {type(error).__name__}: {error}", file=sys.stderr)

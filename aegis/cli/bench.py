@@ -1,4 +1,4 @@
-"""`aegis bench ring|hop|path|feed|venue|orders|gate|quant|maker`: the result on stdout."""
+"""`aegis bench ring|hop|path|feed|venue|execution|gate|quant|maker`: the result on stdout."""
 
 from __future__ import annotations
 
@@ -134,19 +134,19 @@ def venue(as_json: Json = False, smoke: Smoke = False) -> None:
 
 
 @app.command()
-def orders(as_json: Json = False, smoke: Smoke = False) -> None:
-    """Intent to socket by WebSocket and REST, and the order table at ten million orders."""
-    from aegis.bench.orders import OrdersBenchError, measure_orders
+def execution(as_json: Json = False, smoke: Smoke = False) -> None:
+    """Intent to socket by WebSocket and REST, the risk gate, the table at ten million orders."""
+    from aegis.bench.execution import ExecutionBenchError, measure_execution
 
     try:
-        result = measure_orders(smoke=smoke, progress=_say)
-    except (OrdersBenchError, OSError) as error:
+        result = measure_execution(smoke=smoke, progress=_say)
+    except (ExecutionBenchError, OSError) as error:
         _say(str(error))
         raise typer.Exit(1) from error
-    _finish(result, as_json, _orders_table)
+    _finish(result, as_json, _execution_table)
 
 
-def _orders_table(result: dict[str, Any]) -> Table:
+def _execution_table(result: dict[str, Any]) -> Table:
     from rich.table import Table
 
     title = f"intent published to bytes on the socket, µs, {result['rate_per_s']} orders/s"
@@ -162,7 +162,10 @@ def _orders_table(result: dict[str, Any]) -> Table:
         )
     costs = ", ".join(f"{ns:g} ns at {int(n):,}" for n, ns in result["order_table_ns"].items())
     grown = result["order_table"]["grown_bytes"]
-    table.caption = f"order table: {costs}; the process grew by {grown:,} bytes"
+    table.caption = (
+        f"order table: {costs}; the process grew by {grown:,} bytes; "
+        f"risk gate p50 {result['gate_ns']['p50']:,} ns an order"
+    )
     return table
 
 

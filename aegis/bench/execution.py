@@ -1,10 +1,10 @@
-"""`aegis bench orders`: from an intent on the ring to its bytes on the socket, WebSocket and REST.
+"""`aegis bench execution`: from an intent on the ring to its bytes on the socket, and its parts.
 
 Ours is execution itself, the whole process with gate, journal, dispatcher and reconciliation, on an
 embedded exchange in another process and woken by a third that publishes intents. The time is taken
 from the publication to the return of the call that hands the order's bytes to the socket; REST is
 on kept-alive connections. The baseline sends the same orders the usual Python way, in the same run.
-The order table is measured on its own, up to ten million orders.
+The order table is measured on its own, up to ten million orders, and so is the risk gate.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
+from aegis.bench.gate import measure_gate
 from aegis.bench.order_flow import (
     SYMBOL,
     ChildProcess,
@@ -26,7 +27,7 @@ from aegis.bench.order_flow import (
 )
 from aegis.bench.order_table import MARKS, measure_table
 
-__all__ = ["OrdersBenchError", "measure_orders"]
+__all__ = ["ExecutionBenchError", "measure_execution"]
 
 RATE_PER_S = 200
 _PATIENCE_S = 60.0
@@ -34,12 +35,17 @@ _PATIENCE_S = 60.0
 _NOWHERE = "ws://127.0.0.1:9"
 
 
-class OrdersBenchError(Exception):
+class ExecutionBenchError(Exception):
     """The benchmark could not run; the text says which part failed."""
 
 
-def measure_orders(*, smoke: bool = False, progress: Any = None) -> dict[str, Any]:
-    """Latencies by transport, the baseline's, and the table's cost. Raises OrdersBenchError."""
+def measure_execution(*, smoke: bool = False, progress: Any = None) -> dict[str, Any]:
+    """Latencies by transport, the baseline's, the gate's and the table's cost.
+
+    Keys: intent_to_socket_us (`ws` and `rest`, each with p50, p99 and count), gate_ns (percentiles
+    of one order through every control), order_table_ns (by how many orders there were), baseline,
+    and details. Raises ExecutionBenchError.
+    """
     say = progress or (lambda text: None)
     assert threading.active_count() == 1, "forks: no thread may be running"
     from aegis.venue.credentials import mint
@@ -50,7 +56,7 @@ def measure_orders(*, smoke: bool = False, progress: Any = None) -> dict[str, An
     try:
         told = exchange.told().split()
         if len(told) != 2:
-            raise OrdersBenchError("the embedded exchange did not start")
+            raise ExecutionBenchError("the embedded exchange did not start")
         port, bid = int(told[0]), int(told[1])
         for transport in ("ws", "rest"):
             say(f"{transport}: {orders:,} orders at {RATE_PER_S}/s through execution")
@@ -61,6 +67,7 @@ def measure_orders(*, smoke: bool = False, progress: Any = None) -> dict[str, An
         exchange.close()
     say(f"the order table, up to {MARKS[-1]:,} orders")
     table = measure_table()
+    gate = measure_gate(smoke=smoke, progress=say)
     return {
         "rate_per_s": RATE_PER_S,
         "orders": orders,
@@ -73,6 +80,8 @@ def measure_orders(*, smoke: bool = False, progress: Any = None) -> dict[str, An
             }
             for name in latency
         },
+        "gate_ns": gate["gate_ns"],
+        "gate": gate,
         "order_table_ns": table["ns"],
         "order_table": table,
     }
@@ -99,7 +108,7 @@ def _ours(transport: str, port: int, bid: int, keys: Any, orders: int) -> dict[s
             found = memory.histograms["execution"]["tick_to_order_ns"].percentiles()
             if found["count"] < orders // 2:
                 denied = memory.counters["execution"]["orders_denied"]
-                raise OrdersBenchError(
+                raise ExecutionBenchError(
                     f"{transport}: only {found['count']} of {orders} orders left, {denied} denied"
                 )
             return {**in_microseconds(found), "count": found["count"]}
@@ -125,7 +134,7 @@ def _live(settings: Any, memory: Any, wiring: Any, orders: int) -> None:
                     if main.done():
                         break
         except TimeoutError:
-            raise OrdersBenchError("execution did not send its orders in time") from None
+            raise ExecutionBenchError("execution did not send its orders in time") from None
         finally:
             memory.control.drain("execution")
             await main
