@@ -83,7 +83,8 @@ class Drill:
     async def inject(self, card: Card, alone: bool) -> Record:
         """Let one fault strike, and wait until all is well again.
 
-        One that is not alone need not be noticed: the other may have swallowed it.
+        One that is not alone need not be noticed: the other may have swallowed it. What the net
+        does is done to both.
         """
         record = Record(card, alone=alone)
         symbol = self.source.choice(self.symbols)
@@ -95,19 +96,25 @@ class Drill:
         until_ns = begun_ns + self.patience_s / _S
         while record.recovered_s is None:
             now_ns = monotonic_ns()
-            if not away and not any(one.struck for one in armed):
-                if any(self.is_lost(one) for one in armed):
-                    # The other of two faults has ended the connection that was meant.
-                    self.venue.faults.board.remove(armed)
-                    armed = self.arm(card.arm + card.then, symbol, card)
+            if (
+                record.detected_s is None
+                and self.has_struck(armed, away)
+                and self.shows(card, signs)
+            ):
+                record.detected_s = (now_ns - begun_ns) * _S
+            unseen = record.detected_s is None and not away
+            if unseen and any(self.is_lost(one) for one in armed):
+                # The connection that was meant has ended; what struck it, struck nobody.
+                self.venue.faults.board.remove(armed)
+                armed = self.arm(card.arm + card.then, symbol, card)
+            if not self.has_struck(armed, away):
                 # It strikes the next message that it is meant for.
                 begun_ns, signs = now_ns, self.signs()
             passed_s = (now_ns - begun_ns) * _S
-            if record.detected_s is None and self.shows(card, signs):
-                record.detected_s = passed_s
             if passed_s > self.lasts_s(card):
                 self.mend(card, armed)
-                noticed = record.detected_s is not None or not card.signs or not alone
+                swallowed = not alone and not card.net
+                noticed = record.detected_s is not None or not card.signs or swallowed
                 if noticed and self.is_over(armed) and self.is_right():
                     record.recovered_s = passed_s
             if now_ns > until_ns:
@@ -124,6 +131,11 @@ class Drill:
         )
         self.longest_turn_s = 0.0
         return record
+
+    @staticmethod
+    def has_struck(armed: list[Armed], away: bool) -> bool:
+        """Whether anything has gone wrong yet; `away`: the net has been spoiled."""
+        return away or any(one.struck for one in armed)
 
     def lasts_s(self, card: Card) -> float:
         return self.silence_s if card.lasts_s is None else card.lasts_s
