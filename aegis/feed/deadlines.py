@@ -65,7 +65,8 @@ class Sighting:
     """What one instrument's streams have shown so far; times in ns, 0 for never.
 
     `messages` counts those of its book, `trades` are trade numbers; `late_ns` is how late the
-    newest event of its book came by the exchange's clock, 0 where that is not known.
+    newest event of its book came by the exchange's clock, 0 where that is not known; `in_force` is
+    whether its book is valid.
     """
 
     depth_ns: int
@@ -75,6 +76,7 @@ class Sighting:
     messages: int = 0
     trades: int = 0
     late_ns: int = 0
+    in_force: bool = False
 
     @property
     def book_ns(self) -> int:
@@ -112,20 +114,21 @@ class _Pulse:
 
     What came before it was asked for, at `opened_ns`, is no part of the habit: the silence that
     made us ask would be the longest pause of all, and the next one would be waited out in peace.
+    How long a silence may last is known from `before` until enough has come to learn it anew.
     """
 
     __slots__ = (
-        "began_ns", "first", "floor_ns", "last", "longest_ns", "newest_ns", "opened_ns",
-        "was_asked",
+        "asked_ns", "began_ns", "first", "floor_ns", "last", "limit_ns", "longest_ns", "newest_ns",
+        "opened_ns", "was_asked",
     )  # fmt: skip
 
-    def __init__(self, floor_ns: int, opened_ns: int = 0) -> None:
+    def __init__(self, floor_ns: int, opened_ns: int = 0, before: _Pulse | None = None) -> None:
         self.floor_ns = floor_ns
-        self.opened_ns = opened_ns
+        self.opened_ns = self.asked_ns = opened_ns
+        self.limit_ns: int = 0 if before is None else before.limit_ns
         self.was_asked = False
-        self.last = 0
         self.began_ns = 0
-        self.first = 0
+        self.first = self.last = 0
         self.newest_ns = 0
         self.longest_ns = 0
 
@@ -135,34 +138,37 @@ class _Pulse:
         `messages` is a count that goes up with them; one that falls has begun anew.
         """
         if newest_ns <= self.opened_ns:
-            newest_ns = 0
-        if newest_ns != 0 and self.was_asked:
+            return self._too_long_ns(now_ns - self.asked_ns)
+        if self.was_asked:
             self.was_asked = False
             if 0 <= messages - self.last <= _FEW_TRADES:
                 self.longest_ns = max(self.longest_ns, newest_ns - self.opened_ns)
-        if newest_ns == 0 or self.newest_ns == 0 or messages < self.first:
+        if self.newest_ns == 0 or messages < self.first:
             self.began_ns, self.first, self.newest_ns = newest_ns, messages, newest_ns
             return 0
         if newest_ns > self.newest_ns:
             self.longest_ns = max(self.longest_ns, newest_ns - self.newest_ns)
             self.newest_ns = newest_ns
         count = messages - self.first
-        if count < _ENOUGH_MESSAGES:
-            return 0
-        usual_ns = (newest_ns - self.began_ns) // count
-        limit_ns = max(_USUAL_PAUSES * usual_ns, _LONGEST_PAUSES * self.longest_ns, self.floor_ns)
         self.last = messages
-        silent_ns = now_ns - newest_ns
-        return silent_ns if silent_ns > limit_ns else 0
+        if count >= _ENOUGH_MESSAGES:
+            usual_ns = _USUAL_PAUSES * (newest_ns - self.began_ns) // count
+            self.limit_ns = max(usual_ns, _LONGEST_PAUSES * self.longest_ns, self.floor_ns)
+        return self._too_long_ns(now_ns - newest_ns)
 
-    def ask_again(self) -> None:
-        """The silent stream, whose messages are numbered, is asked for again.
+    def _too_long_ns(self, silent_ns: int) -> int:
+        return silent_ns if 0 < self.limit_ns < silent_ns else 0
+
+    def ask_again(self, now_ns: int) -> None:
+        """The silent stream, whose messages are numbered, is asked for again, ever more patiently.
 
         The next number tells whether it had died or had nothing to say, which is its habit then.
         """
         self.was_asked = True
-        self.opened_ns = self.newest_ns
+        self.opened_ns = max(self.newest_ns, self.opened_ns)
+        self.asked_ns = now_ns
         self.newest_ns = 0
+        self.limit_ns *= 2
 
 
 class _Member:
@@ -176,12 +182,13 @@ class _Member:
         "both", "depth", "due_ns", "late", "opened_ns", "pulse", "quiet_ns", "quote", "trades",
     )  # fmt: skip
 
-    def __init__(self, limits: Deadlines, opened_ns: int) -> None:
+    def __init__(self, limits: Deadlines, opened_ns: int, before: _Member | None = None) -> None:
         frozen_ns = int(limits.frozen_s * _NS)
         self.opened_ns = opened_ns
         self.depth, self.quote = _Suspicion(), _Suspicion()
         self.both, self.late = _Suspicion(), _Suspicion()
-        self.pulse, self.trades = _Pulse(frozen_ns, opened_ns), _Pulse(frozen_ns, opened_ns)
+        self.pulse: _Pulse = _Pulse(frozen_ns, opened_ns, before.pulse if before else None)
+        self.trades: _Pulse = _Pulse(frozen_ns, opened_ns, before.trades if before else None)
         self.quiet_ns = int(limits.quiet_s * _NS)
         self.due_ns = opened_ns + self.quiet_ns
 
@@ -216,15 +223,20 @@ class StreamWatch:
         for place, name in enumerate(self.symbols):
             if name == symbol:
                 quiet_ns = self._members[place].quiet_ns
-                self._members[place] = _Member(self.limits, now_ns)
+                self._members[place] = _Member(self.limits, now_ns, self._members[place])
                 self._members[place].quiet_ns = quiet_ns
                 self._members[place].due_ns = now_ns + quiet_ns
 
     def quiet(self, sightings: list[Sighting], now_ns: int) -> list[int]:
-        """Places whose depth or bookTicker has never spoken and is due: to be asked for again."""
+        """Places whose depth or bookTicker is due and has never spoken: to be asked for again.
+
+        Or not since it was asked for the last time, where the book waits for it.
+        """
         found = []
         for place, (seen, member) in enumerate(zip(sightings, self._members, strict=True)):
-            if (seen.depth_ns and seen.quote_ns) or now_ns < member.due_ns:
+            oldest_ns = min(seen.depth_ns, seen.quote_ns)
+            has_spoken = oldest_ns > (0 if seen.in_force else member.opened_ns)
+            if has_spoken or now_ns < member.due_ns:
                 continue
             member.quiet_ns *= 2
             member.due_ns = now_ns + member.quiet_ns
@@ -260,9 +272,9 @@ class StreamWatch:
             and now_ns - seen.book_ns < self._frozen_ns
         ]
 
-    def spare(self, place: int) -> None:
+    def spare(self, place: int, now_ns: int) -> None:
         """Trades that were silent at this place are asked for again."""
-        self._members[place].trades.ask_again()
+        self._members[place].trades.ask_again(now_ns)
 
     def _trouble(self, place: int, seen: Sighting, now_ns: int) -> str:
         limits, frozen_ns, member = self.limits, self._frozen_ns, self._members[place]

@@ -91,7 +91,7 @@ class Freshness:
             self._counters["streams_asked_again"] += 1
             connection.ask_again(instrument)
         for place in watch.silent_trades(sightings, now_ns):
-            watch.spare(place)
+            watch.spare(place, now_ns)
             self._renew(connection, connection.shard.trade_stream(watch.symbols[place]))
 
     def _look_at_marks(self, connection: MarketConnection, watch: MarkWatch, now_ns: int) -> None:
@@ -124,4 +124,5 @@ class Freshness:
             messages=int(row[QUOTE_COUNT] + row[TOP_COUNT]),
             trades=int(row[TRADE_ID]),
             late_ns=late_ns,
+            in_force=self._intake.valid[instrument],
         )
