@@ -45,14 +45,15 @@ def _rest(kind: str, **more: Any) -> tuple[Arming, ...]:
 
 _GAP = _on("gap", DEPTH)
 _SILENT = [
-    Card("A03", f"silent: {what}", _on("silent", stream), signs=signs, lasts_s=None)
-    for what, stream, signs in (
-        ("depth", DEPTH, (INVALID,)),
-        ("bookTicker", QUOTES, (INVALID,)),
-        ("trades", TRADES, ("streams_asked_again", "reconnects")),
-        ("markPrice", MARKS, ("streams_asked_again", "reconnects")),
-        ("all of a symbol", "{s}@*", (INVALID,)),
-        ("everything", "*", (INVALID,)),
+    Card("A03", f"silent: {what}", _on("silent", stream), signs=signs, lasts_s=lasts_s)
+    for what, stream, signs, lasts_s in (
+        ("depth", DEPTH, (INVALID,), None),
+        ("bookTicker", QUOTES, (INVALID,), None),
+        # Trades pause by nature: they are judged by their longest pause, which may be seconds.
+        ("trades", TRADES, ("streams_asked_again", "reconnects"), 15.0),
+        ("markPrice", MARKS, ("streams_asked_again", "reconnects"), None),
+        ("all of a symbol", "{s}@*", (INVALID,), None),
+        ("everything", "*", (INVALID,), None),
     )
 ]
 _CROSSED = [

@@ -154,7 +154,8 @@ class Drill:
             if table["kind"] == "delay":
                 table["for_ms"] = int(self.lasts_s(card) * 1000)
                 table["delay_ms"] = table["for_ms"]
-            elif "@" in table.get("stream", "") and card.lasts_s == 0.0:
+            elif "@" in table.get("stream", "") and (card.lasts_s == 0.0 or card.then):
+                # Of one frame: on a connection that is half open it would strike nobody.
                 table["connection"] = self.present_line(table["stream"])
         faults, findings = read_faults(filled, ())
         assert not findings, findings
