@@ -165,13 +165,14 @@ class Dispatcher:
         self._ledger.stop(until_ms)
         self.refresh(now_ms)
 
-    def on_clock_moved(self, moved_ms: int) -> None:
-        """Our idea of the exchange's clock has changed: pauses counted by the old one move along.
+    def on_clock(self, offset_ms: int) -> None:
+        """The exchange's clock is CLOCK_MONOTONIC plus so much: our pauses move along with it.
 
         Before the first answer that clock is the box's, which may be off by days: a ban met then
         would last as long.
         """
-        self._ledger.move_pauses(moved_ms)
+        moved_ms = offset_ms - self._ledger.offset_ms
+        self._ledger.offset_ms = offset_ms
         self._order_pause_ms += moved_ms
         self._overload_pause_ms += moved_ms
         self._windows = [-1] * len(WINDOW_MS)

@@ -89,6 +89,7 @@ _BY_STATUS = {
 }
 _UNKNOWN_503 = "unknown error"
 _FAILED_503 = ("service unavailable", "internal error")
+_LONGEST_PAUSE_S = 3 * 86_400.0
 _BANNED_UNTIL = re.compile(r"banned until (\d{12,14})")
 
 
@@ -141,10 +142,13 @@ def error_of(
 
 
 def pause_s_of(text: str, retry_after: str | None, now_ms: int) -> float | None:
-    """How long to be quiet, from the ban's end in the text or from the header."""
+    """How long to be quiet: by the header, or by the ban's end in the text.
+
+    The header goes first because it needs no clock: ours may not have been set right yet.
+    """
+    if retry_after is not None and retry_after.isascii() and retry_after.isdigit():
+        return min(float(retry_after), _LONGEST_PAUSE_S)
     found = _BANNED_UNTIL.search(text)
     if found is not None:
-        return max(1.0, (int(found.group(1)) - now_ms) / 1000)
-    if retry_after is not None and retry_after.isascii() and retry_after.isdigit():
-        return min(float(retry_after), 86_400.0 * 3)
+        return min(max(1.0, (int(found.group(1)) - now_ms) / 1000), _LONGEST_PAUSE_S)
     return None

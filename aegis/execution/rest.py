@@ -111,6 +111,8 @@ class RestClient:
         # Between CLOCK_MONOTONIC and the exchange's clock: a step of the wall clock is no step of
         # ours, and must neither expire an order's window nor keep it open.
         self.offset_ms = (time.time_ns() - time.monotonic_ns()) // _NS_PER_MS
+        if dispatcher is not None:
+            dispatcher.on_clock(self.offset_ms)
         self.used_weight = 0
         self._headers = {"X-MBX-APIKEY": api_key}
         self._signer = signer
@@ -147,9 +149,9 @@ class RestClient:
         if not isinstance(server_ms, int):
             raise RefusedError("GET /fapi/v1/time", 200, 0, "no serverTime in the answer")
         offset_ms = server_ms - (before + after) // (2 * _NS_PER_MS)
-        moved_ms, self.offset_ms = offset_ms - self.offset_ms, offset_ms
+        self.offset_ms = offset_ms
         if self._dispatcher is not None:
-            self._dispatcher.on_clock_moved(moved_ms)
+            self._dispatcher.on_clock(offset_ms)
         return self.offset_ms
 
     async def exchange_info(self) -> dict[str, Any]:

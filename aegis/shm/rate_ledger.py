@@ -9,12 +9,14 @@ made by the first that opens it and removed by the last; a row of a dead process
 ::
 
     file: header of 64 bytes (magic AEGISRAT, version u64), then ROWS rows of 256 bytes, i64 each
-    row:  0 pid  1 start ticks  2 account  3 quiet until  4 stopped until   (5..7 free)
+    row:  0 pid  1 start ticks  2 account  5 quiet until  6 stopped until   (3, 4, 7 free)
           8.. weight of a minute, 16.. orders of 10 s, 24.. orders of a minute, each:
           window number, spent in it, window that was told, count told, spent since then (3 free)
 
 Times are the exchange's in ms: its windows are the ones that count (a limiter's window is the time
-divided by its length). What the exchange tells includes everybody's spending up to then.
+divided by its length). What the exchange tells includes everybody's spending up to then. Only the
+two pauses stand in the row in ms of CLOCK_MONOTONIC, which all processes of the box share: whoever
+met a pause may not have known the exchange's clock yet, and may be dead when it is read.
 """
 
 from __future__ import annotations
@@ -41,7 +43,8 @@ HEADER_BYTES = 64
 FILE_BYTES = HEADER_BYTES + ROWS * WORDS * 8
 _MAGIC = b"AEGISRAT"
 _VERSION = 1
-_PID, _START, _ACCOUNT, _QUIET, _STOPPED = range(5)
+_PID, _START, _ACCOUNT = range(3)
+_QUIET, _STOPPED = 5, 6
 _FIRST = 8
 _STRIDE = 8
 _WINDOW, _SPENT, _TOLD_WINDOW, _TOLD, _SINCE = range(5)
@@ -69,8 +72,8 @@ class RateLedger:
         self._row = rows[place]
         self._path = path
         self._row[_ACCOUNT] = account
-        # The pauses that this process has entered itself, by its own idea of the clock.
-        self._entered = {_QUIET: 0, _STOPPED: 0}
+        # From CLOCK_MONOTONIC to the exchange's clock, ms; set by whoever keeps that clock.
+        self.offset_ms = 0
 
     @classmethod
     def private(cls, account: int = 0) -> RateLedger:
@@ -147,24 +150,17 @@ class RateLedger:
         self._enter(_STOPPED, until_ms)
 
     def _enter(self, word: int, until_ms: int) -> None:
-        if until_ms > self._row[word]:
-            self._row[word] = self._entered[word] = until_ms
-
-    def move_pauses(self, moved_ms: int) -> None:
-        """The clock that our own pauses were counted by has been set right."""
-        for word, entered_ms in self._entered.items():
-            if entered_ms and self._row[word] == entered_ms:
-                self._row[word] = self._entered[word] = entered_ms + moved_ms
+        self._row[word] = max(until_ms - self.offset_ms, int(self._row[word]))
 
     @property
     def quiet_until_ms(self) -> int:
-        """The latest pause that any process was asked for."""
-        return int(self._rows[:, _QUIET].max())
+        """The latest pause that any process was asked for, by our idea of the exchange's clock."""
+        return int(self._rows[:, _QUIET].max()) + self.offset_ms
 
     @property
     def stopped_until_ms(self) -> int:
-        """The latest full stop that any process has met."""
-        return int(self._rows[:, _STOPPED].max())
+        """The latest full stop that any process has met, by our idea of the exchange's clock."""
+        return int(self._rows[:, _STOPPED].max()) + self.offset_ms
 
 
 def _locked(path: Path) -> int:

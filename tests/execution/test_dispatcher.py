@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -155,6 +157,19 @@ def test_a_pause_moves_with_the_clock_that_it_was_counted_by() -> None:
     dispatcher = Dispatcher(RateLedger.private())
     day_ms = 86_400_000
     dispatcher.on_banned(NOW_MS + day_ms + 5_000, NOW_MS + day_ms)
-    dispatcher.on_clock_moved(-day_ms)
+    dispatcher.on_clock(-day_ms)
     assert not dispatcher.admit_query(Share.STEADY, 1, NOW_MS + 4_000)
     assert dispatcher.admit_query(Share.STEADY, 1, NOW_MS + 6_000)
+
+
+def test_a_pause_that_a_predecessor_counted_by_a_wrong_clock_ends_in_time(tmp_path: Path) -> None:
+    """It died before it knew the exchange's clock; what it met is in the ledger all the same."""
+    day_ms, path = 86_400_000, tmp_path / "rates"
+    dead, heir = Dispatcher(RateLedger.open(path, 1)), Dispatcher(RateLedger.open(path, 1))
+    for dispatcher in (dead, heir):
+        dispatcher.on_clock(day_ms)
+    dead.on_banned(NOW_MS + day_ms + 5_000, NOW_MS + day_ms)
+    dead.on_rate_limited(-1003, 5_000, NOW_MS + day_ms)
+    heir.on_clock(0)
+    assert not heir.admit_query(Share.STEADY, 1, NOW_MS + 4_000)
+    assert heir.admit_query(Share.STEADY, 1, NOW_MS + 11_000)

@@ -74,6 +74,10 @@ def test_how_long_to_be_quiet() -> None:
     body = b'{"code":-1003,"msg":"Way too many requests; IP banned until 1763700060000."}'
     banned = error_of("x", 418, body, None, 1_763_700_000_000)
     assert isinstance(banned, BannedError) and banned.retry_after_s == 60.0
+    # A clock that is a day behind makes a day of a minute; the header needs no clock.
+    behind_ms = 1_763_700_000_000 - 86_400_000
+    banned = error_of("x", 418, body, "60", behind_ms)
+    assert isinstance(banned, BannedError) and banned.retry_after_s == 60.0
     limited = error_of("x", 429, b"{}", "7", 0)
     assert isinstance(limited, RateLimitedError) and limited.retry_after_s == 7.0
     bare = error_of("x", 429, b"{}", "soon", 0)
