@@ -37,6 +37,8 @@ _PAUSE_S = 0.1
 _MOST_SYMBOLS = 5
 # A trade may be this young and still on its way on the stream.
 _YOUNG_MS = 5_000
+_UNKNOWN_ORDER = -2011
+_RESTING = (states.LIVE, states.PENDING_CANCEL)
 
 
 class CatchUp:
@@ -50,14 +52,16 @@ class CatchUp:
         self._resolver = resolver
         self._journal = journal
         self.missed_fills = 0
+        self.cancelled_late = 0
 
     # Orders of earlier runs
 
     async def settle_carried(self, resting: Collection[str]) -> None:
         """Learn what became of every order that was open when the last process ended.
 
-        `resting` are the client ids that may stay open (policy "adopt"). Raises ReconcileError
-        when one stays unknown.
+        `resting` are the client ids that may stay open (policy "adopt"). An order that comes into
+        being only now, after what rested was cancelled, is cancelled as well. Raises
+        ReconcileError when one stays unknown.
         """
         deadline_ns = monotonic_ns() + _PATIENCE_NS
         while True:
@@ -85,7 +89,24 @@ class CatchUp:
                     # trades are in the list that is read next.
                     self._core.apply(order.slot, states.CANCEL, monotonic_ns())
                     return
-        await self._resolver.settle(order)
+        if order.state in _RESTING:
+            await self._cancel_late(order)
+        else:
+            await self._resolver.settle(order)
+
+    async def _cancel_late(self, order: OpenOrder) -> None:
+        """It was still on its way when what rested was cancelled."""
+        try:
+            body = await self._rest.cancel(order.symbol, order.client_id)
+        except RefusedError as error:
+            if error.code != _UNKNOWN_ORDER:
+                raise
+            # Filled or gone in the meantime: it is asked about, not concluded.
+            await self._resolver.settle(order)
+            return
+        self.cancelled_late += 1
+        if self._core.is_same(order):
+            self._core.on_order_body(order.slot, body, monotonic_ns())
 
     # Trades
 

@@ -120,6 +120,30 @@ def test_a_placement_that_was_written_but_never_sent(tmp_path: Path) -> None:
     run(day())
 
 
+def test_a_placement_that_arrives_after_the_restart_has_looked(tmp_path: Path) -> None:
+    """Nothing of it rested when what rests was cancelled: it is cancelled when it comes."""
+
+    async def day() -> None:
+        async with FakeExchange() as exchange:
+            async with killed(tmp_path, exchange) as rig:
+                ref = await rig.placed()
+                late = rig.order_of(ref)
+            del exchange.orders[late.client_id]
+            _forget_after_placement(tmp_path)
+
+            def arrive(client_id: str) -> None:
+                exchange.orders[client_id] = late
+
+            exchange.after_absent = arrive
+            async with running(tmp_path, exchange) as rig:
+                assert late.status == "CANCELED"
+                assert rig.session.core.open_orders() == []
+                assert rig.session.reconciler.catch_up.cancelled_late == 1
+                assert rig.session.gate.latch.state is LatchState.ACTIVE
+
+    run(day())
+
+
 def _forget_after_placement(folder: Path) -> None:
     from aegis.execution.journal.layout import PLACE, RECORD_BYTES
 
