@@ -164,7 +164,7 @@ class Reconciler:
         for _ in range(_LOOKS):
             await self.catch_up.book_missed(self.catch_up.active_places())
             held = await self._read_positions()
-            own = [int(lots) for lots in core.gate.exposure["position_lots"]]
+            own = self._own_lots()
             core.reported_lots = [position.lots for position in held]
             if own == core.reported_lots:
                 self.catch_up.note_verdict(EQUAL, AT_START)
@@ -181,28 +181,34 @@ class Reconciler:
         """While running: orders, then positions. False when positions differ (and HALTED).
 
         Nothing is concluded from half the facts: positions that differ while an order is still
-        unsettled prove nothing, so both are looked at again. Raises FateUnknownError when orders
-        stay unsettled for too long, and whatever a query raises.
+        unsettled prove nothing, nor does a position of a moment in which something was traded, so
+        both are looked at again. Raises FateUnknownError when that does not end, and whatever a
+        query raises.
         """
         differing_looks = 0
         for _ in range(_MOST_LOOKS):
             settled = await self._settle_orders()
+            before = self._own_lots()
             if await self._positions_equal():
                 self.count += 1
                 return True
-            differing_looks += settled
+            if settled:
+                # Perhaps trades of an order that nobody remembers, or that were not told yet.
+                missed = await self.catch_up.book_missed(self.catch_up.active_places())
+                differing_looks += not missed and self._own_lots() == before
             if differing_looks == _LOOKS:
                 self.count += 1
                 self._core.gate.latch.trip(
                     LatchState.HALTED, Control.POSITION_MISMATCH, monotonic_ns()
                 )
                 return False
-            if settled:
-                # Perhaps trades of an order that nobody remembers.
-                await self.catch_up.book_missed(self.catch_up.active_places())
             # A fill may be on its way on the stream.
             await asyncio.sleep(_PAUSE_S)
-        raise FateUnknownError("reconciling", 0, 0, "positions differ, and orders are unsettled")
+        text = "positions differ while orders are unsettled or the account is being traded on"
+        raise FateUnknownError("reconciling", 0, 0, text)
+
+    def _own_lots(self) -> list[int]:
+        return [int(lots) for lots in self._core.gate.exposure["position_lots"]]
 
     async def _settle_orders(self) -> bool:
         """Ask about every order believed open; whether all of them are known now, fills too."""

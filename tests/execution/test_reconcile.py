@@ -7,12 +7,14 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from aiohttp import web
 
 from aegis.execution import session
 from aegis.execution.client_id import ClientIds
 from aegis.risk.controls import Control
+from aegis.risk.latch import LatchState
 from aegis.shm.outcome import CANCELED, DENIED, STATE
-from tests.execution.fake_exchange import FakeExchange
+from tests.execution.fake_exchange import FakeExchange, Order
 from tests.execution.rig import Rig, run, running
 
 
@@ -82,6 +84,29 @@ def test_a_passing_difference_is_none(tmp_path: Path) -> None:
             await asyncio.sleep(0.4)
             assert rig.counters["gate_state"] == 1
 
+    run(day())
+
+
+def test_an_account_that_is_traded_on_while_it_is_read_is_no_mismatch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every look at the positions sees one fill more than the books, on a stream that lags."""
+    real = FakeExchange._answer
+    resting: list[Order] = []
+
+    def answer(exchange: FakeExchange, action: str, query: dict[str, str]) -> web.Response:
+        if action == "GET v3/positionRisk" and resting and resting[0].status != "FILLED":
+            exchange.fill(resting[0], "0.001", told=0)
+        return real(exchange, action, query)
+
+    async def day() -> None:
+        async with FakeExchange() as exchange, running(tmp_path, exchange) as rig:
+            resting.append(rig.order_of(await rig.placed(qty_lots=8)))
+            assert await rig.session.reconciler.check()
+            assert rig.session.gate.latch.state is LatchState.ACTIVE
+            assert rig.session.gate.exposure[0]["position_lots"] == 8
+
+    monkeypatch.setattr(FakeExchange, "_answer", answer)
     run(day())
 
 
