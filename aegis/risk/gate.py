@@ -77,6 +77,8 @@ _DATA_FRESHNESS = int(Control.DATA_FRESHNESS)
 _OUTCOME_LANE = int(Control.OUTCOME_LANE)
 _OPERATOR = int(Control.OPERATOR)
 _DATA_REASONABILITY = int(Control.DATA_REASONABILITY)
+# A decision that is older than this has expired anyway.
+_LONGEST_STALL_NS = np.int64(10_000_000_000)
 
 
 @kernel("void(i8[::1],i8[::1],i8)")
@@ -270,6 +272,19 @@ def judge_again(
 
 
 @kernel
+def _decided_ns(intent: Any, now_ns: Any, rate_now_ns: Any) -> Any:
+    """When the strategy decided, on the clock of the windows: what it brought upon itself.
+
+    After a stall of ours its decisions of that time come all at once, and it has not run away. The
+    time is the strategy's own word, so it is believed within the last ten seconds only: one that
+    is wrong in the same way each time hides no rate. A replayed tape has no stalls.
+    """
+    if rate_now_ns != now_ns:
+        return rate_now_ns
+    return now_ns - min(max(now_ns - intent.ts_decided_ns, np.int64(0)), _LONGEST_STALL_NS)
+
+
+@kernel
 def judge(
     intent: Any,
     rules: Any,
@@ -292,7 +307,7 @@ def judge(
     answer = _judge_sense(intent, rules, words, refs)
     if answer != PASS:
         count_nonsense(words, now_ns)
-        count_refusal(words, answer, rate_now_ns, now_ns)
+        count_refusal(words, answer, _decided_ns(intent, now_ns, rate_now_ns), now_ns)
         return answer
     use_order_ref(words, refs, intent.order_ref)
     row = rules[intent.instrument]
@@ -303,7 +318,7 @@ def judge(
         intent, row, exposure, words, rates, guards, reference, reducing, now_ns, rate_now_ns
     )
     if answer != PASS:
-        count_refusal(words, answer, rate_now_ns, now_ns)
+        count_refusal(words, answer, _decided_ns(intent, now_ns, rate_now_ns), now_ns)
         return answer
     if not reducing:
         remember_order(

@@ -299,6 +299,26 @@ def test_a_runaway_is_latched(open_orders: int) -> None:
     assert bench.gate.latch.reason == Control.MAX_MSG_RATE
 
 
+def test_decisions_that_come_all_at_once_after_a_stall_are_no_runaway() -> None:
+    """Fifteen a second are within the rate; execution takes three seconds of them in one go."""
+    bench = GateBench(max_open_orders=10)
+    bench.gate.words[OPEN_ORDERS] = 10
+    for number in range(45):
+        decided_ns = bench.now_ns - 3 * SECOND_NS + number * SECOND_NS // 15
+        assert bench.judge(ts_decided_ns=decided_ns) == Control.MAX_OPEN_ORDERS
+    assert bench.gate.latch.state is LatchState.ACTIVE
+
+
+@pytest.mark.parametrize("decided_ns", [0, 1 << 62, -(1 << 63)], ids=["past", "future", "mad"])
+def test_a_runaway_does_not_hide_behind_the_time_of_its_decisions(decided_ns: int) -> None:
+    bench = GateBench(max_open_orders=10)
+    bench.gate.words[OPEN_ORDERS] = 10
+    for _ in range(20):
+        bench.judge(ts_decided_ns=decided_ns)
+        bench.now_ns += 100_000
+    assert bench.gate.latch.state is LatchState.HALTED
+
+
 def test_refusals_that_are_the_worlds_fault_do_not_latch() -> None:
     bench = GateBench()
     bench.reference["is_book_valid"] = 0
