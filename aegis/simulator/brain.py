@@ -15,6 +15,8 @@ from typing import Any
 
 import numpy as np
 
+from aegis.risk.controls import OWN_FAULTS
+from aegis.risk.gate_state import RUNAWAY_WINDOW_NS
 from aegis.shm.instance import InstanceMemory
 from aegis.shm.intent import (
     AMEND,
@@ -102,6 +104,9 @@ class Brain:
         self._bids = np.ones((1, 2))
         self._asks = np.ones((1, 2))
         self._next_id = 1
+        # When each intent was decided, and of those that were refused for a fault of ours.
+        self._decided_ns: dict[int, int] = {}
+        self._refused_ns: list[int] = []
 
     # Beats
 
@@ -150,6 +155,8 @@ class Brain:
             self.is_told = True
             self.position = told["position_lots"]
             return
+        if kind == DENIED and told["reason"] in OWN_FAULTS:
+            self._refused_ns.append(self._decided_ns.get(told["intent_id"], 0))
         wish = self.wishes.get((epoch, ref))
         if wish is None:
             return
@@ -169,6 +176,14 @@ class Brain:
         if kind in _ENDS or (kind == FILL and wish.filled >= wish.lots):
             wish.ended = True
             self.open.pop(ref, None)
+
+    def has_run_away(self, limit: int) -> bool:
+        """Whether so many intents of one second were refused for what we ourselves did wrong."""
+        times = sorted(self._refused_ns)
+        return any(
+            times[at + limit - 1] - times[at] <= RUNAWAY_WINDOW_NS
+            for at in range(len(times) - limit + 1)
+        )
 
     # Intents
 
@@ -291,6 +306,7 @@ class Brain:
             "cause_ts_recv_ns": now_ns,
             **fields,
         }
+        self._decided_ns[self._next_id] = now_ns
         self._next_id += 1
         intent = self._intent
         intent[0] = tuple(values.values())

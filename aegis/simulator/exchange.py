@@ -197,7 +197,9 @@ class Exchange:
                 self._end(order, "EXPIRED", "EXPIRED")
 
     def fill(self, order: RestingOrder, lots: int, ticks: int, *, maker: bool) -> None:
-        """A trade of an order."""
+        """A trade of an order; of one that only reduces, no more than there is to reduce."""
+        if order.reduces:
+            lots = min(lots, abs(self.position))
         order.filled += lots
         order.status = "FILLED" if order.left == 0 else "PARTIALLY_FILLED"
         order.updated_ms = self.now_ms
@@ -235,6 +237,13 @@ class Exchange:
             rp=trade["realizedPnl"],
         )
         self.account_event("ORDER")
+        self._end_idle_reducers()
+
+    def _end_idle_reducers(self) -> None:
+        """A reduce-only order that rests ends with the position that it was to reduce."""
+        for order in list(self.open.values()):
+            if order.reduces and order.side * self.position >= 0:
+                self._end(order, "EXPIRED", "EXPIRED")
 
     def _book(self, signed: int, ticks: int) -> int:
         """Average entry; the realised profit before fees."""

@@ -155,7 +155,6 @@ class Trial:
         self.loop.open_pipe = self.network.open_pipe
         self.oracles.session = None
         self.oracles.forget_rate()
-        self.oracles.told_since_ms = self.front.now_ms()
         self.memory.control.undrain("execution")
         self.process = ExecutionProcess(self.premises.settings, self.memory, self.premises.wiring)
         self.main = self.loop.create_task(self.process.main())
@@ -431,7 +430,8 @@ class Trial:
             Control.JOURNAL_SYNC: int(self.had_disk_faults),
             Control.BANNED: counts.get("418", 0),
             Control.NONSENSE_BURST: int(self.raves),
-            Control.MAX_MSG_RATE: int(self.raves),
+            # By what the brain was told: the refused decisions themselves came too fast.
+            Control.MAX_MSG_RATE: int(self.brain.has_run_away(self.oracles.rate)),
         }
         name = control_name(latch.reason)
         if not reasons.get(Control(latch.reason), 0):
