@@ -5,6 +5,9 @@ outlive execution, the appliance and the box by `countdown_s` at the most. A tim
 blindly proves nothing: it is wound up only while the feed, the brain, the supervisor and the
 private stream are alive and the account is reconciled. When they are not, it runs.
 
+Nor is anything new risked when the countdown may have run out meanwhile, because the calls did not
+get through: an order placed then would rest for ever if we died.
+
 An instance of few symbols has them all wound up before its first order, so that none ever rests
 without; of many, those with open orders, from the next look on.
 
@@ -30,7 +33,10 @@ __all__ = ["Countdown", "CountdownKeeper", "Winding"]
 WEIGHT = 10
 WEIGHT_A_MINUTE = 480
 _NS_PER_S = 1_000_000_000
+_NS_PER_MS = 1_000_000
 _MS_PER_S = 1_000
+# As long as a placement is good for.
+_TRIP_NS = 2 * _NS_PER_S
 # A countdown must survive two refreshes that get lost.
 _COUNTDOWN_REFRESHES = 3
 _LOOK_EVERY_S = 0.1
@@ -51,6 +57,7 @@ class Countdown:
     countdown_s: float
     refresh_s: float
     _wound_ns: dict[str, int] = field(default_factory=dict)
+    _ends_ns: dict[str, int] = field(default_factory=dict)
 
     def due(self, now_ns: int, is_well: bool, open_symbols: Iterable[str]) -> list[Winding]:
         """What is to be sent now; tell `sent` of what was. Nothing while something is amiss."""
@@ -74,8 +81,15 @@ class Countdown:
         """The exchange has confirmed it."""
         if winding.countdown_ms:
             self._wound_ns[winding.symbol] = now_ns
+            self._ends_ns[winding.symbol] = now_ns + winding.countdown_ms * _NS_PER_MS
         else:
             self._wound_ns.pop(winding.symbol, None)
+            self._ends_ns.pop(winding.symbol, None)
+
+    def is_lapsing(self, now_ns: int) -> bool:
+        """Whether one that was wound up may run out before an order sent now is surely there."""
+        spare_ns = min(_TRIP_NS, int(self.countdown_s * _NS_PER_S) // 3)
+        return any(end_ns - now_ns < spare_ns for end_ns in self._ends_ns.values())
 
     @property
     def armed(self) -> list[str]:

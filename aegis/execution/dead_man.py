@@ -17,6 +17,7 @@ from aegis.execution.core import ExecutionCore
 from aegis.execution.countdown import Countdown, CountdownKeeper
 from aegis.execution.protective_stop import ProtectiveStops
 from aegis.execution.rest import RestClient
+from aegis.risk.gate_state import BLOCK_COUNTDOWN
 
 __all__ = ["DeadMan"]
 
@@ -62,7 +63,19 @@ class DeadMan:
     def is_well(self) -> bool:
         """Whether everything that trading rests on is alive: feed, brain, supervisor, streams."""
         session = self._session
-        return session.is_calm and session.is_reconciled and session.core.gate.blocks == 0
+        # What only a winding can mend must not keep it from being wound up.
+        amiss = session.core.gate.blocks & ~BLOCK_COUNTDOWN
+        return session.is_calm and session.is_reconciled and amiss == 0
+
+    def judge(self, now_ns: int) -> None:
+        """No new risk while the exchange's countdown may have run out; called every turn."""
+        if self.countdown is None:
+            return
+        gate = self._session.core.gate
+        if self.countdown.countdown.is_lapsing(now_ns):
+            gate.block(BLOCK_COUNTDOWN)
+        elif gate.blocks & BLOCK_COUNTDOWN:
+            gate.clear(BLOCK_COUNTDOWN)
 
     async def begin(self) -> None:
         """Before the first order. Raises an ExchangeError."""

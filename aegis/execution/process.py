@@ -403,6 +403,7 @@ class ExecutionProcess:
         self._gauges.write(session.routes, session.stream, is_reconciled=session.is_reconciled)
 
     def _look_at_vitals(self, session: TradingSession, now_ns: int) -> None:
+        session.dead_man.judge(now_ns)
         feed, brain = self._memory.counters["feed"], self._memory.counters["brain"]
         verdict = self._vitals.look(
             Signs(

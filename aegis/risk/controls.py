@@ -135,7 +135,8 @@ _ENTRIES = (
     ),
     ControlEntry(
         Control.DEADMAN,
-        "The supervisor and the brain gave a sign of progress within their time.",
+        "The supervisor and the brain gave a sign of progress within their time, and the "
+        "exchange's countdown surely runs.",
         ("RTS 6 art. 16", "FIA 1.4"),
         f"{_GATE}::test_blocks_stop_new_risk_only",
         function="gate.judge",

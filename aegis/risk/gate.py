@@ -34,6 +34,7 @@ from aegis.risk.checks import (
 from aegis.risk.controls import Control
 from aegis.risk.gate_state import (
     BLOCK_BRAIN,
+    BLOCK_COUNTDOWN,
     BLOCK_OPERATOR,
     BLOCK_ORDER_LINK,
     BLOCK_OUTCOME_LANE,
@@ -99,7 +100,7 @@ def _blocked_by(blocks: Any) -> Any:
         return _ORDER_LINK
     if blocks & BLOCK_PRIVATE_STREAM != 0:
         return _PRIVATE_STREAM
-    if blocks & (BLOCK_SUPERVISOR | BLOCK_BRAIN) != 0:
+    if blocks & (BLOCK_SUPERVISOR | BLOCK_BRAIN | BLOCK_COUNTDOWN) != 0:
         return _DEADMAN
     if blocks & BLOCK_OUTCOME_LANE != 0:
         return _OUTCOME_LANE

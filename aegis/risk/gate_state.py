@@ -21,6 +21,7 @@ from aegis.risk.limits import E8, EXPOSURE, RULES, LimitsError, positive_limit
 
 __all__ = [
     "BLOCK_BRAIN",
+    "BLOCK_COUNTDOWN",
     "BLOCK_DRAINING",
     "BLOCK_NOT_READY",
     "BLOCK_OPERATOR",
@@ -70,6 +71,8 @@ BLOCK_BRAIN = 8
 BLOCK_PRIVATE_STREAM = 16
 BLOCK_ORDER_LINK = 32
 BLOCK_OUTCOME_LANE = 64
+# The exchange's countdown may have run out: what is placed now might outlive everybody.
+BLOCK_COUNTDOWN = 256
 # While an operator's command is carried out; the one that holds reducing orders too.
 BLOCK_OPERATOR = 128
 

@@ -16,8 +16,10 @@ from hypothesis import strategies as st
 
 from aegis.execution.countdown import WEIGHT, WEIGHT_A_MINUTE, Countdown, Winding
 from aegis.host.clock import monotonic_ns
+from aegis.risk.controls import Control
+from aegis.risk.gate_state import BLOCK_COUNTDOWN
 from aegis.shm.intent import IOC, MARKET
-from aegis.shm.outcome import FILL
+from aegis.shm.outcome import DENIED, FILL
 from tests.execution.fake_exchange import FakeExchange
 from tests.execution.rig import Rig, run, running
 from tests.execution.test_against_venue import market, top
@@ -65,6 +67,16 @@ def test_a_call_that_failed_is_due_again() -> None:
     assert countdown.due(0, True, ["BTCUSDT"]) == countdown.due(1, True, ["BTCUSDT"])
 
 
+def test_one_that_may_have_run_out_is_told_in_time() -> None:
+    countdown = Countdown(60.0, 15.0)
+    assert not countdown.is_lapsing(0), "what was never wound up is wound up at the next look"
+    wind(countdown, 10, "BTCUSDT")
+    assert not countdown.is_lapsing(68 * SECOND_NS)
+    assert countdown.is_lapsing(68 * SECOND_NS + 1), "an order may be two seconds on its way"
+    wind(countdown, 69, "BTCUSDT")
+    assert not countdown.is_lapsing(70 * SECOND_NS)
+
+
 def test_without_a_countdown_nothing_is_sent() -> None:
     assert wind(Countdown(0.0, 15.0), 0, "BTCUSDT") == []
 
@@ -100,6 +112,25 @@ def test_a_session_winds_it_up_only_while_all_is_well(tmp_path: Path) -> None:
             seen = calls()
             await asyncio.sleep(0.4)  # four refreshes long
             assert calls() <= seen + 1, "a dead brain winds nothing up"
+
+    run(day())
+
+
+def test_nothing_new_is_risked_when_it_cannot_be_wound_up(tmp_path: Path) -> None:
+    async def day() -> None:
+        async with (
+            FakeExchange() as exchange,
+            running(tmp_path, exchange, countdown_s=0.6, countdown_refresh_s=0.2) as rig,
+        ):
+            await rig.placed()
+            action = "POST v1/countdownCancelAll"
+            exchange.rest_faults[action] = [(503, "Service Unavailable.")] * 10_000
+            blocked = lambda: rig.session.gate.blocks == BLOCK_COUNTDOWN  # noqa: E731
+            await rig.until(blocked, "the block")
+            assert (await rig.outcome(rig.send(), DENIED))["reason"] == Control.DEADMAN
+            exchange.rest_faults.clear()
+            await rig.until(lambda: rig.session.gate.blocks == 0, "the next winding")
+            await rig.placed()
 
     run(day())
 

@@ -14,6 +14,7 @@ from aegis.risk.controls import Control
 from aegis.risk.gate import forget_order_refs
 from aegis.risk.gate_state import (
     BLOCK_BRAIN,
+    BLOCK_COUNTDOWN,
     BLOCK_DRAINING,
     BLOCK_NOT_READY,
     BLOCK_ORDER_LINK,
@@ -144,6 +145,7 @@ def test_latch_stops_new_risk_only(state: LatchState) -> None:
         (BLOCK_DRAINING, Control.NOT_READY),
         (BLOCK_SUPERVISOR, Control.DEADMAN),
         (BLOCK_BRAIN, Control.DEADMAN),
+        (BLOCK_COUNTDOWN, Control.DEADMAN),
         (BLOCK_PRIVATE_STREAM, Control.PRIVATE_STREAM),
         (BLOCK_OUTCOME_LANE, Control.OUTCOME_LANE),
         (BLOCK_ORDER_LINK, Control.ORDER_LINK),
