@@ -62,6 +62,7 @@ __all__ = ["run", "warm_up"]
 
 STARTING, READY, DEGRADED, DRAINING, STOPPED = 1, 2, 3, 4, 5
 _TURN_S = 0.02
+_LATE_TURN_NS = 250_000_000
 _LONGEST_PAUSE_S = 2.0
 # The supervisor kills at the drain's end: be done a little earlier.
 _DRAIN_SHARE = 0.8
@@ -110,6 +111,7 @@ class ExecutionProcess:
         self._parent = os.getppid()
         self._stop = asyncio.Event()
         self._told = ""
+        self._looked_ns = 0
         self._reload_version = 0
         # A latch that a predecessor tripped stays tripped: a restart is no person.
         self._inherited = (self._counters["gate_state"], self._counters["gate_reason"])
@@ -349,6 +351,9 @@ class ExecutionProcess:
         if session is None:
             return
         begun_ns = monotonic_ns()
+        if begun_ns - self._looked_ns > _LATE_TURN_NS:
+            # We were stopped: what was decided meanwhile must not overtake the look at who lives.
+            self._look_at_vitals(session, begun_ns)
         self._gc.cycle_begin()
         batches, more = session.intake.drain()
         self._gc.cycle_end()
@@ -403,6 +408,7 @@ class ExecutionProcess:
         self._gauges.write(session.routes, session.stream, is_reconciled=session.is_reconciled)
 
     def _look_at_vitals(self, session: TradingSession, now_ns: int) -> None:
+        self._looked_ns = now_ns
         session.dead_man.judge(now_ns)
         feed, brain = self._memory.counters["feed"], self._memory.counters["brain"]
         verdict = self._vitals.look(
