@@ -5,6 +5,10 @@ what follows from the record before; a segment, when its header ties it to the s
 first thing that does not fit ends the good prefix, and it is told apart: zeros (a clean end), bytes
 that are no record with nothing good after them (a torn end, as a power loss leaves it), or damage
 with good records after it. Works beside a writer: what is not written yet is zeros.
+
+A write that failed may have left a part of itself, whole records even, before the writer went over
+to the segment in reserve. That one's header says where it goes on from, and what the bytes up to
+there must hash to: the segment before ends there, and nothing is missing.
 """
 
 from __future__ import annotations
@@ -101,20 +105,43 @@ def read_segment(name: str, content: bytes | bytearray | memoryview) -> Segment:
 def read_journal(disk: Disk, first: str = "") -> Iterator[Segment]:
     """The segments from `first` on, each tied to the one before; ends with the first bad one."""
     before: Segment | None = None
+    content: Any = b""
     for name in disk.names():
         if not is_segment(name) or name < first:
             continue
-        segment = read_segment(name, disk.read(name))
-        if segment.header is not None and before is not None:
-            broken = _break_between(before, segment.header)
+        after = disk.read(name)
+        segment = read_segment(name, after)
+        if before is not None:
+            if segment.header is not None:
+                _end_where_next_begins(before, content, segment.header)
+            yield before
+            if not before.is_good:
+                return
+            broken = _break_between(before, segment.header) if segment.header is not None else ""
             if broken:
                 segment.state, segment.text = DAMAGED, broken
                 segment.records = segment.records[:0]
                 segment.good_bytes = 0
-        yield segment
-        if not segment.is_good:
-            return
-        before = segment
+        before, content = segment, after
+    if before is not None:
+        yield before
+
+
+def _end_where_next_begins(segment: Segment, content: Any, after: SegmentHeader) -> None:
+    """Drop what a failed write has left at the end, when the next segment surely goes on there."""
+    header = segment.header
+    if header is None or not after.flags & CONTINUES:
+        return
+    count = after.first_sequence - header.first_sequence
+    if not 0 <= count <= len(segment.records):
+        return
+    end = HEADER_BYTES + count * RECORD_BYTES
+    digest = hashlib.blake2b(memoryview(content)[:end], digest_size=32).digest()
+    if digest != after.previous:
+        return
+    segment.records = segment.records[:count]
+    segment.state, segment.text, segment.good_bytes = GOOD, "", end
+    segment.tip = Tip(after.first_sequence, after.chain, digest)
 
 
 def _break_between(before: Segment, header: SegmentHeader) -> str:

@@ -16,6 +16,8 @@ class MemoryFile:
 
     def write(self, data: bytes | memoryview, offset: int) -> None:
         if self.disk.write_errors:
+            part = data[: self.disk.torn_bytes]
+            self.content[offset : offset + len(part)] = part
             raise OSError(self.disk.write_errors.pop(0), "injected")
         assert offset + len(data) <= len(self.content), "beyond what was allocated"
         self.content[offset : offset + len(data)] = data
@@ -36,12 +38,13 @@ class MemoryFile:
 
 @dataclass
 class MemoryDisk:
-    """`free_bytes` bounds what may be allocated in all."""
+    """`free_bytes` bounds what may be allocated in all; `torn_bytes` of a failed write are left."""
 
     files: dict[str, MemoryFile] = field(default_factory=dict)
     free_bytes: int = 1 << 40
     write_errors: list[int] = field(default_factory=list)
     sync_errors: list[int] = field(default_factory=list)
+    torn_bytes: int = 0
     events: list[str] = field(default_factory=list)
 
     def names(self) -> list[str]:

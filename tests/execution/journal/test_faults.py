@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from aegis.execution.journal.errors import JournalSpaceError
+from aegis.execution.journal.layout import RECORD_BYTES
 from aegis.execution.journal.reader import read_journal
 from aegis.execution.journal.replay import Replay
 from aegis.risk.controls import Control
@@ -74,6 +75,23 @@ def test_a_write_that_fails_goes_to_the_reserve(keeper: Keeper) -> None:
     assert replay.hash == live and not replay.hash_errors
     survivor = keeper.again()
     assert survivor.found.has_state and survivor.core.gate.latch.state is LatchState.REDUCING
+    survivor.desk.close()
+
+
+@pytest.mark.parametrize("torn_bytes", [1, RECORD_BYTES - 1, RECORD_BYTES, RECORD_BYTES + 40])
+def test_what_a_failed_write_left_ends_nothing(keeper: Keeper, torn_bytes: int) -> None:
+    """A part of it stands in the old segment, perhaps for good; the reserve goes on before it."""
+    keeper.journal.work.turn()
+    keeper.disk.torn_bytes, keeper.disk.write_errors = torn_bytes, [errno.EIO]
+    for _ in range(3):
+        keeper.desk.send(keeper.desk.intent())
+    assert keeper.journal.flush()
+    keeper.trade(random.Random(3), 20)
+    live = keeper.journal.checkpoint()
+    replay = replayed(keeper)
+    assert replay.hash == live and not replay.hash_errors
+    survivor = keeper.again()
+    assert survivor.found.findings == [], "nothing is missing, and nothing is put aside"
     survivor.desk.close()
 
 
