@@ -398,7 +398,12 @@ class TradingSession:
     # What the brain asks for
 
     def resync(self, epoch: int, intent_id: int) -> None:
-        """Cancel everything, and tell the positions once nothing rests."""
+        """Cancel everything, and tell the positions once nothing rests.
+
+        What an earlier brain has asked for, and was not heard in time, is nobody's wish any more.
+        """
+        if epoch < self.core.epoch:
+            return
         self.core.follow_epoch(epoch)
         self._resync_id = intent_id
         if not self.is_started:

@@ -300,6 +300,18 @@ def test_another_brain_starts_with_nothing_resting(tmp_path: Path) -> None:
     run(day())
 
 
+def test_the_resync_of_a_brain_that_is_over_brings_it_not_back(tmp_path: Path) -> None:
+    async def day() -> None:
+        async with FakeExchange() as exchange, running(tmp_path, exchange) as rig:
+            await rig.placed()
+            epoch = rig.session.core.epoch
+            rig.session.resync(epoch + 1, 5_000)
+            rig.session.resync(epoch, 4_000)
+            assert rig.session.core.epoch == epoch + 1 and rig.session.asked_by == 5_000
+
+    run(day())
+
+
 def test_a_resync_cancels_before_it_answers(tmp_path: Path) -> None:
     async def day() -> None:
         async with FakeExchange() as exchange, running(tmp_path, exchange) as rig:
