@@ -77,6 +77,8 @@ _COSTS = {
     "GET /fapi/v1/exchangeInfo": (Share.RECONCILE, 1),
     "GET /fapi/v3/positionRisk": (Share.RECONCILE, 5),
     "GET /fapi/v3/balance": (Share.RECONCILE, 5),
+    "GET /fapi/v1/symbolConfig": (Share.STEADY, 5),
+    "POST /fapi/v1/countdownCancelAll": (Share.RECONCILE, 10),
     "DELETE /fapi/v1/order": (Share.KILL, 1),
     "DELETE /fapi/v1/allOpenOrders": (Share.KILL, 1),
 }
