@@ -99,6 +99,7 @@ class Brain:
         self.halted = False
         self.feed_ns = 0
         self.brain_ns = 0
+        self.supervisor_ns = 0
         self.epoch_since_ns = 0
         self._intent = np.zeros(1, INTENT)
         self._bids = np.ones((1, 2))
@@ -110,10 +111,14 @@ class Brain:
 
     # Beats
 
-    def beat(self, now_ns: int, *, feed: bool, brain: bool) -> None:
-        """What the other processes write meanwhile."""
+    def beat(
+        self, now_ns: int, *, feed: bool = True, brain: bool = True, supervisor: bool = True
+    ) -> None:
+        """What the other processes write meanwhile; False: it is stopped."""
         memory = self.memory
-        memory.control.heartbeat_ns = now_ns
+        if supervisor:
+            self.supervisor_ns = now_ns
+            memory.control.heartbeat_ns = now_ns
         if feed:
             self.feed_ns = now_ns
             counters = memory.counters["feed"]

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from aegis.execution.journal.layout import HEADER_BYTES, PLACE, RECORD, RECORD_BYTES
 from aegis.simulator.faults import Plan
@@ -37,6 +38,7 @@ class Storage:
         self.placed: set[tuple[int, int]] = set()
         self.owner: SimulatedDisk | None = None
         self.on_fault: Callable[[str], None] = lambda _: None
+        self.on_records: Callable[[npt.NDArray[Any]], None] = lambda _: None
 
     def mount(self) -> SimulatedDisk:
         """A process opens the directory; an earlier one that was killed has lost it."""
@@ -57,9 +59,10 @@ class Storage:
             self.on_fault(f"disk {what}")
             raise OSError(code, "simulated")
 
-    def note(self, data: bytes) -> None:
+    def note(self, data: bytearray) -> None:
         """Records that have reached the cache."""
         records = np.frombuffer(data, RECORD)
+        self.on_records(records)
         for record in records[records["kind"] == PLACE]:
             self.placed.add((int(record["epoch"]), int(record["order_ref"])))
 
@@ -75,7 +78,7 @@ class SimulatedFile:
         """All of it, or an error, perhaps after a part."""
         storage = self._disk.alive()
         content = self._content
-        raw = bytes(data)
+        raw = bytearray(data)
         if len(content) < offset:
             content.extend(bytes(offset - len(content)))
         try:

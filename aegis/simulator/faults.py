@@ -56,6 +56,8 @@ class Plan:
     brain_pause: float = 0.0
     brain_crash: float = 0.0
     feed_pause: float = 0.0
+    supervisor_pause: float = 0.0
+    absence: str = ""  # "killed" or "stopped": for longer than the exchange's countdown
     clock_step: float = 0.0
     clock_drift_ppm: int = 0
     clock_offset_ns: int = 0
@@ -123,4 +125,7 @@ def draw_plan(rng: random.Random) -> Plan:
     if rng.random() < 0.25:
         halting = rng.choice(("foreign", "edit", "liquidation", "banned"))
         setattr(plan, halting, 0.01)
+    plan.supervisor_pause = maybe(0.01, 0.15)
+    if rng.random() < 0.08:
+        plan.absence = rng.choice(("killed", "stopped"))
     return plan

@@ -30,6 +30,13 @@ EXCHANGE_EPOCH_MS = 1_763_700_000_000
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
 _WEIGHT_CAP = 2_400
+_WEIGHTS = {
+    "GET v3/positionRisk": 5,
+    "GET v1/userTrades": 5,
+    "GET v1/accountConfig": 5,
+    "GET v3/balance": 5,
+    "POST v1/countdownCancelAll": 10,
+}
 
 _INFO = _encode(
     {
@@ -307,7 +314,7 @@ class Front:
         self.exchange.now_ms = self.now_ms()
         action = f"{method} {path.removeprefix('fapi/')}"
         weights = self._weights
-        weights.append((now_ns, 5 if action in ("GET v3/positionRisk", "GET v1/userTrades") else 1))
+        weights.append((now_ns, _WEIGHTS.get(action, 1)))
         while weights[0][0] < now_ns - 60_000 * _MS:
             weights.popleft()
         used = sum(weight for _, weight in weights)

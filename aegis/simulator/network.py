@@ -215,6 +215,7 @@ class Network:
         self.lines: list[Line] = []
         self.pipes: list[Pipe] = []
         self.shut_until_ns = 0
+        self.longest_trip_ns = 0
 
     @property
     def now_ns(self) -> int:
@@ -229,8 +230,10 @@ class Network:
             due += int(rng.random() * plan.jitter_ns)
         if plan.clog and rng.random() < plan.clog:
             due += int(rng.random() * plan.clog_ns)
-        if self.shut_until_ns > self.now_ns:
+        now_ns = self.now_ns
+        if self.shut_until_ns > now_ns:
             due = max(due, self.shut_until_ns + plan.latency_ns)
+        self.longest_trip_ns = max(self.longest_trip_ns, due - now_ns)
         return due
 
     def heal(self) -> None:

@@ -2,8 +2,9 @@
 
 Numbers as in the promise: I1 nothing is sent before it is durable, I2 at most one order for one
 intent, I3 position and open orders within the limit, I4 no new risk while anything is stale,
-unknown or latched, I5 a replay gives the same state, I6 converge or HALT, I7 no order outlives a
-death by more than the countdown, I9 rates and weight under their caps, I10 no secret in any output.
+unknown or latched, I5 (`bookkeeping`) a replay gives the same state, I6 converge or HALT, I7 and I8
+(`deadlines`) no order outlives a death by more than the countdown and every stall is noticed in
+time, I9 rates and weight under their caps, I10 no secret in any output.
 What breaks one is kept with its time; the trial ends at the first.
 """
 
@@ -26,6 +27,7 @@ from aegis.execution.words import (
 )
 from aegis.risk.latch import LatchState
 from aegis.shm.intent import REDUCE_ONLY
+from aegis.simulator.bookkeeping import Bookkeeping
 from aegis.simulator.brain import MAX_STALE_NS, Brain
 from aegis.simulator.disk import Storage
 from aegis.simulator.exchange import Exchange, RestingOrder
@@ -38,6 +40,7 @@ _decode = msgspec.json.Decoder().decode
 _AUDITED = [OPEN_COUNT, UNKNOWN_COUNT, FREE_COUNT]
 # The turn looks at the other processes every 100 ms of a trial.
 _NOTICE_NS = 250 * _MS
+_NEWEST_INTENT = 1 << 62
 
 
 class Violation(Exception):  # noqa: N818  a finding, not a failure of ours
@@ -76,12 +79,15 @@ class Oracles:
         self._born: dict[tuple[int, int], RestingOrder] = {}
         self._placed_ns: deque[int] = deque()
         self._audit_of: Any = None
+        self._bookkeeping = Bookkeeping(storage)
         self.now_ns = 0
         # The position that execution cannot know of yet: foreign trades, edits.
         self.unknown_lots = 0
         # Orders of an earlier run that arrived after this run had looked.
         self.is_tainted = False
         self.placements = 0
+        # Orders that can only reduce: they always pass, also while nobody winds the countdown up.
+        self.ways_out: set[str] = set()
         self.found: Violation | None = None
         exchange.on_new = self.on_new
 
@@ -176,17 +182,21 @@ class Oracles:
         session = self.session
         if session is None:
             raise Violation("I4", f"{client_id} was sent without a session")
-        position, buys, sells = self._recount(session)
-        same = buys if side > 0 else sells
-        # The order itself is among the open ones by now.
-        if side * position < 0 and same <= abs(position):
+        # The order itself is among the open ones by now, and so are those of its batch after it.
+        position, *open_lots = self._recount(session, up_to=self.brain.wishes[key].intent_id)
+        if side * position < 0 and open_lots[side < 0] <= abs(position):
+            self.ways_out.add(client_id)
             return
+        _, *open_lots = self._recount(session)
+        same = open_lots[side < 0]
         if side * position + same > self._limit_lots:
             raise Violation(
                 "I3", f"{client_id}: {side * position} held and {same} open of {self._limit_lots}"
             )
         self._check_rate(self.now_ns)
-        if not reduces:
+        if reduces:
+            self.ways_out.add(client_id)
+        else:
             self._check_moment(client_id, key, session)
 
     def _check_moment(self, client_id: str, key: tuple[int, int], session: TradingSession) -> None:
@@ -243,13 +253,17 @@ class Oracles:
 
     # After every step
 
-    def _recount(self, session: TradingSession) -> tuple[int, int, int]:
-        """(position, open buys, open sells), counted over the rows."""
+    def _recount(
+        self, session: TradingSession, up_to: int = _NEWEST_INTENT
+    ) -> tuple[int, int, int]:
+        """(position, open buys, open sells), counted over the rows up to an intent's."""
         rows = session.core.tables.rows
         state = rows["state"]
         buys = sells = 0
         for slot in np.flatnonzero((state > states.FREE) & (state < states.TERMINAL)).tolist():
             row = rows[slot]
+            if row["intent_id"] > up_to:
+                continue
             left = max(int(row["qty_lots"]) - int(row["filled_lots"]), 0)
             if row["side"] > 0:
                 buys += left
@@ -271,6 +285,9 @@ class Oracles:
             return
         words = session.core.words
         seen = words.tobytes()
+        wrong = self._bookkeeping.finding(session, seen)
+        if wrong:
+            raise Violation("I5", wrong)
         if seen == self._audit_of:
             return
         self._audit_of = seen
@@ -290,6 +307,12 @@ class Oracles:
             raise Violation("books", f"{live} open, {unknown} unknown by the rows; {marks[:2]}")
         if live + marks[2] != len(state):
             raise Violation("books", f"{live} open and {marks[2]} free of {len(state)} rows")
+
+    def read_back(self) -> None:
+        """I5 once more: the process has ended, and this is what the next one will find."""
+        wrong = self._bookkeeping.end_of_process()
+        if wrong:
+            self.flag(Violation("I5", wrong))
 
     # At the end
 

@@ -91,7 +91,10 @@ class Premises:
             ),
             hardware=HardwareConfig(cores=CoresConfig(feed=0, brain=0, execution=0, venue=0)),
             venue=VenueConfig(),
-            supervisor=SupervisorConfig(drain_timeout_ms=8_000),
+            # A countdown so short that it runs out now and then, also while execution lives.
+            supervisor=SupervisorConfig(
+                drain_timeout_ms=8_000, countdown_s=6.0, countdown_refresh_s=1.5
+            ),
             source=Path("aegis.toml"),
             # Smaller than a file may say: segments are full after a few hundred records.
             journal=JournalConfig().model_copy(update={"segment_bytes": 200_000}),

@@ -24,11 +24,13 @@ from aegis.shm.intent import POST_ONLY
 from aegis.shm.outcome import ACCEPTED
 from aegis.simulator.agenda import Agenda
 from aegis.simulator.brain import Brain
+from aegis.simulator.deadlines import Deadlines
 from aegis.simulator.disk import SimulatedSync, Storage
 from aegis.simulator.exchange import Exchange
 from aegis.simulator.faults import Plan, draw_plan
 from aegis.simulator.front import EXCHANGE_EPOCH_MS, Front
 from aegis.simulator.loop import Timeline, VirtualLoop
+from aegis.simulator.mishaps import go_wrong
 from aegis.simulator.network import HttpSession, Line, Network
 from aegis.simulator.oracles import Oracles, Violation
 from aegis.simulator.premises import Premises
@@ -79,7 +81,7 @@ class Trial:
             self._violated,
         )
         self.storage = Storage(self.plan, random.Random(seed + 5))
-        self.storage.on_fault = self._count
+        self.storage.on_fault = self.count
         self.oracles = Oracles(
             self.exchange,
             self.brain,
@@ -89,17 +91,29 @@ class Trial:
             premises.settings.supervisor.heartbeat_timeout_ms * _MS,
         )
         self.network.on_http = self.oracles.on_http
+        supervisor = premises.settings.supervisor
+        self.countdown_ns = int(supervisor.countdown_s * _S)
+        self.deadlines = Deadlines(
+            self.memory,
+            self.exchange,
+            self.front,
+            self.network,
+            self.brain,
+            supervisor.heartbeat_timeout_ms * _MS,
+            self.countdown_ns,
+            self.oracles.ways_out,
+        )
         self.loop: VirtualLoop | None = None
         self.process: ExecutionProcess | None = None
         self.main: Any = None
         self._graveyard: list[VirtualLoop] = []
-        self._paused_until_ns = 0
-        self._brain_back_ns = self._feed_back_ns = 0
+        self.paused_until_ns = 0
+        self.brain_back_ns = self.feed_back_ns = self.supervisor_back_ns = 0
         self.had_place_faults = self.plan.place_fault > 0
         self.had_disk_faults = self.plan.disk_fault > 0
         self.raves = self.plan.nonsense > 0
         self.is_calm = False
-        self.is_over = self.is_ending = False
+        self.is_over = self.is_ending = self.is_absent = False
         self.counts: dict[str, int] = {}
         self._put_on_stage()
 
@@ -128,7 +142,7 @@ class Trial:
         if self._trace is not None:
             self._trace(f"{(self.timeline.now_ns - _START_NS) / 1e9:10.6f}  {text}")
 
-    def _count(self, name: str) -> None:
+    def count(self, name: str) -> None:
         self.counts[name] = self.counts.get(name, 0) + 1
         self.note("*", name)
 
@@ -148,9 +162,9 @@ class Trial:
 
     def start_process(self) -> None:
         """Start execution, as the supervisor would."""
-        if self.main is not None or self.is_over or self.is_ending:
+        if self.main is not None or self.is_over or self.is_ending or self.is_absent:
             return
-        self._count("start")
+        self.count("start")
         self.loop = self.network.loop = VirtualLoop(self.timeline)
         self.loop.open_pipe = self.network.open_pipe
         self.oracles.session = None
@@ -163,13 +177,13 @@ class Trial:
         """SIGKILL: nothing of it runs any more; what it had sent still travels."""
         if self.main is None:
             return
-        self._count("kill")
+        self.count("kill")
         assert self.loop is not None
         self._graveyard.append(self.loop)
         self.loop = self.network.loop = self.main = self.process = None
         self.oracles.session = None
-        self._paused_until_ns = 0
-        self.storage.owner = None
+        self.paused_until_ns = 0
+        self.oracles.read_back()
         for line in self.network.lines:
             line.up_ends_ns = min(line.up_ends_ns, self.network.arrival_ns())
 
@@ -194,6 +208,7 @@ class Trial:
             text = "".join(traceback.format_exception(error)) if self._trace else repr(error)
             self._violated("failure", f"execution broke: {text}")
         self.exit_code = None if error is not None else main.result()
+        self.oracles.read_back()
         assert self.loop is not None
         self._graveyard.append(self.loop)
         self.main = self.process = self.loop = self.network.loop = None
@@ -207,109 +222,26 @@ class Trial:
         now_ns = self.timeline.now_ns
         self.agenda.at(now_ns + _LOOK_NS, self._look)
         if not self.is_calm:
-            self._go_wrong(now_ns)
+            go_wrong(self, now_ns)
         self.exchange.now_ms = self.front.now_ms()
         self.front.run_countdown()
         if not self.is_calm:
             self.exchange.move(self.plan.fill_rate)
-        alive = now_ns >= self._brain_back_ns
-        self.brain.beat(now_ns, feed=now_ns >= self._feed_back_ns, brain=alive)
+        alive = now_ns >= self.brain_back_ns
+        self.brain.beat(
+            now_ns,
+            feed=now_ns >= self.feed_back_ns,
+            brain=alive,
+            supervisor=now_ns >= self.supervisor_back_ns,
+        )
+        runs = self.main is not None and self.paused_until_ns <= now_ns
+        found = self.deadlines.finding(now_ns, self.oracles.session, runs=runs)
+        if found is not None:
+            self._violated(*found)
         if alive:
             self.brain.listen()
             if not self.is_calm:
                 self.brain.think(now_ns)
-
-    def _go_wrong(self, now_ns: int) -> None:
-        plan, rng = self.plan, self.rng
-        for name, act in _MISHAPS:
-            rate = getattr(plan, name)
-            if rate and rng.random() < rate:
-                act(self, now_ns)
-
-    def _cut(self, now_ns: int) -> None:
-        if self.network.pipes and self.rng.random() < 0.3:
-            self.rng.choice(self.network.pipes).cut()
-        lines = [line for line in self.network.lines if line.loop is self.loop]
-        if lines:
-            silently = self.rng.random() < self.plan.half_open
-            self._count("half open" if silently else "cut")
-            self.rng.choice(lines).cut(self.rng, silently=silently)
-
-    def _part(self, now_ns: int) -> None:
-        self._count("partition")
-        self.network.shut_until_ns = now_ns + self.rng.randrange(200 * _MS, 4 * _S)
-
-    def _expire_key(self, _: int) -> None:
-        self._count("key expired")
-        self.front.expire_keys()
-
-    def _limit(self, now_ns: int) -> None:
-        self._count("429")
-        self.front.quiet_until_ns = now_ns + self.rng.randrange(200 * _MS, 2 * _S)
-
-    def _ban(self, now_ns: int) -> None:
-        self._count("418")
-        self.front.banned_until_ns = now_ns + self.rng.randrange(1 * _S, 5 * _S)
-
-    def _meddle(self, _: int) -> None:
-        self._count("foreign order")
-        self.exchange.now_ms = self.front.now_ms()
-        side = self.rng.choice((1, -1))
-        if self.rng.random() < 0.5:
-            self.exchange.rest_by_hand(side)
-        else:
-            self._from_outside(lambda: self.exchange.trade_by_hand("web_", side, 7))
-
-    def _liquidate(self, _: int) -> None:
-        self._count("liquidation")
-        prefix = self.rng.choice(("autoclose-", "adl_autoclose", "settlement_autoclose-"))
-        side = -1 if self.exchange.position > 0 else 1
-        lots = max(1, abs(self.exchange.position) // 2)
-        self._from_outside(lambda: self.exchange.trade_by_hand(prefix, side, lots))
-
-    def _edit(self, _: int) -> None:
-        self._count("position edited")
-        self._from_outside(lambda: self.exchange.edit_position(self.rng.choice((-9, 9))))
-
-    def _from_outside(self, act: Callable[[], None]) -> None:
-        """The position moves by somebody else's doing: the limit is not ours alone to keep."""
-        self.exchange.now_ms = self.front.now_ms()
-        self.oracles.is_tainted = True
-        act()
-
-    def _fund(self, _: int) -> None:
-        self.exchange.now_ms = self.front.now_ms()
-        self.exchange.pay_funding()
-
-    def _crash(self, now_ns: int) -> None:
-        if self.main is not None:
-            self.kill_process()
-            if self.rng.random() < self.plan.power:
-                self._count("power loss")
-                self.storage.lose_power()
-                self.brain.start_epoch(now_ns)
-            self.agenda.after(self.rng.randrange(20 * _MS, 3 * _S), self.start_process)
-
-    def _pause(self, now_ns: int) -> None:
-        if self.main is not None and self._paused_until_ns < now_ns:
-            self._count("stop")
-            self._paused_until_ns = now_ns + self.rng.randrange(50 * _MS, 6 * _S)
-
-    def _pause_brain(self, now_ns: int) -> None:
-        self._count("brain stopped")
-        self._brain_back_ns = now_ns + self.rng.randrange(100 * _MS, 5 * _S)
-
-    def _restart_brain(self, now_ns: int) -> None:
-        self._count("brain restarted")
-        self.brain.start_epoch(now_ns)
-
-    def _pause_feed(self, now_ns: int) -> None:
-        self._count("feed stopped")
-        self._feed_back_ns = now_ns + self.rng.randrange(100 * _MS, 5 * _S)
-
-    def _step_clock(self, _: int) -> None:
-        self._count("clock step")
-        self.wall_offset_ns += self.rng.choice((-5, -1, 1, 5, 3_600)) * _S
 
     # Steps
 
@@ -319,7 +251,7 @@ class Trial:
         loop = self.loop
         mine_ns = loop.due_ns() if loop is not None else None
         if mine_ns is not None:
-            mine_ns = max(mine_ns, self._paused_until_ns)
+            mine_ns = max(mine_ns, self.paused_until_ns)
         if world_ns is not None and (mine_ns is None or world_ns <= mine_ns):
             self.timeline.now_ns = max(self.timeline.now_ns, world_ns)
             self.agenda.step()
@@ -384,11 +316,25 @@ class Trial:
     def _safety(self) -> None:
         self.note("plan", self.plan)
         self.memory.control.command = 1
-        self.brain.beat(self.timeline.now_ns, feed=True, brain=True)
+        self.brain.beat(self.timeline.now_ns)
         self.brain.start_epoch(self.timeline.now_ns)
         self.start_process()
         self._look()
         self._until(self.timeline.now_ns + self.rng.randrange(1 * _S, 5 * _S))
+        if self.plan.absence:
+            self._be_absent()
+
+    def _be_absent(self) -> None:
+        """Execution is gone, or stands still, for longer than the exchange's countdown runs."""
+        end_ns = self.timeline.now_ns + self.countdown_ns + self.network.longest_trip_ns + 1 * _S
+        self.count(f"{self.plan.absence} for long")
+        if self.plan.absence == "killed":
+            self.kill_process()
+        elif self.main is not None:
+            self.paused_until_ns = end_ns
+        self.is_absent = True
+        self._until(end_ns)
+        self.is_absent = False
 
     def _liveness(self) -> str:
         """Heal, and require convergence; the reason of a HALT, or nothing."""
@@ -397,7 +343,8 @@ class Trial:
         self.plan.calm()
         self.network.heal()
         self.front.quiet_until_ns = self.front.banned_until_ns = 0
-        self._paused_until_ns = self._brain_back_ns = self._feed_back_ns = 0
+        self.paused_until_ns = 0
+        self.brain_back_ns = self.feed_back_ns = self.supervisor_back_ns = 0
         self.start_process()
         end_ns = self.timeline.now_ns + CONVERGENCE_NS
         if not self._until(end_ns, lambda: not self.oracles.differences()):
@@ -408,6 +355,8 @@ class Trial:
         halted = self._check_latch()
         if not halted and self.oracles.found is None:
             self._check_progress()
+            # News of what the trial had done may have been on its way until now.
+            halted = self._check_latch()
         if self.oracles.found is None:
             self._check_drain()
         return halted
@@ -415,10 +364,9 @@ class Trial:
     def _check_latch(self) -> str:
         """HALTED only for what the trial did."""
         session = self.oracles.session
-        assert session is not None
-        latch = session.gate.latch
-        if latch.state is LatchState.ACTIVE:
+        if session is None or session.gate.latch.state is LatchState.ACTIVE:
             return ""
+        latch = session.gate.latch
         counts = self.counts
         meddling = ("foreign order", "liquidation", "position edited")
         outside = sum(counts.get(name, 0) for name in meddling)
@@ -441,6 +389,8 @@ class Trial:
     def _check_progress(self) -> None:
         """What converged must also trade: cancel all, place one order, hear of it."""
         brain = self.brain
+        # Whoever decides lives.
+        brain.beat(self.timeline.now_ns)
         brain._emit(self.timeline.now_ns, kind=4)
         self._wake()
         self._until(self.timeline.now_ns + 20 * _S, self._is_empty)
@@ -451,12 +401,16 @@ class Trial:
             wish = brain.place(self.timeline.now_ns, side, touch - side * 30, 5, POST_ONLY)
             self._wake()
             self._until(self.timeline.now_ns + 4 * _S, wish.told.__len__)
-            if ACCEPTED in wish.told:
+            if ACCEPTED in wish.told or self._latch_state() is not LatchState.ACTIVE:
                 return
             self._until(self.timeline.now_ns + 1 * _S)
         if self.oracles.found is None:
             by = control_name(wish.refused_by)
             raise Violation("I6", f"converged, and an order comes to nothing: {wish.told} {by}")
+
+    def _latch_state(self) -> LatchState:
+        session = self.oracles.session
+        return LatchState.ACTIVE if session is None else session.gate.latch.state
 
     def _is_empty(self) -> bool:
         session = self.oracles.session
@@ -479,22 +433,3 @@ class Trial:
         own = [name for name in self.exchange.open if name.startswith("at-")]
         if not done or self.exit_code != 0 or own:
             raise Violation("I6", f"drained with {self.exit_code}, done {done}, resting {own}")
-
-
-_MISHAPS: tuple[tuple[str, Callable[[Trial, int], None]], ...] = (
-    ("cut", Trial._cut),
-    ("partition", Trial._part),
-    ("key_expiry", Trial._expire_key),
-    ("limited", Trial._limit),
-    ("banned", Trial._ban),
-    ("foreign", Trial._meddle),
-    ("liquidation", Trial._liquidate),
-    ("edit", Trial._edit),
-    ("funding", Trial._fund),
-    ("crash", Trial._crash),
-    ("pause", Trial._pause),
-    ("brain_pause", Trial._pause_brain),
-    ("brain_crash", Trial._restart_brain),
-    ("feed_pause", Trial._pause_feed),
-    ("clock_step", Trial._step_clock),
-)
