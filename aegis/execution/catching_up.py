@@ -123,7 +123,9 @@ class CatchUp:
     async def book_missed(self, places: Iterable[int], *, up_to_ms: int | None = None) -> int:
         """Book every trade since the last confirmed one, each once; returns how many were missing.
 
-        With `up_to_ms` (exchange clock) younger trades are left for later.
+        With `up_to_ms` (exchange clock) younger trades are left for later, and so are those that
+        may be of an order whose number at the exchange we do not know yet: booked without it, they
+        would be missing from it for ever. These count as missing, too.
         """
         return sum([await self._book_list(place, up_to_ms) for place in places])
 
@@ -137,6 +139,9 @@ class CatchUp:
             for trade in sorted(trades, key=lambda trade: trade.id):
                 if up_to_ms is not None and trade.time > up_to_ms:
                     break
+                if self._may_be_of_a_nameless_order(place, trade):
+                    self.missed_fills += missed
+                    return missed + 1
                 missed += self._book(place, trade)
                 core.confirmed_trades[place] = max(core.confirmed_trades[place], trade.id)
             if core.confirmed_trades[place] == last:
@@ -146,6 +151,16 @@ class CatchUp:
                 break
         self.missed_fills += missed
         return missed
+
+    def _may_be_of_a_nameless_order(self, place: int, trade: UserTrade) -> bool:
+        core = self._core
+        rows = core.tables.rows
+        nameless = (rows["state"] != states.FREE) & (rows["state"] < states.TERMINAL)
+        nameless &= (rows["exchange_order_id"] == 0) & (rows["instrument"] == place)
+        nameless &= rows["side"] == (1 if trade.side == "BUY" else -1)
+        if not nameless.any() or core.slot_of_exchange_id(place, trade.order_id) >= 0:
+            return False
+        return not core.knows_trade(place, trade.id)
 
     def _book(self, place: int, trade: UserTrade) -> bool:
         """One row of the list; whether it was news."""

@@ -16,6 +16,7 @@ from aegis.execution.batch import CARRIED_EPOCH, answer_request
 from aegis.execution.client_id import ClientIds, OrderName
 from aegis.execution.decimal_text import text_to_e8, text_to_scaled
 from aegis.execution.error_codes import Verdict
+from aegis.execution.fills import trade_key
 from aegis.execution.layouts import REQUEST_PLACE
 from aegis.execution.order_table import DUPLICATE, apply_event, apply_fill, find_order
 from aegis.execution.positions import apply_stray_fill, note_funding, note_trade
@@ -254,6 +255,10 @@ class EvidenceReader:
             update.T * _NS_PER_MS,
             now_ns,
         )
+
+    def knows_trade(self, instrument: int, trade_id: int) -> bool:
+        """Whether a trade is booked already."""
+        return bool((self.tables.array("trades") == trade_key(instrument, trade_id)).any())
 
     def slot_of_exchange_id(self, instrument: int, order_id: int) -> int:
         """The row of an order by the exchange's own id for it; -1 when there is none."""

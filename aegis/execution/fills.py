@@ -14,7 +14,7 @@ from aegis.execution.words import TRADES_COUNT, TRADES_GENERATION
 from aegis.host.jit import kernel
 from aegis.risk.gate_state import NET_REALIZED_E8, mark_position
 
-__all__ = ["TRADES_SIZE", "book_fill", "remember_trade"]
+__all__ = ["TRADES_SIZE", "book_fill", "remember_trade", "trade_key"]
 
 # Two generations of a hash set, each half full at most: at least the last 8,192 trades are known.
 GENERATION_SLOTS = 32_768
@@ -35,10 +35,16 @@ def _slot_of(trades: Any, generation: Any, key: Any) -> Any:
     return base + place
 
 
+@kernel("i8(i8,i8)")
+def trade_key(instrument: Any, trade_id: Any) -> Any:
+    """What stands in the set for a trade; never 0."""
+    return trade_id * 1024 + instrument + 1
+
+
 @kernel("b1(i8[::1],i8[::1],i8,i8)")
 def remember_trade(trades: Any, words: Any, instrument: Any, trade_id: Any) -> Any:
     """Whether a trade is new; it is known from now on. Trade ids count per instrument."""
-    key = trade_id * 1024 + instrument + 1
+    key = trade_key(instrument, trade_id)
     generation = words[TRADES_GENERATION]
     here = _slot_of(trades, generation, key)
     if trades[here] == key or trades[_slot_of(trades, 1 - generation, key)] == key:

@@ -7,18 +7,22 @@ exchange meanwhile is told to have gone on as it would have.
 from __future__ import annotations
 
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from aegis.execution import order_states as states
 from aegis.execution.journal.disk import FolderDisk
 from aegis.execution.journal.layout import VERDICT
 from aegis.execution.journal.reader import read_journal
+from aegis.host.clock import monotonic_ns
 from aegis.risk.controls import Control
 from aegis.risk.latch import LatchState
-from tests.execution.fake_exchange import FakeExchange, Order
+from aegis.shm.outcome import FILL
+from tests.execution.fake_exchange import FakeExchange, Fault, Order
 from tests.execution.rig import Rig, run, running
 
 ETERNAL = ("NEW", "PARTIALLY_FILLED")
@@ -227,5 +231,31 @@ def test_a_fill_that_the_stream_never_told_is_found(tmp_path: Path) -> None:
             assert not await rig.session.reconciler.catch_up.compare_trades()
             assert books(rig)[0] == 2 and rig.session.reconciler.catch_up.missed_fills == 1
             assert await rig.session.reconciler.catch_up.compare_trades()
+
+    run(day())
+
+
+def test_a_fill_of_an_order_without_its_number_waits_for_the_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Booked as a stranger's it would be missing from the order, which then never ended."""
+
+    async def day() -> None:
+        async with FakeExchange() as exchange, running(tmp_path, exchange) as rig:
+            catch_up = rig.session.reconciler.catch_up
+            exchange.place_faults = [Fault(silent=True, before_answer=fill_untold(exchange))]
+            monkeypatch.setattr(exchange, "tell", lambda *_, **__: None)
+            ref = rig.send(qty_lots=2)
+            await rig.until(lambda: exchange.trades, "the fill")
+            assert await catch_up.book_missed(catch_up.active_places()) == 1
+            assert books(rig)[0] == 0, "it may be ours"
+            (order,) = rig.session.core.open_orders()
+            rig.session.core.apply(order.slot, states.AMBIGUOUS, monotonic_ns())
+            await rig.until(lambda: FILL in rig.of(ref), "the fill by way of the order")
+            assert await catch_up.book_missed(catch_up.active_places()) == 0
+            assert books(rig)[0] == 2 and rig.session.core.open_orders() == []
+
+    def fill_untold(exchange: FakeExchange) -> Callable[[Order], None]:
+        return lambda order: exchange.fill(order, "0.002", told=0)
 
     run(day())
