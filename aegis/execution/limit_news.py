@@ -24,7 +24,7 @@ def tell_limits(dispatcher: Dispatcher, answer: Answer, now_ms: int) -> None:
         dispatcher.on_accepted()
         return
     verdict = verdict_of(answer.status, error.code, error.msg)
-    pause_s = pause_s_of(error.msg, None, now_ms)
+    pause_s = pause_s_of(error.msg, answer.retry_after, now_ms)
     if verdict is Verdict.RATE_LIMITED:
         pause_ms = None if pause_s is None else int(pause_s * 1000)
         dispatcher.on_rate_limited(error.code, pause_ms, now_ms)

@@ -74,6 +74,8 @@ class Answer(msgspec.Struct):
     result: OrderBody | None = None
     error: ErrorBody | None = None
     rate_limits: list[LimitCount] = msgspec.field(name="rateLimits", default_factory=list)
+    # The header of that name, where there are headers.
+    retry_after: str | None = msgspec.field(name="Retry-After", default=None)
 
 
 ANSWER_DECODER = msgspec.json.Decoder(Answer)

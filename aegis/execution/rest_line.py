@@ -216,13 +216,16 @@ class RestOrderLine:
 
 def _answer_of(request_id: int, reply: HttpReply) -> Answer:
     """What the order connection would have said."""
+    retry_after = reply.headers.get("retry-after")
     try:
         if reply.status == 200:
             return Answer(id=request_id, status=200, result=_ORDER.decode(reply.body))
-        return Answer(id=request_id, status=reply.status, error=_ERROR.decode(reply.body))
+        error = _ERROR.decode(reply.body)
+        return Answer(id=request_id, status=reply.status, error=error, retry_after=retry_after)
     except (msgspec.DecodeError, UnicodeDecodeError):
         if reply.status == 200:
             # Done, and we do not know what: that is asked about.
             return Answer(id=request_id, status=200)
         page = " ".join(reply.body[:200].decode("utf-8", "replace").split())
-        return Answer(id=request_id, status=reply.status, error=ErrorBody(0, page))
+        error = ErrorBody(0, page)
+        return Answer(id=request_id, status=reply.status, error=error, retry_after=retry_after)

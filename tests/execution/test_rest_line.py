@@ -8,9 +8,13 @@ from pathlib import Path
 import pytest
 
 from aegis.execution import resolver, session
-from aegis.execution.dispatcher import Share
+from aegis.execution.dispatcher import Dispatcher, Share
+from aegis.execution.http_replies import HttpReply
+from aegis.execution.limit_news import tell_limits
+from aegis.execution.rest_line import _answer_of
 from aegis.risk.controls import Control
 from aegis.shm.outcome import ACCEPTED, CANCELED, DENIED, REJECTED, UNKNOWN
+from aegis.shm.rate_ledger import RateLedger
 from tests.execution.fake_exchange import FakeExchange, Fault
 from tests.execution.rig import Rig, run, running
 from tests.execution.test_replies import UNKNOWN_503
@@ -166,3 +170,12 @@ def test_a_ban_stops_everything_and_halts(tmp_path: Path) -> None:
                 await asyncio.sleep(0.01)
 
     run(day())
+
+
+@pytest.mark.parametrize(
+    "body", [b'{"code":-1003,"msg":"Too many requests."}', b"<html>banned</html>"]
+)
+def test_a_ban_lasts_as_long_as_the_header_says(body: bytes) -> None:
+    dispatcher = Dispatcher(RateLedger.private())
+    tell_limits(dispatcher, _answer_of(1, HttpReply(418, {"retry-after": "3"}, body)), 1_000_000)
+    assert dispatcher.quiet_until_ms == 1_003_000
