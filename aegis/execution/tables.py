@@ -245,8 +245,9 @@ class Tables:
         self.words[REQUEST_NEXT] = 1
         self.words[EPOCH] = -1
         self._arrays = arrays
-        # A fresh array has no pages until it is written: have them all now, not in the hot path.
-        for array in arrays.values():
+        # A fresh array has no pages until it is written: have them all now, not in the hot path,
+        # which detached tables have none of.
+        for array in arrays.values() if shared else ():
             if array.flags.owndata:  # never what is shared: each word has one writer
                 np.copyto(array, array.copy())
         self.directory: npt.NDArray[np.int64] = np.zeros(2 * len(arrays), np.int64)

@@ -105,7 +105,8 @@ class RateLedger:
         try:
             # What was spent stays for a minute: the exchange has not forgotten it either.
             self._row[_PID] = 0
-            if not any(_lives(row, own_identity()) for row in self._rows):
+            identity = own_identity()
+            if not any(_lives(row, identity) for row in self._rows):
                 self._path.unlink(missing_ok=True)
         finally:
             _unlock(descriptor)
