@@ -3,7 +3,8 @@
 Every record that reaches the simulated disk is fed to a replay at once, and whenever execution has
 nothing unwritten the two states must hash alike. When a process ends, the files are also read back
 from their first byte, as a recovery would: that must lead to the same state again. A power loss is
-no promise broken: what it takes was never synced, so only the beginning is compared then.
+no promise broken: what it takes was never synced, and the next comparison begins with what the next
+process writes.
 """
 
 from __future__ import annotations
@@ -59,6 +60,10 @@ class Bookkeeping:
         if found != wanted:
             return f"after {replay.records} records a replay is {found:016x}, we are {wanted:016x}"
         return ""
+
+    def lose_power(self) -> None:
+        """What was written may be gone: compare again from the next snapshot on."""
+        self._replay = Replay()
 
     def end_of_process(self) -> str:
         """Read everything back; what is wrong, "" for nothing. Call before any power is lost."""

@@ -98,6 +98,7 @@ def crash(trial: Trial, now_ns: int) -> None:
         if trial.rng.random() < trial.plan.power:
             trial.count("power loss")
             trial.storage.lose_power()
+            trial.oracles.bookkeeping.lose_power()
             trial.brain.start_epoch(now_ns)
         trial.agenda.after(trial.rng.randrange(20 * _MS, 3 * _S), trial.start_process)
 

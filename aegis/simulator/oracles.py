@@ -79,7 +79,7 @@ class Oracles:
         self._born: dict[tuple[int, int], RestingOrder] = {}
         self._placed_ns: deque[int] = deque()
         self._audit_of: Any = None
-        self._bookkeeping = Bookkeeping(storage)
+        self.bookkeeping = Bookkeeping(storage)
         self.now_ns = 0
         # The position that execution cannot know of yet: foreign trades, edits.
         self.unknown_lots = 0
@@ -285,7 +285,7 @@ class Oracles:
             return
         words = session.core.words
         seen = words.tobytes()
-        wrong = self._bookkeeping.finding(session, seen)
+        wrong = self.bookkeeping.finding(session, seen)
         if wrong:
             raise Violation("I5", wrong)
         if seen == self._audit_of:
@@ -310,7 +310,7 @@ class Oracles:
 
     def read_back(self) -> None:
         """I5 once more: the process has ended, and this is what the next one will find."""
-        wrong = self._bookkeeping.end_of_process()
+        wrong = self.bookkeeping.end_of_process()
         if wrong:
             self.flag(Violation("I5", wrong))
 

@@ -290,6 +290,10 @@ class Trial:
                 halted = self._liveness()
         except Violation as violation:
             self.oracles.flag(violation)
+        except Exception as error:
+            # A callback that broke, of execution or of the trial: a finding with a seed as well.
+            text = "".join(traceback.format_exception(error)) if self._trace else repr(error)
+            self.oracles.flag(Violation("failure", f"something broke: {text}"))
         finally:
             self.is_over = True
             self._bury()
