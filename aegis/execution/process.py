@@ -246,7 +246,7 @@ class ExecutionProcess:
             session.gate.latch.trip(LatchState(state), reason, monotonic_ns())
         for text in session.unplaced:
             self._say(f"journal: {text}")
-        self._session = session
+        self._session, self._looked_ns = session, 0
         self._gauges = Gauges(self._counters, session.core, journal.base_e8)
         # From here on the core answers the brain, with NOT_READY until it is.
         self._waiting.consume()
