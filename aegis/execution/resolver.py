@@ -4,8 +4,8 @@ A task beside the hot path. It looks over the order table a few times a second a
 
 * counts an order without an answer after ANSWER_TIMEOUT as ambiguous (its answer may still come),
 * queries every UNKNOWN order by its client id, after a short grace in which the stream usually
-  settles it; "does not exist" is believed only when the receive window of the placement has closed,
-  because until then it may still be on its way,
+  settles it; "does not exist" is believed only when the receive window of the placement had closed
+  when the question was asked, because until then it may still be on its way,
 * fetches the trades of an order that is over but whose fills have not all come,
 * sends a wanted cancel again, for the same order, as long as it rests.
 
@@ -104,13 +104,14 @@ class Resolver:
     async def settle(self, order: OpenOrder) -> bool:
         """Ask about one order and apply the answer; False when it is as unsettled as before."""
         self.queries += 1
+        asked_ms = self._rest.now_ms()
         try:
             if order.state == states.CLOSING and order.exchange_order_id > 0:
                 return await self.fetch_trades(order)
             body = await self._rest.order(order.symbol, order.client_id)
         except RefusedError as error:
             if error.code == ABSENT_CODE:
-                return self._absent(order)
+                return self._absent(order, asked_ms)
             self._ask_later(order)
             return False
         except ExchangeError:
@@ -121,12 +122,15 @@ class Resolver:
         self._core.on_order_body(order.slot, body, self._clock_ns())
         return self._core.state_of(order.slot) != states.UNKNOWN
 
-    def _absent(self, order: OpenOrder) -> bool:
-        """The exchange does not know it: a proof only once it can no longer arrive."""
+    def _absent(self, order: OpenOrder, asked_ms: int) -> bool:
+        """The exchange does not know it: a proof only if it could no longer arrive when asked.
+
+        An answer may be old when it is read, because the network or we ourselves stood still.
+        """
         if not self._core.is_same(order):
             return True
         gone_ms = order.sent_ms + self._recv_window_ms + WINDOW_SLACK_MS
-        if order.acknowledged or self._rest.now_ms() <= gone_ms:
+        if order.acknowledged or asked_ms <= gone_ms:
             self._ask_later(order)
             return False
         now_ns = self._clock_ns()

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from aegis.execution import intake, resolver, session
+from aegis.execution import order_states as states
 from aegis.execution.client_id import ClientIds
-from aegis.execution.errors import UnusableSetupError
+from aegis.execution.errors import RefusedError, UnusableSetupError
 from aegis.risk.controls import Control
 from aegis.shm.outcome import (
     ACCEPTED,
@@ -133,6 +134,30 @@ def test_absence_is_no_proof_while_the_order_may_still_arrive(tmp_path: Path) ->
             ref = rig.send()
             await rig.outcome(ref, ACCEPTED)
             assert rig.of(ref) == [UNKNOWN, ACCEPTED]
+
+    run(day())
+
+
+def test_an_answer_that_was_old_when_it_was_read_is_no_proof_of_absence(tmp_path: Path) -> None:
+    """Asked within the window, read a minute later: the order came in between."""
+
+    async def day() -> None:
+        async with FakeExchange() as exchange, running(tmp_path, exchange) as rig:
+            exchange.place_faults = [Fault(carried_out=False, answer=TIMEOUT_1007)]
+            await rig.outcome(rig.send(), UNKNOWN)
+            (order,) = rig.session.core.open_orders()
+            rest = rig.session.rest
+            offset_ms = rest.offset_ms
+
+            async def absent(symbol: str, client_id: str) -> None:
+                rest.offset_ms += 60_000
+                raise RefusedError("GET /fapi/v1/order", 400, -2013, "Order does not exist.")
+
+            rest.order = absent  # type: ignore[assignment]
+            assert not await rig.session.resolver.settle(order)
+            rest.offset_ms = offset_ms
+            del rest.order
+            assert rig.session.core.state_of(order.slot) == states.UNKNOWN
 
     run(day())
 
@@ -265,6 +290,23 @@ def test_a_silent_process_takes_the_orders_with_it(tmp_path: Path, who: str) -> 
             await rig.until(lambda: rig.session.gate.blocks == 0, "the block to clear")
             await rig.placed()
             assert rig.counters["gate_state"] == 1, "it heals by itself, the latch did not move"
+
+    run(day())
+
+
+def test_what_was_decided_while_it_stood_still_waits_for_the_look(tmp_path: Path) -> None:
+    """It goes on after a stop, and the first thing it sees is an intent of a silent brain."""
+
+    async def day() -> None:
+        async with FakeExchange() as exchange, running(tmp_path, exchange) as rig:
+            await rig.placed()
+            rig.beating.discard("brain")
+            rig.memory.counters["brain"]["loop_ts_ns"] = 1
+            rig.process._looked_ns = 0
+            late = rig.send()
+            rig.process._serve()
+            assert (await rig.outcome(late, DENIED))["reason"] == Control.DEADMAN
+            assert len(exchange.placements) == 1
 
     run(day())
 
