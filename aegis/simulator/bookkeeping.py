@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from aegis.execution.journal.journal import Journal
+from aegis.execution.journal.layout import RECORD
 from aegis.execution.journal.reader import read_journal, recovery_base
 from aegis.execution.journal.replay import Replay
 from aegis.execution.journal.state import state_hash
@@ -33,10 +34,17 @@ class Bookkeeping:
         self._storage = storage
         self._replay = Replay()
         self._compared: tuple[int, bytes] = (-1, b"")
+        # Whole records of a write that failed: a reader may find them, until they are overwritten.
+        self._torn: npt.NDArray[Any] = np.zeros(0, RECORD)
         storage.on_records = self._feed
+        storage.on_torn = self._note_torn
 
     def _feed(self, records: npt.NDArray[Any]) -> None:
         self._replay.feed(records)
+        self._torn = self._torn[:0]
+
+    def _note_torn(self, records: npt.NDArray[Any]) -> None:
+        self._torn = records
 
     def finding(self, session: TradingSession, words: bytes) -> str:
         """What is wrong now, "" for nothing. `words` are execution's own, as they are now.
@@ -64,17 +72,22 @@ class Bookkeeping:
     def lose_power(self) -> None:
         """What was written may be gone: compare again from the next snapshot on."""
         self._replay = Replay()
+        self._torn = self._torn[:0]
 
     def end_of_process(self) -> str:
         """Read everything back; what is wrong, "" for nothing. Call before any power is lost."""
         disk: Any = self._storage.mount()
         again = Replay()
         for segment in read_journal(disk, recovery_base(disk)):
-            again.feed(np.array(segment.records))
+            again.feed(segment.records)
         self._storage.owner = None
         if again.hash_errors:
             return again.hash_errors[0]
-        if self._replay.tables is not None and again.hash != self._replay.hash:
+        if self._replay.tables is None or again.hash == self._replay.hash:
+            return ""
+        # What execution did not count as written may have got to the disk all the same.
+        self._replay.feed(self._torn)
+        if again.hash != self._replay.hash:
             return f"the files lead to {again.hash:016x}, their records to {self._replay.hash:016x}"
         return ""
 

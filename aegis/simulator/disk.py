@@ -39,6 +39,7 @@ class Storage:
         self.owner: SimulatedDisk | None = None
         self.on_fault: Callable[[str], None] = lambda _: None
         self.on_records: Callable[[npt.NDArray[Any]], None] = lambda _: None
+        self.on_torn: Callable[[npt.NDArray[Any]], None] = lambda _: None
 
     def mount(self) -> SimulatedDisk:
         """A process opens the directory; an earlier one that was killed has lost it."""
@@ -86,6 +87,12 @@ class SimulatedFile:
         except OSError:
             part = storage.rng.randrange(len(raw))
             content[offset : offset + part] = raw[:part]
+            if offset >= HEADER_BYTES:
+                # The rest of a preallocated file is zeros, as the rest of a record may be.
+                whole = part // RECORD_BYTES * RECORD_BYTES
+                if not any(raw[part : whole + RECORD_BYTES]):
+                    whole += RECORD_BYTES
+                storage.on_torn(np.frombuffer(raw[:whole], RECORD))
             raise
         content[offset : offset + len(raw)] = raw
         if offset >= HEADER_BYTES:

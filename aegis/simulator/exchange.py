@@ -98,6 +98,8 @@ class Exchange:
         self.now_ms = 0
         # Whether a reduce-only order that is too large is made smaller, or refused.
         self.clips = rng.random() < 0.2
+        # Orders of somebody else that came to rest.
+        self.by_hand: list[RestingOrder] = []
         self.on_new: Callable[[RestingOrder], None] = lambda _: None
 
     @property
@@ -290,6 +292,7 @@ class Exchange:
         self._next_order += 1
         self.orders[order.order_id] = order
         self.by_client[client_id] = self.open[client_id] = order
+        self.by_hand.append(order)
         self._order_event(order, "NEW")
 
     def edit_position(self, lots: int) -> None:

@@ -81,9 +81,7 @@ class Oracles:
         self._audit_of: Any = None
         self.bookkeeping = Bookkeeping(storage)
         self.now_ns = 0
-        # The position that execution cannot know of yet: foreign trades, edits.
-        self.unknown_lots = 0
-        # Orders of an earlier run that arrived after this run had looked.
+        # The position was moved from outside: the limit is not ours alone to keep.
         self.is_tainted = False
         self.placements = 0
         # Orders that can only reduce: they always pass, also while nobody winds the countdown up.
@@ -235,12 +233,15 @@ class Oracles:
         if self.is_tainted:
             return
         exchange = self.exchange
-        position = exchange.position - self.unknown_lots
+        position = exchange.position
+        # Somebody else's orders are not ours to bound, whether they have filled or may yet.
+        not_ours = sum(order.side * order.filled for order in exchange.by_hand)
         for side in (1, -1):
             open_lots = exchange.open_lots(side)
+            open_lots -= sum(o.left for o in exchange.by_hand if o.is_open and o.side == side)
             # A side that only reduces cannot lead beyond the limit.
             worst = side * position + open_lots
-            if worst > self._limit_lots and open_lots:
+            if min(worst, worst - side * not_ours) > self._limit_lots and open_lots:
                 raise Violation(
                     "I3", f"{side * position} held, {open_lots} open, limit {self._limit_lots}"
                 )
