@@ -36,6 +36,7 @@ class Plan:
     cut: float = 0.0  # per look (50 ms): a line ends
     half_open: float = 0.0  # of the cuts: the other side is not told
     partition: float = 0.0  # per look: nothing passes for a while
+    rest_outage: float = 0.0  # per look: no HTTP request arrives for a while, all else does
     # The exchange.
     place_fault: float = 0.0
     cancel_fault: float = 0.0
@@ -126,6 +127,7 @@ def draw_plan(rng: random.Random) -> Plan:
         halting = rng.choice(("foreign", "edit", "liquidation", "banned"))
         setattr(plan, halting, 0.01)
     plan.supervisor_pause = maybe(0.01, 0.15)
+    plan.rest_outage = maybe(0.02, 0.15)
     if rng.random() < 0.08:
         plan.absence = rng.choice(("killed", "stopped"))
     return plan

@@ -42,6 +42,11 @@ def part(trial: Trial, now_ns: int) -> None:
     trial.network.shut_until_ns = now_ns + trial.rng.randrange(200 * _MS, 4 * _S)
 
 
+def silence_rest(trial: Trial, now_ns: int) -> None:
+    trial.count("REST outage")
+    trial.network.rest_shut_until_ns = now_ns + trial.rng.randrange(500 * _MS, 6 * _S)
+
+
 def expire_key(trial: Trial, _: int) -> None:
     trial.count("key expired")
     trial.front.expire_keys()
@@ -137,6 +142,7 @@ def step_clock(trial: Trial, _: int) -> None:
 MISHAPS: tuple[tuple[str, Callable[[Trial, int], None]], ...] = (
     ("cut", cut),
     ("partition", part),
+    ("rest_outage", silence_rest),
     ("key_expiry", expire_key),
     ("limited", limit),
     ("banned", ban),

@@ -215,6 +215,7 @@ class Network:
         self.lines: list[Line] = []
         self.pipes: list[Pipe] = []
         self.shut_until_ns = 0
+        self.rest_shut_until_ns = 0
         self.longest_trip_ns = 0
 
     @property
@@ -238,7 +239,7 @@ class Network:
 
     def heal(self) -> None:
         """End partitions."""
-        self.shut_until_ns = 0
+        self.shut_until_ns = self.rest_shut_until_ns = 0
 
     async def connect(self, factory: Callable[[], Any], url: str, **_: Any) -> Any:
         """In picows.ws_connect's place."""
@@ -303,6 +304,8 @@ class Network:
         text = data or query
         self.on_http(method, path, text)
         self.note("http", method, path)
+        if self.now_ns < self.rest_shut_until_ns:
+            return
         if self.rng.random() < self.plan.rest_lost:
             if self.rng.random() < 0.5:
                 self.agenda.at(self.arrival_ns(), _break, future)
@@ -355,6 +358,8 @@ class Pipe:
         text = body or query
         network.on_http(method, path, text)
         network.note("pipe", method, path, text)
+        if network.now_ns < network.rest_shut_until_ns:
+            return
         if network.rng.random() < network.plan.rest_lost:
             self._end_some_time()
             return
