@@ -1,6 +1,7 @@
-"""Seeds: the same one gives the same steps, and none of a few hundred violates an oracle.
+"""A seed gives the same steps again, traced or not; and very many, when there is time for them.
 
-The command runs any number of them: `aegis simulate --seeds 1..100000`.
+The seeds of every run are in `seeds`. The command runs any number of them:
+`aegis simulate --seeds 1..100000`.
 """
 
 from __future__ import annotations
@@ -12,25 +13,18 @@ from collections.abc import Iterator
 
 import pytest
 
-from aegis.simulator.campaign import Summary, run_seeds
+from aegis.simulator.campaign import run_seeds
 from aegis.simulator.premises import Premises
 from aegis.simulator.trial import Trial
+from tests.simulator.seeds import complaint
 
-_EVERY_TIME = 240
-_LONG = 20_000
+_LONG = 100_000
 
 
 @pytest.fixture
 def premises() -> Iterator[Premises]:
     with Premises() as made:
         yield made
-
-
-def _complain(summary: Summary) -> str:
-    return "\n".join(
-        f"{found['oracle']}: {found['text']}\n  replay: {found['replay']}"
-        for found in summary.violations
-    )
 
 
 def test_a_seed_gives_the_same_steps_again(premises: Premises) -> None:
@@ -71,18 +65,8 @@ def test_the_trial_does_not_depend_on_how_strings_hash() -> None:
     assert len(told) == 1
 
 
-def test_no_seed_violates_an_oracle() -> None:
-    summary = run_seeds(1, _EVERY_TIME)
-    assert not summary.failed, _complain(summary)
-    assert summary.seeds == _EVERY_TIME
-    # The faults did come, all kinds of them.
-    wanted = {"kill", "stop", "cut", "half open", "partition", "key expired", "429", "418"}
-    wanted |= {"foreign order", "liquidation", "position edited", "clock step"}
-    wanted |= {"brain stopped", "brain restarted", "feed stopped"}
-    assert wanted <= set(summary.faults)
-
-
 @pytest.mark.long
 def test_no_seed_of_very_many_violates_an_oracle() -> None:
-    summary = run_seeds(10_001, 10_000 + _LONG)
-    assert not summary.failed, _complain(summary)
+    summary = run_seeds(1, _LONG)
+    assert not summary.failed, complaint(summary)
+    assert summary.seeds == _LONG
