@@ -93,7 +93,7 @@ class Premises:
             venue=VenueConfig(),
             # A countdown so short that it runs out now and then, also while execution lives.
             supervisor=SupervisorConfig(
-                drain_timeout_ms=8_000, countdown_s=3.75, countdown_refresh_s=1.25
+                drain_timeout_ms=6_000, countdown_s=3.75, countdown_refresh_s=1.25
             ),
             source=Path("aegis.toml"),
             # Smaller than a file may say: segments are full after a few hundred records.

@@ -11,23 +11,30 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from aegis.execution import evidence, resolver, session
+from aegis.execution import evidence, process, resolver, session
 from aegis.execution import order_states as states
 from aegis.execution.core import ExecutionCore
+from aegis.execution.countdown import Countdown, Winding
+from aegis.execution.dead_man import DeadMan
+from aegis.execution.dispatcher import Dispatcher
 from aegis.execution.error_codes import Verdict
 from aegis.execution.evidence import EvidenceReader
 from aegis.execution.gateway import OrderGateway
 from aegis.execution.intake import Intake
+from aegis.execution.journal import journal, reader
 from aegis.execution.journal.journal import Journal
+from aegis.execution.journal.writer import SegmentWriter
 from aegis.execution.process import ExecutionProcess
 from aegis.execution.reconcile import Reconciler
 from aegis.execution.resolver import Resolver
 from aegis.execution.rest import RestClient
 from aegis.execution.session import TradingSession
+from aegis.execution.vitals import Verdict as LifeVerdict
+from aegis.execution.vitals import Vitals
 from aegis.execution.words import JOURNAL_COUNT, RECONCILE_WANTED
 from aegis.risk.controls import Control
-from aegis.risk.gate_state import BLOCK_PRIVATE_STREAM
-from aegis.risk.latch import Latch
+from aegis.risk.gate_state import BLOCK_PRIVATE_STREAM, Gate
+from aegis.risk.latch import LATCH_REASON, LATCH_STATE, Latch
 
 __all__ = ["MUTATIONS", "applied"]
 
@@ -283,6 +290,115 @@ def _notes_pile_up(put: Any) -> None:
     put(Journal, "flush", flush)
 
 
+def _latch_is_not_noted(put: Any) -> None:
+    """A latch that has tripped is not in the journal: a replay would be ACTIVE."""
+
+    def note_latch(self: Any) -> None:
+        latch = self._core.gate.words
+        self._latch_told = (int(latch[LATCH_STATE]), int(latch[LATCH_REASON]))
+
+    put(Journal, "_note_latch", note_latch)
+
+
+def _snapshot_without_orders(put: Any) -> None:
+    """A new segment begins with everything but the open orders."""
+    real = journal.order_records
+    put(journal, "order_records", lambda rows: real(rows)[:0])
+
+
+def _confirmed_write_is_lost(put: Any) -> None:
+    """The last of many records never gets to the disk, and nobody says so."""
+    real = SegmentWriter.append
+
+    def append(self: Any, records: Any) -> None:
+        real(self, records[:-1] if 1 < len(records) < 9 else records)
+
+    put(SegmentWriter, "append", append)
+
+
+def _torn_end_is_the_end(put: Any) -> None:
+    """What a failed write has left hides the segment that goes on after it."""
+    put(reader, "_end_where_next_begins", lambda *_: None)
+
+
+def _risk_without_a_countdown(put: Any) -> None:
+    """New risk goes on when the exchange's countdown has run out."""
+    put(DeadMan, "judge", lambda self, now_ns: None)
+
+
+def _no_countdown(put: Any) -> None:
+    """Nobody ever winds the exchange's countdown up."""
+    put(Countdown, "due", lambda *_: [])
+
+
+def _countdown_of_an_hour(put: Any) -> None:
+    """What rests outlives us by an hour."""
+    real = Countdown.due
+
+    def due(self: Any, *arguments: Any) -> list[Winding]:
+        return [Winding(symbol, 3_600_000) for symbol, _ in real(self, *arguments)]
+
+    put(Countdown, "due", due)
+
+
+def _nobody_looks(put: Any) -> None:
+    """Feed, brain and supervisor are taken for alive."""
+    put(Vitals, "look", lambda self, signs: LifeVerdict(0, (), calm=True))
+
+
+def _block_and_leave_it_resting(put: Any) -> None:
+    """A silence stops new risk, and what rests is left to rest."""
+    real = Vitals.look
+
+    def look(self: Any, signs: Any) -> LifeVerdict:
+        found = real(self, signs)
+        return LifeVerdict(found.blocks, (), calm=found.calm)
+
+    put(Vitals, "look", look)
+
+
+def _no_sign_of_progress(put: Any) -> None:
+    """Execution runs, and its loop counter stands still."""
+    real = ExecutionProcess._turn
+
+    def turn(self: Any, now_ns: int) -> None:
+        real(self, now_ns)
+        self._counters.add(self._loop_seq, -1)
+
+    put(ExecutionProcess, "_turn", turn)
+
+
+def _twice_the_rate(put: Any) -> None:
+    """Orders leave at twice the rate that the limits allow."""
+    real = Gate._set_rate
+    put(Gate, "_set_rate", lambda self, rate, *rest: real(self, 2 * rate, *rest))
+
+
+def _old_resync_counts(put: Any) -> None:
+    """The resync of a brain that is over brings its epoch back."""
+    real = TradingSession.resync
+
+    def resync(self: Any, epoch: int, intent_id: int) -> None:
+        self.core.follow_epoch(epoch)
+        real(self, epoch, intent_id)
+
+    put(TradingSession, "resync", resync)
+
+
+def _looks_after_serving(put: Any) -> None:
+    """What was decided while we stood still is served before the look at who lives."""
+    put(process, "_LATE_TURN_NS", 1 << 62)
+
+
+def _pauses_by_our_own_clock(put: Any) -> None:
+    """A pause stays where a wrong clock has put it, for everybody who comes after."""
+
+    def on_clock(self: Any, offset_ms: int) -> None:
+        return None
+
+    put(Dispatcher, "on_clock", on_clock)
+
+
 # (name, patch, the seed to begin the search with)
 MUTATIONS: tuple[tuple[str, Patch, int], ...] = (
     ("forget the journal", _forget_the_journal, 1),
@@ -305,4 +421,18 @@ MUTATIONS: tuple[tuple[str, Patch, int], ...] = (
     ("keep time by the wall clock", _wall_clock, 2),
     ("drain without asking", _drain_without_asking, 1),
     ("tell the secret", _tell_the_secret, 1),
+    ("do not note the latch", _latch_is_not_noted, 1),
+    ("snapshot without open orders", _snapshot_without_orders, 1),
+    ("lose a record on the way", _confirmed_write_is_lost, 1),
+    ("take a torn end for the end", _torn_end_is_the_end, 1),
+    ("risk without a countdown", _risk_without_a_countdown, 1),
+    ("no countdown at all", _no_countdown, 1),
+    ("a countdown of an hour", _countdown_of_an_hour, 1),
+    ("nobody looks who lives", _nobody_looks, 1),
+    ("leave it resting in a silence", _block_and_leave_it_resting, 1),
+    ("no sign of progress", _no_sign_of_progress, 1),
+    ("twice the rate", _twice_the_rate, 1),
+    ("obey an old resync", _old_resync_counts, 460),
+    ("serve before looking", _looks_after_serving, 1),
+    ("pauses by our own clock", _pauses_by_our_own_clock, 2512),
 )
