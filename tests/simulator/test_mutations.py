@@ -32,4 +32,6 @@ def test_every_mutation_is_caught(capsys: pytest.CaptureFixture[str]) -> None:
             oracle, seed = caught or ("NOT CAUGHT", 0)
             print(f"  {name:36} {oracle:10} seed {seed}")
     assert [name for name, caught in table if caught is None] == []
-    assert len(table) >= 12
+    # Every oracle that a bug of execution can break has caught one.
+    caught_with = {caught[0] for _, caught in table if caught is not None}
+    assert caught_with >= {"I1", "I2", "I3", "I4", "I5", "I6", "I7", "I8", "I9", "I10"}
