@@ -18,6 +18,13 @@ from typing import Any, Final
 
 import numpy as np
 
+from aegis.brain.candles import (
+    hear_candle,
+    miss_candles,
+    next_lane,
+    next_stretch,
+    show_candle,
+)
 from aegis.brain.intents import flush, stage_intent
 from aegis.brain.layout import BATCH
 from aegis.brain.market import DECIDE, WITHDRAW, apply_tick, receive_tick, tick_from_book
@@ -44,9 +51,9 @@ READER_SLOT = 0
 # While the lane to execution is full there is something to retry: do not sleep for long.
 _RETRY_NS = 200_000
 
-# Bound anew for each strategy, in this order: `ask` calls the step, the other two call `ask`.
+# Bound anew for each strategy, in this order: `ask` calls the step, the other three call `ask`.
 step: Any = unbound_step
-_BOUND: Final = ("ask", "ring_timers", "duty_cycle")
+_BOUND: Final = ("ask", "ring_timers", "show_history", "duty_cycle")
 
 
 @kernel
@@ -76,6 +83,7 @@ def lapped(desk: Any, wires: Any, lost: Any) -> Any:
     core.ticks_lost += lost
     core.laps += 1
     resync_markets(desk, wires)
+    miss_candles(core, desk.lanes)
 
 
 @kernel
@@ -95,6 +103,7 @@ def catch_up(desk: Any, wires: Any) -> Any:
         core.ticks_skipped += behind
         core.catch_ups += 1
         resync_markets(desk, wires)
+        miss_candles(core, desk.lanes)
 
 
 @kernel
@@ -150,6 +159,22 @@ def ring_timers(desk: Any, wires: Any, params: Any, states: Any) -> None:
             settle(core, desk.lanes[lane], desk.slots, market, desk.stage, desk.wishes, wished)
 
 
+def show_history(desk: Any, wires: Any, params: Any, states: Any, now_ns: Any) -> Any:
+    """Show one lane what it has not seen of the history, at most a batch of it; how much.
+
+    The strategy learns from it; what it wishes of a candle long over is not acted upon.
+    """
+    event, words = desk.event[0], wires.candle_words
+    lane = next_lane(desk, wires.candle_plan, words, now_ns)
+    if lane < 0:
+        return np.int64(0)
+    count = next_stretch(desk, wires.candle_plan, words, wires.candle_values, lane)
+    for number in range(count):
+        show_candle(desk, event, lane, number)
+        ask(desk, wires, params, states, event, lane)
+    return np.int64(count)
+
+
 def duty_cycle(
     desk: Any, wires: Any, params: Any, states: Any, wait_kind: Any, deadline_ns: Any
 ) -> Any:
@@ -177,6 +202,9 @@ def duty_cycle(
             flush(core, stage, wires.intent_header, wires.intent_records)
         core.outcomes_consumed += known
         catch_up(desk, wires)
+        shown = np.int64(0)
+        if core.history_due != 0:
+            shown = show_history(desk, wires, params, states, begun_ns)
         first = np.int64(desk.cursor[0])
         got = poll(wires.tick_header, wires.tick_records, desk.cursor, desk.ticks, BATCH)
         if got < 0:
@@ -188,6 +216,10 @@ def duty_cycle(
             verdict = receive_tick(
                 core, lanes, markets, stage, wires.instruments, tick, first + item
             )
+            if verdict == DECIDE and tick.kind == CANDLE:
+                lane = np.int64(tick.instrument)
+                told_ns = desk.told_ns[lane]
+                verdict = hear_candle(core, lanes[lane], told_ns, wires.candle_plan, tick)
             if core.timer_ns > 0 and core.clock_ns >= core.timer_due_ns:
                 ring_timers(desk, wires, params, states)
             # One lane as a rule; all of them when a record takes every market away.
@@ -207,10 +239,10 @@ def duty_cycle(
             if core.staged > 0:
                 flush(core, stage, wires.intent_header, wires.intent_records)
         now_ns = kernel_monotonic_ns()
-        if known == 0 and got == 0:
+        if known == 0 and got == 0 and shown == 0:
             now_ns = rest(core, desk.cursor[0], wires, wait_kind, begun_ns, deadline_ns)
         else:
-            handled += known + max(got, 0)
+            handled += known + max(got, 0) + shown
             if got > 0:
                 record(wires.step_counts, (now_ns - begun_ns) // (got + known))
             core.max_cycle_ns = max(core.max_cycle_ns, now_ns - begun_ns)

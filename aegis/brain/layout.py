@@ -16,17 +16,20 @@ from typing import Any, Final, NamedTuple, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from aegis.config.intervals import INTERVALS_S, MAX_INTERVALS
+from aegis.shm.candles import CANDLE
 from aegis.shm.instance import InstanceMemory
 from aegis.shm.intent import INTENT
 from aegis.shm.outcome import OUTCOME
 from aegis.shm.signal import SIGNAL
-from aegis.shm.tick import TICK
+from aegis.shm.tick import INTERVAL_SHIFT, TICK, candle_code
 from aegis.strategies.contract import MARKET, MAX_LEVELS, MAX_WISHES, POSITION, WISH
 
 __all__ = [
     "ACTIVE",
     "BATCH",
     "CANCELING",
+    "CANDLE_CODES",
     "CORE",
     "EMPTY",
     "HALTED",
@@ -45,6 +48,7 @@ __all__ = [
     "Desk",
     "Wires",
     "as_records",
+    "candle_plan",
     "make_desk",
     "make_wires",
     "with_attributes",
@@ -65,6 +69,8 @@ BATCH: Final = 64
 # Intents decided but not yet taken by the lane. One event makes at most two a slot; the last
 # cancellation is one for each of the 1,024 instruments that an instance may have.
 STAGE_SIZE: Final = 1024
+# Intervals that a CANDLE's flags can name, and 0: one of an imported file.
+CANDLE_CODES: Final = len(INTERVALS_S) + 1
 # Order references that ended lately: a late word about one of them is not an orphan.
 FINISHED_SIZE: Final = 1024
 
@@ -86,6 +92,8 @@ SLOT = np.dtype(
         ("want_ttl_ms", "<i8"),
         ("want_fair_price", "<f8"),
         ("want_confidence", "<f8"),
+        ("want_stop_price", "<f8"),
+        ("want_target_price", "<f8"),
         ("want_flags", "<i8"),
         ("want_cause", "<i8"),
     ]
@@ -102,6 +110,8 @@ LANE = np.dtype(
         ("refresh_tolerance_ticks", "<i8"),  # the strategy's policy, from its packed parameters
         ("min_requote_ns", "<i8"),
         ("update_id", "<i8"),  # of the last top of book that was acted upon
+        ("history_due", "<i8"),  # 1: closed candles are to be shown from the history first
+        ("history_since_ns", "<i8"),  # event clock when that was first looked at; 0: not yet
     ]
 )
 
@@ -148,6 +158,10 @@ CORE = np.dtype(
         ("catch_up_records", "<i8"),  # further behind than this: go on from the books; 0: never
         ("ticks_skipped", "<i8"),
         ("catch_ups", "<i8"),
+        ("history_due", "<i8"),  # lanes that may be due; 0: none is
+        ("history_lane", "<i8"),  # where the next look begins
+        ("history_look_ns", "<i8"),  # CLOCK_MONOTONIC before which nobody looks again
+        ("candles_shown", "<i8"),  # from the history
         ("outcomes_consumed", "<i8"),
         ("wakeups", "<i8"),
         ("max_cycle_ns", "<i8"),
@@ -176,6 +190,8 @@ class Desk(NamedTuple):
     outcomes: Array
     event: Array
     cursor: Array
+    candles: Array  # CANDLE[BATCH], scratch
+    told_ns: Array  # i64[n, CANDLE_CODES]: opening of the newest candle shown, 0 before the first
     book_head: Array
     book_levels: Array
 
@@ -194,6 +210,9 @@ class Wires(NamedTuple):
     instruments: Array
     book_words: Array
     book_levels: Array
+    candle_words: Array
+    candle_values: Array
+    candle_plan: Array  # i64: candles kept of each interval, intervals, then their codes
     counters: Array
     hop_counts: Array
     step_counts: Array
@@ -217,6 +236,8 @@ def make_desk(instruments: int, epoch: int, strategy_number: int = 1) -> Desk:
         outcomes=np.zeros(BATCH, OUTCOME),
         event=np.zeros(1, TICK),
         cursor=np.zeros(1, np.uint64),
+        candles=np.zeros(BATCH, CANDLE),
+        told_ns=np.zeros((instruments, CANDLE_CODES), np.int64),
         book_head=np.zeros(8, np.uint64),
         book_levels=np.zeros((40, 2)),
     )
@@ -245,10 +266,21 @@ def make_wires(memory: InstanceMemory) -> Wires:
         instruments=memory.instruments.rows,
         book_words=memory.books.words,
         book_levels=memory.books.levels,
+        candle_words=memory.candles.words,
+        candle_values=memory.candles.values,
+        candle_plan=candle_plan(memory.candles.history, memory.candles.intervals_s),
         counters=counters.words,
         hop_counts=histograms["hop_ns"].counts,
         step_counts=histograms["step_ns"].counts,
     )
+
+
+def candle_plan(history: int, intervals_s: tuple[int, ...]) -> Array:
+    """What kernels must know of the candles region, of the same size whatever is kept."""
+    plan = np.zeros(2 + MAX_INTERVALS, np.int64)
+    codes = [candle_code(length_s) >> INTERVAL_SHIFT for length_s in intervals_s]
+    plan[: 2 + len(codes)] = history, len(codes), *codes
+    return plan
 
 
 def with_attributes(bundle: Bundle) -> Bundle:

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from numba.core.errors import NumbaError
 
 from aegis.brain.duty_cycle import load_duty_cycle, withdraw_all
-from aegis.brain.layout import Desk, Wires, make_desk
+from aegis.brain.layout import Desk, Wires, candle_plan, make_desk
 from aegis.brain.plain_cycle import PlainCycle
 from aegis.shm.books import DEPTH, book_words
 from aegis.shm.counters import CAPACITY, STRIDE_WORDS
@@ -31,7 +31,7 @@ from aegis.strategies.contract import POLICY_FIELDS, Strategy, StrategyParameter
 from aegis.strategies.errors import BrokenStrategyError, UnusableInstrumentError
 from aegis.strategies.registry import load_strategy
 
-__all__ = ["compile_brain", "compiled_cycle", "compiler_words", "fit_parameters"]
+__all__ = ["compile_brain", "compiled_cycle", "compiler_words", "fit_parameters", "show_again"]
 
 
 def compiled_cycle(strategy: Strategy) -> Any:
@@ -124,6 +124,7 @@ def fit_parameters(
             market["tick_size"] = row["tick_size"]
             market["step_size"] = row["step_size"]
             states[index] = np.zeros(1, states.dtype)[0]
+            show_again(desk, index)
         tradable = int(row["status"]) == TRADING
         try:
             params[index] = strategy.pack(model, row)
@@ -141,6 +142,14 @@ def fit_parameters(
     desk.core[0]["stale_instruments"] = 0
     desk.core[0]["timer_ns"] = strategy.timer_ms * 1_000_000
     return problems
+
+
+def show_again(desk: Desk, lanes: slice | int = slice(None)) -> None:
+    """A strategy that begins anew is shown the history of candles before the next one closes."""
+    desk.told_ns[lanes] = 0
+    desk.lanes["history_due"][lanes] = 1
+    desk.core[0]["history_due"] = 1
+    desk.core[0]["history_look_ns"] = 0
 
 
 def _blank_wires() -> Wires:
@@ -162,6 +171,9 @@ def _blank_wires() -> Wires:
         instruments=np.zeros(1, INSTRUMENT),
         book_words=np.zeros(book_words(DEPTH), np.uint64),
         book_levels=np.zeros(book_words(DEPTH)),
+        candle_words=np.zeros(64, np.int64),
+        candle_values=np.zeros(64),
+        candle_plan=candle_plan(2, ()),
         counters=np.zeros(CAPACITY * STRIDE_WORDS, np.int64),
         hop_counts=np.zeros(SLOT_WORDS, np.int64),
         step_counts=np.zeros(SLOT_WORDS, np.int64),

@@ -16,7 +16,7 @@ import numpy as np
 
 from aegis.brain.duty_cycle import withdraw_all
 from aegis.brain.layout import make_desk, make_wires
-from aegis.brain.load import compile_brain, compiled_cycle, fit_parameters
+from aegis.brain.load import compile_brain, compiled_cycle, fit_parameters, show_again
 from aegis.brain.trust import Trust
 from aegis.config.settings import Settings
 from aegis.host.clock import monotonic_ns
@@ -247,6 +247,7 @@ class Brain:
         self._fit(model)
         if given != self.given:
             self.trust.rearm(self.states)
+            show_again(self.desk)
         self.given, self.version = given, version
         self.core["config_version"] = version
         self.counters["parameters_version"] = version

@@ -41,6 +41,8 @@ _MAX_CYCLE = _word("max_cycle_ns")
 _IN_STEP = _word("in_step")
 _STRATEGY_ERRORS = _word("strategy_errors")
 _STRATEGY_LATCH = _word("strategy_latch")
+_SIGNALS = _word("signals")
+_CANDLES_SHOWN = _word("candles_shown")
 
 
 @kernel
@@ -68,5 +70,7 @@ def publish_progress(core: Any, ticks_consumed: Any, words: Any) -> Any:
     store_relaxed(words, _MAX_CYCLE, core.max_cycle_ns)
     store_relaxed(words, _STRATEGY_ERRORS, core.strategy_errors)
     store_relaxed(words, _STRATEGY_LATCH, core.strategy_latch)
+    store_relaxed(words, _SIGNALS, core.signals)
+    store_relaxed(words, _CANDLES_SHOWN, core.candles_shown)
     store_release(words, _OUTCOMES_CONSUMED, core.outcomes_consumed)
     store_release(words, _TICKS_CONSUMED, np.int64(ticks_consumed))

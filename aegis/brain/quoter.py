@@ -67,6 +67,8 @@ def is_sane(wish: Any) -> Any:
         and (wish.flags & MARKET_ORDER) == 0
         and math.isfinite(wish.fair_price)
         and math.isfinite(wish.confidence)
+        and math.isfinite(wish.stop_price)
+        and math.isfinite(wish.target_price)
     )
 
 
@@ -111,6 +113,8 @@ def take_wishes(core: Any, lane: Any, slots: Any, wishes: Any, count: Any) -> An
         slot.want_ttl_ms = wish.ttl_ms
         slot.want_fair_price = wish.fair_price
         slot.want_confidence = wish.confidence
+        slot.want_stop_price = wish.stop_price
+        slot.want_target_price = wish.target_price
         slot.want_flags = wish.flags
         slot.want_cause = wish.cause
         lane.levels = max(lane.levels, level + 1)

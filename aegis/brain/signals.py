@@ -12,6 +12,7 @@ from aegis.brain.layout import SLOTS_PER_LANE
 from aegis.brain.quoter import is_sane
 from aegis.host.jit import kernel
 from aegis.shm.broadcast import publish
+from aegis.shm.tick import CANDLE, HISTORY
 
 __all__ = ["announce"]
 
@@ -30,9 +31,12 @@ def announce(
 ) -> Any:
     """Publish a SIGNAL for each of `wishes[:wished]` that its slot does not hold already.
 
-    What is no order is no signal either. Returns how many went out.
+    What is no order is no signal either, nor what was wished of a candle long over. Returns how
+    many went out.
     """
     if wished <= 0 or wished > wishes.size or core.cause_seq < core.live_from_seq:
+        return 0
+    if event.kind == CANDLE and (event.flags & HISTORY) != 0:
         return 0
     base = lane.instrument * SLOTS_PER_LANE
     count = np.int64(0)
@@ -46,6 +50,8 @@ def announce(
             and slot.want_price_ticks == wish.price_ticks
             and slot.want_confidence == wish.confidence
             and slot.want_cause == wish.cause
+            and slot.want_stop_price == wish.stop_price
+            and slot.want_target_price == wish.target_price
         ):
             continue
         core.signals += 1
@@ -61,6 +67,8 @@ def announce(
         signal.qty_lots = wish.qty_lots
         signal.confidence = wish.confidence
         signal.fair_price = wish.fair_price
+        signal.stop_price = wish.stop_price
+        signal.target_price = wish.target_price
         signal.cause_seq = core.cause_seq
         signal.ts_event_ns = core.clock_ns
         signal.ts_recv_ns = core.cause_ts_recv_ns

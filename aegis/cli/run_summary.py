@@ -1,12 +1,12 @@
 """The sum of a run, as the one object of `aegis run --json` and as lines for people.
 
 Keys (stable): ok, instance, reason, seconds, simulated, mode, ready, ticks, trades, quotes, lost,
-duplicates, gaps, top_checks, top_mismatches, intents, intents_hash (16 hex digits), places,
-cancels, orders (placements sent), orders_accepted, orders_rejected, orders_denied, orders_unknown,
-cancels_sent, fills, open_orders (asked of the venue at the end; null when it did not answer),
-position (base units, first symbol), realized_pnl, fees, gc_collections_in_cycle, restarts,
-mirror_lines, mirror_total, conductor_timeouts, degraded (sentences), unclean (sentences), latency
-(by histogram: p50, p99, p999, max, count in ns), processes (by name: restarts, rss_bytes,
+duplicates, gaps, top_checks, top_mismatches, signals, intents, intents_hash (16 hex digits),
+places, cancels, orders (placements sent), orders_accepted, orders_rejected, orders_denied,
+orders_unknown, cancels_sent, fills, open_orders (asked of the venue at the end; null when it did
+not answer), position (base units, first symbol), realized_pnl, fees, gc_collections_in_cycle,
+restarts, mirror_lines, mirror_total, conductor_timeouts, degraded (sentences), unclean (sentences),
+latency (by histogram: p50, p99, p999, max, count in ns), processes (by name: restarts, rss_bytes,
 rss_slope_bytes_per_s, gc_collections, gc_collections_in_cycle, gc_pause_max_ns, max_cycle_ms,
 last_end).
 """
@@ -104,6 +104,7 @@ def summary_of(instance: Instance, view: InstanceView, trend: MemoryTrend) -> di
         "gaps": feed["gaps"],
         "top_checks": feed["top_checks"],
         "top_mismatches": feed["top_mismatches"],
+        "signals": brain["signals"],
         "intents": brain["intents"],
         "intents_hash": f"{brain['intents_hash'] & _WORD:016x}",
         "places": brain["places"],
@@ -176,7 +177,8 @@ def summary_lines(summary: dict[str, Any]) -> list[str]:
         f"  {simulated}orders {summary['orders']}, fills {summary['fills']}, position "
         f"{summary['position']:g}, net {net:.2f} (fees {summary['fees']:.2f})",
         f"  open orders at the venue, asked at the end: {open_orders}",
-        f"  ticks {summary['ticks']} (lost {summary['lost']}), intents {summary['intents']} "
+        f"  ticks {summary['ticks']} (lost {summary['lost']}), signals "
+        f"{summary['signals']}, intents {summary['intents']} "
         f"(hash {summary['intents_hash']})",
         f"  tick-to-order {path_text}; collections in a duty cycle "
         f"{summary['gc_collections_in_cycle']}; restarts {summary['restarts']}",

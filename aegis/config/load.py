@@ -11,7 +11,7 @@ import json
 import os
 import re
 import stat
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -21,6 +21,7 @@ from pydantic import BaseModel
 
 from aegis.config.cores import BoxCores, box_cores
 from aegis.config.errors import ABSENT, ConfigError, Problem, dotted_key
+from aegis.config.intervals import INTERVALS_S, interval_name
 from aegis.config.lines import LineMap
 from aegis.config.models import (
     ALL_SYMBOLS,
@@ -219,11 +220,30 @@ def _check_parameters(tables: Tables, model_of: ParametersModelOf, file: Path) -
         if checked.good("parameters") is not None:
             parameters = check_table(model, instance.parameters, (*location, "parameters"))
             findings.extend(parameters.findings)
+            findings += _check_interval(tables, model, instance.parameters, location)
         reason = getattr(model, "one_symbol_reason", "")
         if reason and checked.good("symbols") is not None and instance.takes_all:
             message = f"does not fit strategy = {json.dumps(instance.strategy)}: {reason}"
             findings.append(Finding((*location, "symbols"), ALL_SYMBOLS, message, _ALL_HINT))
     return findings
+
+
+def _check_interval(
+    tables: Tables, model: Any, given: Mapping[str, Any], location: tuple[str, str]
+) -> list[Finding]:
+    """A strategy that lives on candles needs a feed that builds them."""
+    key, feed = getattr(model, "interval_parameter", ""), tables.feed.good("candles")
+    if not key or feed is None:
+        return []
+    length_s = given.get(key, model.model_fields[key].default)
+    if not isinstance(length_s, int) or length_s in feed.intervals_s:
+        return []
+    if length_s in INTERVALS_S:
+        hint = f'add "{interval_name(length_s)}" to candles in [feed]'
+    else:
+        hint = "a whole number of seconds that divides a day"
+    message = f"no candles of {length_s} s are built: [feed] candles = {json.dumps(feed.candles)}"
+    return [Finding((*location, "parameters", key), length_s, message, hint)]
 
 
 def _concluded(file: Path, text: str, tables: Tables, findings: list[Finding]) -> LoadResult:

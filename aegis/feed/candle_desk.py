@@ -79,6 +79,11 @@ class CandleDesk:
         """The instrument is not followed any more: no candle of it will close."""
         forget_candles(self._context, instrument)
 
+    def tell_known(self, instrument: int, place: int, *, known: bool) -> None:
+        """Let readers know whether the exchange has answered for a ring's history."""
+        if self.shared is not None:
+            self.shared.tell_known(instrument, place, known=known)
+
     # ---- what is missing
 
     def recent(self, instrument: int, place: int) -> Stretch | None:

@@ -127,6 +127,7 @@ class CandleHistory:
                 assert stretch is not None, "asked before the time was known"
                 backoff = Backoff(_FIRST_DELAY_S, _LAST_DELAY_S, self._source)
                 self._rings[instrument, place] = _Ring(backoff)
+                self._desk.tell_known(instrument, place, known=False)
                 self._put(stretch)
         if self._new:
             self._new = []
@@ -207,7 +208,7 @@ class CandleHistory:
                 self._say(
                     f"candles of {symbol}, {interval_s} s: the exchange does not have {missing}"
                 )
-            self._settle(ring)
+            self._settle(ring, stretch)
         self.send(monotonic_ns())
 
     def _failed(self, ring: _Ring, stretch: Stretch, error: FeedError) -> None:
@@ -220,7 +221,7 @@ class CandleHistory:
             self._say(f"candles of {symbol}: {error}")
         if isinstance(error, InvalidSymbolError | WireError):
             # Asking again cannot help.
-            self._settle(ring)
+            self._settle(ring, stretch)
         elif self._rings.get(stretch[:2]) is ring:
             self._retry(ring, stretch)
 
@@ -229,10 +230,12 @@ class CandleHistory:
         ring.not_before_ns = monotonic_ns() + int(ring.backoff.next_s() * _NS)
         self._wanted.append(stretch)
 
-    def _settle(self, ring: _Ring) -> None:
+    def _settle(self, ring: _Ring, stretch: Stretch) -> None:
         ring.tries = 0
         ring.backoff.reset()
         ring.is_done = True
+        waits = any(other[:2] == stretch[:2] for other in self._wanted)
+        self._desk.tell_known(stretch.instrument, stretch.place, known=not waits)
         self._write_counters()
 
     def _write_counters(self) -> None:

@@ -13,19 +13,21 @@ the rings are::
 
 Rings start at byte 4096, each `2 + history` lines of 64 bytes, the first two being its head::
 
-    byte 0        8             16
-         +--------+-------------+----------+-----------------------------------+
-         | seq u64| newest i64  | width ms | unused                            |
-         +--------+-------------+----------+-----------------------------------+
+    byte 0        8             16         24
+         +--------+-------------+----------+----------+------------------------+
+         | seq u64| newest i64  | width ms | known    | unused                 |
+         +--------+-------------+----------+----------+------------------------+
     byte 128      history slots, CANDLE records:
          +---------+------+------+-----+-------+--------+--------+-------------+
          | open ms | open | high | low | close | volume | trades | flags       |
          +---------+------+------+-----+-------+--------+--------+-------------+
 
-`newest` is the open time of the newest closed candle, 0 before the first. A slot that does not hold
-the time it should is a hole: that candle is not known (yet). Flags are those of CANDLE records:
-INCOMPLETE means that trades may be missing and a correction will follow. `trades` is 0 for a candle
-in which nothing was traded: it repeats the close before it, as the exchange's own history does.
+`newest` is the open time of the newest closed candle, 0 before the first; `known` is 1 once the
+exchange has answered for the older ones, 0 while it is still to be asked (again). A slot that does
+not hold the time it should is a hole: that candle is not known (yet). Flags are those of CANDLE
+records: INCOMPLETE means that trades may be missing and a correction will follow. `trades` is 0 for
+a candle in which nothing was traded: it repeats the close before it, as the exchange's own history
+does.
 """
 
 from __future__ import annotations
@@ -56,6 +58,8 @@ __all__ = [
     "candle_at",
     "candle_ring",
     "candle_write",
+    "candles_after",
+    "candles_known",
     "candles_read",
     "tick_from_candle",
 ]
@@ -65,7 +69,7 @@ SLOT_WORDS = 8
 SLOT_BYTES = SLOT_WORDS * 8
 HEAD_WORDS = 16
 PLAN_AT = 128
-SEQUENCE, NEWEST, WIDTH_MS = range(3)
+SEQUENCE, NEWEST, WIDTH_MS, KNOWN = range(4)
 OPEN_MS, OPEN, HIGH, LOW, CLOSE, VOLUME, TRADES, FLAGS = range(SLOT_WORDS)
 _TRIES = 1000
 
@@ -154,6 +158,20 @@ def candle_at(words: Any, ring: Any, history: Any, width_ms: Any, open_ms: Any) 
 
 
 @kernel
+def copy_candle(words: Any, values: Any, base: Any, history: Any, open_ms: Any, out: Any) -> None:
+    """One slot into a CANDLE record, inside the seqlock."""
+    place = candle_place(base, history, open_ms, words[base + np.uint64(WIDTH_MS)])
+    out.open_ms = open_ms
+    out.open = values[place + np.uint64(OPEN)]
+    out.high = values[place + np.uint64(HIGH)]
+    out.low = values[place + np.uint64(LOW)]
+    out.close = values[place + np.uint64(CLOSE)]
+    out.volume = values[place + np.uint64(VOLUME)]
+    out.trades = words[place + np.uint64(TRADES)]
+    out.flags = words[place + np.uint64(FLAGS)]
+
+
+@kernel
 def candles_read(words: Any, values: Any, ring: Any, history: Any, limit: Any, out: Any) -> Any:
     """Copy up to `limit` of the newest closed candles into out CANDLE[limit], oldest first.
 
@@ -179,15 +197,45 @@ def candles_read(words: Any, values: Any, ring: Any, history: Any, limit: Any, o
                 count += 1
             for number in range(count):
                 open_ms = newest_ms - (count - 1 - number) * width_ms
-                place = candle_place(base, history, open_ms, width_ms)
-                out[number].open_ms = open_ms
-                out[number].open = values[place + np.uint64(OPEN)]
-                out[number].high = values[place + np.uint64(HIGH)]
-                out[number].low = values[place + np.uint64(LOW)]
-                out[number].close = values[place + np.uint64(CLOSE)]
-                out[number].volume = values[place + np.uint64(VOLUME)]
-                out[number].trades = words[place + np.uint64(TRADES)]
-                out[number].flags = words[place + np.uint64(FLAGS)]
+                copy_candle(words, values, base, history, open_ms, out[number])
+        fence_acquire()
+        if load_relaxed(words, base) == before:
+            return count
+    return np.int64(0)
+
+
+@kernel
+def candles_known(words: Any, ring: Any, history: Any) -> Any:
+    """(open time of the newest closed candle in ms, whether the exchange answered for the rest)."""
+    base = candle_ring(ring, history)
+    known = load_acquire(words, base + np.uint64(KNOWN))
+    return load_acquire(words, base + np.uint64(NEWEST)), known
+
+
+@kernel
+def candles_after(
+    words: Any, values: Any, ring: Any, history: Any, after_ms: Any, limit: Any, out: Any
+) -> Any:
+    """As `candles_read`, but the oldest `limit` of those that opened after `after_ms`."""
+    base = candle_ring(ring, history)
+    for _ in range(_TRIES):
+        before = load_acquire(words, base)
+        if before & 1:
+            pause()
+            continue
+        width_ms = words[base + np.uint64(WIDTH_MS)]
+        first_ms = words[base + np.uint64(NEWEST)] + width_ms
+        behind = np.int64(0)
+        if width_ms > 0:
+            while behind < history and first_ms - width_ms > max(after_ms, np.int64(0)):
+                place = candle_place(base, history, first_ms - width_ms, width_ms)
+                if words[place + np.uint64(OPEN_MS)] != first_ms - width_ms:
+                    break
+                first_ms -= width_ms
+                behind += 1
+        count = min(behind, np.int64(limit))
+        for number in range(count):
+            copy_candle(words, values, base, history, first_ms + number * width_ms, out[number])
         fence_acquire()
         if load_relaxed(words, base) == before:
             return count
@@ -248,6 +296,11 @@ class Candles:
         if not 0 <= instrument < self.instruments:
             raise IndexError(f"instrument {instrument}; the region has 0..{self.instruments - 1}")
         return instrument * len(self.intervals_s) + self.intervals_s.index(interval_s)
+
+    def tell_known(self, instrument: int, place: int, *, known: bool) -> None:
+        """Say whether the exchange has answered for the history of a ring (the feed only)."""
+        ring = instrument * len(self.intervals_s) + place
+        self.words[self._base(ring) + KNOWN] = int(known)
 
     def read(self, instrument: int, interval_s: int, limit: int = 1 << 30) -> Any:
         """CANDLE[n]: a copy of the newest closed candles, oldest first, from the last hole on.

@@ -127,6 +127,8 @@ COUNTERS: Final[dict[str, tuple[tuple[str, str], ...]]] = {
             "why the strategy is not asked any more: 0 it is, 1 raised, 2 nonsense, 3 too slow",
         ),
         ("strategy_line", "line of the strategy's file where it raised or hung, 0 unknown"),
+        ("signals", "signals published: wishes that were new or had changed"),
+        ("candles_shown", "closed candles shown to the strategy from the history"),
     ),
     "execution": (
         *_STANDARD,

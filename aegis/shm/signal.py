@@ -2,7 +2,9 @@
 
 A signal is a wish that is new or has changed: its side and slot, its price and size, how sure the
 strategy is and why. It is not an order (the quoter may hold it back, the gate deny it), and nobody
-has to read it: a slow reader is lapped and knows it.
+has to read it: a slow reader is lapped and knows it. Where the strategy has levels, the signal
+carries them: the price at which it gives up (`stop_price`) and where it wants to be
+(`target_price`), in the quote currency, 0 for none.
 """
 
 import numpy as np
@@ -28,7 +30,9 @@ SIGNAL = np.dtype(
         ("epoch", "<u4"),
         ("event_kind", "<u4"),  # of the event that it was decided on
         ("config_version", "<i8"),
-        ("unused", "<i8", (4,)),
+        ("stop_price", "<f8"),  # 0: the strategy names none
+        ("target_price", "<f8"),  # likewise
+        ("unused", "<i8", (2,)),
     ]
 )
 assert SIGNAL.itemsize == 128, "a signal is two cache lines, no padding inside"

@@ -7,20 +7,6 @@
          | instrument | kind | flags | ts_event_ns   | ts_recv_ns   | a  b  c  d  e  f64x5|
          +------------+------+-------+---------------+--------------+---------------------+
 
-kind      a, b, c, d, e
-======== ==================================================================================
-TRADE     price, quantity, taker side (+1 bought, -1 sold), trade id, 0
-QUOTE     bid, bid quantity, ask, ask quantity, update id
-CANDLE    open, high, low, close, volume (ts_event_ns is the candle's open time)
-BOOK      best bid, its quantity, best ask, its quantity, update id: the shared book changed
-MARK      mark price, index price, funding rate, next funding time (ms), 0
-STATUS    1 feed up, 2 book valid, 3 book invalid (b: reason), 4 trading status changed (b: code)
-GAP       expected id, found id (0: cannot be read), 1 for trade ids and 0 for the book's, 0, 0
-CANARY    number, 0, 0, 0, 0
-RESYNC    update id of the book now in force, that of its last one (0: none), why it was out of
-          force, for how long (s), 0: what changed in between is in no record
-======== ==================================================================================
-=======
 =========== ==================================================================================
 kind        a, b, c, d, e
 =========== ==================================================================================
@@ -41,9 +27,11 @@ RESYNC      update id of the book now in force, that of its last one (0: none), 
 
 The flags of a CANDLE: bit 0 CLOSED (without it the candle is still open and this is how far it has
 got), bit 1 INCOMPLETE (trades of it may be missing), bit 2 CORRECTED (it was told before, and this
-is what the exchange says of it). The upper byte names its interval: one more than the place of its
-length among the 96 whole numbers of seconds that divide a day (``config.intervals``). Candles of
-imported files have no flags: their interval is the file's.
+is what the exchange says of it), bit 3 HISTORY (a brain that was not there when it closed has read
+it from the candles region: to be learned from, not to be acted upon; never in the ring). The upper
+byte names its interval: one more than the place of its length among the 96 whole numbers of seconds
+that divide a day (``config.intervals``). Candles of imported files have no flags: their interval is
+the file's.
 
 `ts_event_ns` is the exchange's clock, `ts_recv_ns` CLOCK_MONOTONIC when the bytes were read.
 """
@@ -65,6 +53,7 @@ __all__ = [
     "CORRECTED",
     "FUNDING",
     "GAP",
+    "HISTORY",
     "INCOMPLETE",
     "LIQUIDATION",
     "MARK",
@@ -82,7 +71,7 @@ TRADE, QUOTE, CANDLE, BOOK, MARK, FUNDING = 1, 2, 3, 4, 5, 6
 LIQUIDATION, STATUS, GAP, CLOCK, CANARY, RESYNC = 7, 8, 9, 10, 11, 12
 
 # Flags of a CANDLE.
-CLOSED, INCOMPLETE, CORRECTED = 1, 2, 4
+CLOSED, INCOMPLETE, CORRECTED, HISTORY = 1, 2, 4, 8
 INTERVAL_SHIFT = 8
 
 TICK = np.dtype(

@@ -15,6 +15,11 @@ A built-in strategy is a folder with `parameters.py` (a pydantic model, hot-relo
 * `out`: WISH[MAX_WISHES]. `n >= 0` wishes replace everything wished before for this instrument
   (a slot that is not named is cancelled); NO_OPINION leaves the wishes as they are.
 
+Closed candles come as CANDLE events, once each and in the order of time for each interval. What was
+told before comes again only with INCOMPLETE (trades of it are missing) or CORRECTED (and this is
+what the exchange says). Before the first one, and after anything was missed, the brain shows what
+the history has, flagged HISTORY: to be learned from, its wishes are not acted upon.
+
 The brain calls it once for each event and turns wishes into orders (`brain.quoter`). The decision
 must depend on nothing but these six: no clock, no `ts_recv_ns`, no shared book newer than the
 event. That is what makes the same tape give the same intents live, in replay and in a backtest,
@@ -95,6 +100,8 @@ WISH = np.dtype(
         ("ttl_ms", "<i8"),
         ("fair_price", "<f8"),
         ("confidence", "<f8"),
+        ("stop_price", "<f8"),  # where the strategy gives up, for the signal; 0: none
+        ("target_price", "<f8"),  # where it wants to be; 0: none
         ("side", "<i2"),  # +1 buy, -1 sell
         ("level", "<u2"),  # 0 .. MAX_LEVELS - 1
         ("flags", "<u2"),  # as in an intent: POST_ONLY, REDUCE_ONLY, ...
@@ -113,6 +120,9 @@ class StrategyParameters(BaseModel):
 
     # Why `symbols = "all"` makes no sense with these parameters; empty when it does.
     one_symbol_reason: ClassVar[str] = ""
+    # The parameter that holds the length in seconds of the candles that the strategy lives on:
+    # they must be among those that the feed builds. Empty: it needs none.
+    interval_parameter: ClassVar[str] = ""
 
     refresh_tolerance_ticks: float = Field(
         default=5.0, ge=0.0, le=1e6, description="leave an order alone that is this close"

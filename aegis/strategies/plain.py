@@ -20,7 +20,16 @@ from typing import Any, ClassVar, Final
 import numpy as np
 
 from aegis.shm.intent import POST_ONLY, REDUCE_ONLY
-from aegis.shm.tick import BOOK, CANDLE, QUOTE, TRADE
+from aegis.shm.tick import (
+    BOOK,
+    CANDLE,
+    CORRECTED,
+    HISTORY,
+    INCOMPLETE,
+    QUOTE,
+    TRADE,
+    candle_interval_s,
+)
 from aegis.strategies.contract import (
     EVENT_FILL,
     EVENT_TIMER,
@@ -71,7 +80,8 @@ class Wish:
 
     Prices are rounded away from the market to whole ticks, quantities down to whole lots. `level`
     (0 to 7) is the slot: one order for each side and level. `confidence` (0 to 1) and `cause` (a
-    number of your own) stay with the order for the journal.
+    number of your own) stay with the order for the journal; with `stop_price` and `target_price`
+    (0 for none) they are in the signal that others hear.
     """
 
     side: str
@@ -82,6 +92,8 @@ class Wish:
     cause: int = 0
     post_only: bool = True
     reduce_only: bool = False
+    stop_price: float = 0.0
+    target_price: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +143,11 @@ class Trade:
 
 @dataclass(frozen=True, slots=True)
 class Candle:
-    """A candle; `ts_event_ns` is its open time."""
+    """A closed candle of `interval_s` seconds; `ts_event_ns` is its open time.
+
+    `history`: it was over before the brain could see it; what is wished of it is not acted upon.
+    `incomplete`: trades of it are missing. `corrected`: it was told before, and was wrong.
+    """
 
     symbol: str
     open: float
@@ -140,6 +156,10 @@ class Candle:
     close: float
     volume: float
     ts_event_ns: int
+    interval_s: int = 0
+    history: bool = False
+    incomplete: bool = False
+    corrected: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +198,7 @@ class PlainStrategy:
         return None
 
     def on_candle(self, candle: Candle) -> Sequence[Wish] | None:
-        """A candle has closed."""
+        """A candle has closed, or the history has one that this brain has not seen."""
         return None
 
     def on_fill(self, fill: Fill) -> Sequence[Wish] | None:
@@ -260,7 +280,13 @@ class PlainHost:
             side = "buy" if c > 0.0 else "sell"
             return strategy.on_trade(Trade(symbol, a, b, side, at_ns))
         if kind == CANDLE:
-            return strategy.on_candle(Candle(symbol, a, b, c, d, float(event.e), at_ns))
+            flags = int(event.flags)
+            return strategy.on_candle(
+                Candle(
+                    symbol, a, b, c, d, float(event.e), at_ns, candle_interval_s(flags),
+                    bool(flags & HISTORY), bool(flags & INCOMPLETE), bool(flags & CORRECTED),
+                )
+            )  # fmt: skip
         if kind == EVENT_FILL:
             tick, step = float(market.tick_size), float(market.step_size)
             side = "buy" if c > 0.0 else "sell"
@@ -316,6 +342,7 @@ def _write(record: Any, wish: object, market: Any, params: Any) -> None:
         lots = float(wish.qty) / float(market.step_size)
         level, cause = int(wish.level), int(wish.cause)
         confidence = float(wish.confidence)
+        stop, target = float(wish.stop_price), float(wish.target_price)
     except (TypeError, ValueError, OverflowError, ZeroDivisionError):
         return
     # Written so that a NaN ends here; the bounds keep the conversions below from overflowing.
@@ -329,6 +356,7 @@ def _write(record: Any, wish: object, market: Any, params: Any) -> None:
     record.ttl_ms = params["ttl_ms"]
     record.fair_price = 0.0
     record.confidence = confidence
+    record.stop_price, record.target_price = stop, target
     record.level = min(level, 0xFFFF)
     record.flags = (POST_ONLY if wish.post_only else 0) | (REDUCE_ONLY if wish.reduce_only else 0)
     record.cause = cause

@@ -15,7 +15,8 @@ import numpy as np
 from aegis.brain.layout import make_desk, make_wires
 from aegis.brain.load import compiled_cycle, fit_parameters
 from aegis.host.clock import monotonic_ns
-from aegis.shm.instance import InstanceMemory
+from aegis.shm.candles import CandlePlan
+from aegis.shm.instance import NO_CANDLES, InstanceMemory
 from aegis.shm.intent import CANCEL, PLACE
 from aegis.shm.outcome import ACCEPTED, CANCELED, FILL, OUTCOME, POSITION
 from aegis.shm.tick import QUOTE, TICK
@@ -87,8 +88,11 @@ class Harness:
         parameters: dict[str, Any] | None = None,
         synced: bool = True,
         base: dict[str, Any] | None = None,
+        kept: CandlePlan = NO_CANDLES,
     ) -> None:
-        self.memory = InstanceMemory.create("harness", instruments=instruments, shm_dir=folder)
+        self.memory = InstanceMemory.create(
+            "harness", instruments=instruments, shm_dir=folder, kept=kept
+        )
         for index in range(instruments):
             self.memory.instruments.set(
                 index,

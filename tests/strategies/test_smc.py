@@ -1,4 +1,4 @@
-"""Trading by structure: candles from trades, sane plans, exits that only reduce, the same again."""
+"""Trading by structure: the feed's candles, sane plans, exits that only reduce, the same again."""
 
 from __future__ import annotations
 
@@ -14,7 +14,16 @@ import pytest
 from aegis.host.jit import kernel
 from aegis.shm.instruments import INSTRUMENT
 from aegis.shm.intent import IOC, POST_ONLY, REDUCE_ONLY
-from aegis.shm.tick import QUOTE, TICK, TRADE
+from aegis.shm.tick import (
+    CANDLE,
+    CLOSED,
+    CORRECTED,
+    HISTORY,
+    INCOMPLETE,
+    QUOTE,
+    TICK,
+    candle_code,
+)
 from aegis.strategies.contract import EVENT_FILL, MARKET, MAX_WISHES, NO_OPINION, POSITION, WISH
 from aegis.strategies.errors import StrategyError, UnusableInstrumentError
 from aegis.strategies.registry import read_parameters
@@ -68,9 +77,9 @@ class Desk:
     def plan(self) -> Any:
         return self.state[0]["plan"]
 
-    def call(self, kind: int, **fields: float) -> int:
+    def call(self, kind: int, flags: int = 0, **fields: float) -> int:
         event = self.event
-        event["kind"], event["ts_event_ns"] = kind, self.now_ns
+        event["kind"], event["ts_event_ns"], event["flags"] = kind, self.now_ns, flags
         for name in "abcde":
             event[name] = fields.get(name, 0.0)
         signals = int(self.state[0]["signals"])
@@ -110,12 +119,20 @@ class Desk:
             self.fill(int(wish["price_ticks"]), int(wish["qty_lots"]), int(wish["side"]))
 
     def candle(self, number: int, prices: list[float]) -> None:
-        """One minute: its prices in order, each as a top of book and a trade."""
+        """One minute: its prices in order as tops of book, then the candle that they make."""
         for place, price in enumerate(prices):
             self.now_ns = number * MINUTE_NS + (place + 1) * 10_000_000_000
             self.quote(price)
             self.meet(price)
-            self.call(TRADE, a=price, b=1.0, c=1.0)
+        self.tell(number, prices)
+
+    def tell(self, number: int, prices: list[float], flags: int = 0, length_s: int = 60) -> int:
+        """A closed candle as the feed tells it: its time is that of its opening."""
+        self.now_ns = number * length_s * 1_000_000_000
+        return self.call(
+            CANDLE, CLOSED | candle_code(length_s) | flags,
+            a=prices[0], b=max(prices), c=min(prices), d=prices[-1], e=4.0,
+        )  # fmt: skip
 
 
 def klines(shared_data: Path, count: int) -> list[list[float]]:
@@ -173,33 +190,82 @@ def test_a_higher_gate_lets_fewer_through(shared_data: Path) -> None:
     assert counts[0] > counts[1] > counts[2] == 0
 
 
-def test_the_strategy_sees_the_candles_that_the_exchange_has(shared_data: Path) -> None:
+def engine(desk: Desk) -> Any:
+    return desk.state[0]["engine"]
+
+
+def events(desk: Desk) -> tuple[Any, ...]:
+    """What the engine has come to: everything but the event scratch space."""
+    return tuple(desk.state[0][name].tobytes() for name in ("engine", "sweeps", "blocks", "gaps"))
+
+
+def test_candles_of_other_intervals_are_not_its_own(shared_data: Path) -> None:
+    desk = Desk()
+    assert desk.tell(1_000_000, [1.0, 2.0], length_s=1) == NO_OPINION
+    assert engine(desk)["candles"] == 0
+    desk.tell(1_000_000, [1.0, 2.0])
+    assert engine(desk)["candles"] == 1
+
+
+def test_the_history_teaches_and_is_not_traded(shared_data: Path) -> None:
+    candles = klines(shared_data, 1_200)
+    live, taught = trade(Desk(), candles), Desk()
+    for number, prices in enumerate(candles):
+        assert taught.tell(1_000_000 + number, prices, HISTORY) == NO_OPINION
+    assert live.plans and not taught.plans
+    for name in ("engine", "blocks", "gaps", "breaks"):
+        assert taught.state[0][name].tobytes() == live.state[0][name].tobytes()
+
+
+def test_what_is_told_again_changes_nothing_that_was_said(shared_data: Path) -> None:
+    rows = klines(shared_data, 60)
+    desk = trade(Desk(), rows[:40])
+    before = events(desk)
+    desk.tell(1_000_020, rows[20], CORRECTED)
+    assert desk.state[0]["corrected"] == 0
+    assert desk.tell(1_000_021, [price + 50.0 for price in rows[21]], CORRECTED) == NO_OPINION
+    assert desk.state[0]["corrected"] == 1
+    assert desk.state[0]["doubt_at"] == 21
+    assert events(desk) == before
+    assert engine(desk)["candles"] == 40
+
+
+def test_a_candle_that_may_be_wrong_is_taken_and_not_traded_upon(shared_data: Path) -> None:
+    candles = klines(shared_data, 1_200)
+    place = 0
+    desk = Desk()
+    while not desk.plans:
+        desk.candle(1_000_000 + place, candles[place])
+        place += 1
+    # The same, its last candle incomplete: no plan, until the exchange says that it was right.
+    other = trade(Desk(), candles[: place - 1])
+    other.tell(1_000_000 + place - 1, candles[place - 1], INCOMPLETE)
+    assert not other.plans
+    assert events(other)[0] == events(desk)[0]
+    assert other.state[0]["doubt_at"] == place - 1
+    other.tell(1_000_000 + place - 1, candles[place - 1], CORRECTED)
+    assert other.state[0]["doubt_at"] == -1
+
+
+def test_after_a_gap_the_engine_begins_anew(shared_data: Path) -> None:
     rows = klines(shared_data, 40)
     desk = Desk()
     for number, prices in enumerate(rows):
         if number != 20:
             desk.candle(1_000_000 + number, prices)
-    engine = desk.state[0]["engine"]
-    # The first is not whole, the last is still open, and the silent minute is a flat candle.
-    assert engine["candles"] == 38
-    assert engine["ts_ns"] == (1_000_000 + 38) * MINUTE_NS
-    flat = 19
-    assert engine["high"][flat] == engine["low"][flat] == rows[19][3]
-    assert (engine["high"][5], engine["low"][5]) == (max(rows[6]), min(rows[6]))
-    desk.now_ns = 1_000_000 * MINUTE_NS
-    desk.call(TRADE, a=1.0, b=1.0)
-    assert desk.state[0]["candle"]["late"] == 1
+    assert engine(desk)["candles"] == 19
+    assert engine(desk)["ts_ns"] == (1_000_000 + 39) * MINUTE_NS
 
 
 def test_a_reload_with_other_candles_listens_anew(shared_data: Path) -> None:
     rows = klines(shared_data, 60)
     desk = trade(Desk(), rows[:30])
-    assert desk.state[0]["engine"]["candles"] == 28
+    assert engine(desk)["candles"] == 30
     desk.params["interval_ns"] = 2 * MINUTE_NS
-    for number, prices in enumerate(rows[30:]):
-        desk.candle(1_000_030 + number, prices)
-    # Fifteen pairs of minutes: the first is whole, but nobody knew when listening began.
-    assert desk.state[0]["engine"]["candles"] == 13
+    desk.params["interval_code"] = candle_code(120) >> 8
+    desk.tell(500_015, rows[30] + rows[31], length_s=120)
+    assert engine(desk)["candles"] == 1
+    assert desk.tell(1_000_031, rows[31]) == NO_OPINION
 
 
 def held(side: int = 1, **plan: Any) -> Desk:
@@ -225,6 +291,8 @@ def test_from_the_first_fill_on_only_reducing_orders_are_wished(side: int) -> No
     desk = held(side)
     desk.quote(1_000.0)
     assert (desk.wish["side"], desk.wish["qty_lots"], desk.wish["cause"]) == (-side, 10, 3)
+    assert desk.wish["stop_price"] == 1_000.0 - 10.0 * side
+    assert desk.wish["target_price"] == 1_000.0 + 20.0 * side
     assert desk.wish["price_ticks"] == 10_000 + 200 * side
     assert desk.wish["flags"] == REDUCE_ONLY | POST_ONLY
 

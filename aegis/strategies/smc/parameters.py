@@ -7,6 +7,8 @@ Sizes are in the quote currency and distances in average true ranges (ATR) of th
 same parameters mean the same for every symbol and fit `symbols = "all"`.
 """
 
+from typing import ClassVar
+
 from pydantic import Field
 
 from aegis.strategies.contract import StrategyParameters
@@ -17,13 +19,17 @@ __all__ = ["PARAMETERS", "SmcParameters"]
 class SmcParameters(StrategyParameters):
     """How much may be lost has no default: it must stand in the file."""
 
+    interval_parameter: ClassVar[str] = "interval_s"
+
     risk_quote: float = Field(
         gt=0.0, le=1e9, description="lost when a stop is hit, without fees and slippage"
     )
     max_notional_quote: float = Field(
         gt=0.0, le=1e12, description="largest position of one symbol, in the quote currency"
     )
-    interval_s: int = Field(default=60, ge=1, le=86_400, description="length of a candle")
+    interval_s: int = Field(
+        default=60, ge=1, le=86_400, description="length of a candle, one of [feed] candles"
+    )
     swing_length: int = Field(
         default=5, ge=1, le=50, description="candles on each side of a swing; its delay"
     )

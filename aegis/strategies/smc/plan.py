@@ -127,6 +127,9 @@ def write_wishes(plan: Any, params: Any, market: Any, position: Any, out: Any) -
     wish = out[0]
     wish.fair_price = 0.5 * (market.bid_ticks + market.ask_ticks) * market.tick_size
     wish.confidence = plan.confidence
+    known = plan.exit_cause != CAUSE_INHERITED
+    wish.stop_price = plan.stop if known else 0.0
+    wish.target_price = plan.target if known else 0.0
     side, lots = plan.side, abs(position.lots)
     if plan.entered == 0:
         cause = CAUSE_LONG if side > 0 else CAUSE_SHORT

@@ -28,6 +28,7 @@ PARAMETERS_RECORD = np.dtype(
         ("min_requote_ns", "<i8"),
         ("ttl_ms", "<i8"),
         ("interval_ns", "<i8"),
+        ("interval_code", "<i8"),  # of that interval, as a candle's flags name it
         ("risk_quote", "<f8"),
         ("max_notional_quote", "<f8"),
         ("min_lots", "<i8"),
@@ -39,20 +40,6 @@ PARAMETERS_RECORD = np.dtype(
         ("max_hold", "<i8"),
         ("exit_slip_ticks", "<i8"),
         ("engine", SETTINGS),
-    ]
-)
-
-_CANDLE = np.dtype(
-    [
-        ("number", "<i8"),  # of its interval since the epoch; 0: none yet
-        ("whole", "<i8"),  # 1: seen from its beginning
-        ("trades", "<i8"),
-        ("late", "<i8"),  # trades of candles that were closed already
-        ("open", "<f8"),
-        ("high", "<f8"),
-        ("low", "<f8"),
-        ("close", "<f8"),
-        ("volume", "<f8"),
     ]
 )
 
@@ -84,7 +71,10 @@ STATE_RECORD = np.dtype(
         ("interval_ns", "<i8"),  # the settings that the engine's memory was made with
         ("length", "<i8"),
         ("close_break", "<i8"),
-        ("candle", _CANDLE),
+        ("close", "<f8"),  # of the newest candle
+        ("doubt_at", "<i8"),  # index of the newest candle that may be wrong; -1: none is
+        ("corrected", "<i8"),  # candles that were taken in and turned out to be others
+        ("restarts", "<i8"),  # times the engine began anew: other settings, or a gap
         ("sweeps", _SWEEP, (2,)),  # of lows (for buying), of highs (for selling)
         ("breaks", "<i8", (2,)),  # candle of the newest break of structure, up and down
         ("blocks", _AREA, (2,)),  # the newest bullish and bearish

@@ -134,7 +134,7 @@ def find_setup(state: Any, params: Any, side: Any) -> Any:
     sweep, block, gap = state.sweeps[row], state.blocks[row], state.gaps[row]
     if engine.trend != side or sweep.valid == 0 or now - sweep.at > params.sweep_valid:
         return False
-    close = state.candle.close
+    close = state.close
     by_block = usable(block, side, sweep.at, close)
     by_gap = usable(gap, side, sweep.at, close)
     if not (by_block or by_gap):

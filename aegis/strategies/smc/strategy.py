@@ -1,8 +1,8 @@
-"""The kernel: candles from trades, the engine at each close, one plan at a time.
+"""The kernel: the engine at each closed candle, one plan at a time.
 
-Compiled into the brain's duty cycle. Trades build candles; at a close the engine tells what became
-known, a setup may become a plan; tops of book drive the wishes. Only the events' own content
-decides.
+Compiled into the brain's duty cycle. At a close the engine tells what became known and a setup may
+become a plan, which is wished at once; tops of book drive the wishes in between. The history only
+teaches. Only the events' own content decides.
 """
 
 import math
@@ -11,13 +11,13 @@ from typing import Any
 
 import numpy as np
 
+from aegis.config.intervals import INTERVALS_S
 from aegis.host.jit import kernel
-from aegis.quant.smc.streaming.engine import advance, make_settings, restart
+from aegis.quant.smc.streaming.engine import make_settings
 from aegis.quant.smc.streaming.layout import DOWN, UP
-from aegis.shm.tick import BOOK, QUOTE, TRADE
+from aegis.shm.tick import BOOK, CANDLE, HISTORY, INTERVAL_SHIFT, QUOTE, candle_code
 from aegis.strategies.contract import EVENT_FILL, EVENT_POSITION, NO_OPINION, Strategy
 from aegis.strategies.errors import UnusableInstrumentError
-from aegis.strategies.smc.candle import add_trade, begin_candle, candles_due
 from aegis.strategies.smc.parameters import SmcParameters
 from aegis.strategies.smc.plan import (
     age_plan,
@@ -28,6 +28,7 @@ from aegis.strategies.smc.plan import (
 )
 from aegis.strategies.smc.records import PARAMETERS_RECORD, STATE_RECORD
 from aegis.strategies.smc.setup import find_setup, learn_events
+from aegis.strategies.smc.told import fit_settings, is_trusted, take_in
 
 __all__ = ["STRATEGY", "pack", "step"]
 
@@ -53,66 +54,31 @@ def make_plan(state: Any, params: Any, market: Any) -> None:
 
 
 @kernel
-def close_candle(state: Any, params: Any, market: Any, position: Any) -> None:
-    """The open candle is over: what does it make known, and what is to be done?"""
-    candle = state.candle
-    if candle.whole != 0:
-        count = advance(
-            state.engine, params.engine, candle.number * params.interval_ns, candle.open,
-            candle.high, candle.low, candle.close, candle.volume, state.events,
-        )  # fmt: skip
-        learn_events(state, count, candle.high, candle.low)
-        age_plan(state.plan, params, state.engine.candles - 1)
-        if state.plan.side == 0 and position.known != 0 and position.lots == 0:
-            make_plan(state, params, market)
-    begin_candle(candle, candle.number + 1, 1)
-
-
-@kernel
-def fit_settings(params: Any, state: Any) -> None:
-    """Candles of another length tell another story: after such a reload listen anew.
-
-    A plan and its ways out stay as they are.
-    """
-    if (
-        state.interval_ns == params.interval_ns
-        and state.length == params.engine.length
-        and state.close_break == params.engine.close_break
-    ):
-        return
-    state.interval_ns = params.interval_ns
-    state.length = params.engine.length
-    state.close_break = params.engine.close_break
-    state.candle.number = 0
-    restart(state.engine)
-    # Counted in candles of the new length from here.
-    state.plan.since = 0
-    for row in range(2):
-        state.sweeps[row].valid = 0
-        state.blocks[row].valid = 0
-        state.gaps[row].valid = 0
-        state.breaks[row] = -1
-
-
-@kernel
-def take_trade(event: Any, market: Any, position: Any, params: Any, state: Any) -> None:
-    """A trade: close the candles before it, then take it in."""
+def take_candle(event: Any, market: Any, position: Any, params: Any, state: Any) -> Any:
+    """A closed candle of our interval; whether the engine has taken it in."""
     fit_settings(params, state)
-    due = candles_due(state.candle, event.ts_event_ns // params.interval_ns)
-    for _ in range(due):
-        close_candle(state, params, market, position)
-    if due >= 0:
-        add_trade(state.candle, event.a, event.b)
+    count = take_in(event, params, state)
+    if count < 0:
+        return False
+    plan, now = state.plan, state.engine.candles - 1
+    learn_events(state, count, event.b, event.c)
+    age_plan(plan, params, now)
+    is_flat = plan.side == 0 and position.known != 0 and position.lots == 0
+    if (event.flags & HISTORY) == 0 and is_flat and is_trusted(params, state):
+        make_plan(state, params, market)
+    return True
 
 
 @kernel
 def step(event: Any, market: Any, position: Any, params: Any, state: Any, out: Any) -> Any:
-    """The contract's step: wishes at each top of book and report, NO_OPINION at other events."""
+    """The contract's step: wishes at each candle, top of book and report, else NO_OPINION."""
     kind = event.kind
-    if kind == TRADE:
-        take_trade(event, market, position, params, state)
-        return NO_OPINION
-    if kind != QUOTE and kind != BOOK and kind != EVENT_FILL and kind != EVENT_POSITION:
+    if kind == CANDLE:
+        if (np.int64(event.flags) >> INTERVAL_SHIFT) != params.interval_code:
+            return NO_OPINION
+        if not take_candle(event, market, position, params, state) or (event.flags & HISTORY) != 0:
+            return NO_OPINION
+    elif kind != QUOTE and kind != BOOK and kind != EVENT_FILL and kind != EVENT_POSITION:
         return NO_OPINION
     if position.known != 0:
         follow_position(state.plan, position, state.engine.candles)
@@ -125,17 +91,22 @@ def step(event: Any, market: Any, position: Any, params: Any, state: Any, out: A
 def pack(parameters: SmcParameters, instrument: Any) -> Any:
     """One PARAMETERS_RECORD for an instrument row (step_size and min_qty are read).
 
-    Raises UnusableInstrumentError for a step size that is none.
+    Raises UnusableInstrumentError for a step size that is none, or an interval that no feed builds.
     """
     symbol = bytes(instrument["symbol"]).decode()
     step_size = float(instrument["step_size"])
     if not (math.isfinite(step_size) and step_size > 0.0):
         raise UnusableInstrumentError(f"{symbol}: step_size {step_size} is not a positive number")
+    if parameters.interval_s not in INTERVALS_S:
+        raise UnusableInstrumentError(
+            f"{symbol}: interval_s {parameters.interval_s} does not divide a day"
+        )
     record = np.zeros(1, PARAMETERS_RECORD)[0]
     record["refresh_tolerance_ticks"] = math.floor(parameters.refresh_tolerance_ticks)
     record["min_requote_ns"] = parameters.min_requote_ms * 1_000_000
     record["ttl_ms"] = parameters.intent_ttl_ms
     record["interval_ns"] = parameters.interval_s * 1_000_000_000
+    record["interval_code"] = candle_code(parameters.interval_s) >> INTERVAL_SHIFT
     record["risk_quote"] = parameters.risk_quote
     record["max_notional_quote"] = parameters.max_notional_quote
     record["min_lots"] = max(1, math.ceil(float(instrument["min_qty"]) / step_size - 1e-6))
