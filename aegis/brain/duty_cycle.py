@@ -57,6 +57,20 @@ _BOUND: Final = ("ask", "ring_timers", "show_history", "duty_cycle")
 
 
 @kernel
+def take_tick(desk: Any, wires: Any, tick: Any, sequence: Any) -> Any:
+    """Take in one tick; DECIDE, WITHDRAW or DROP, as `receive_tick` says. Candles go in order."""
+    core = desk.core[0]
+    verdict = receive_tick(
+        core, desk.lanes, desk.markets, desk.stage, wires.instruments, tick, sequence
+    )
+    if verdict == DECIDE and tick.kind == CANDLE:
+        index = np.int64(tick.instrument)
+        told_ns = desk.told_ns[index]
+        return hear_candle(core, desk.lanes[index], told_ns, wires.candle_plan, tick)
+    return verdict
+
+
+@kernel
 def resync_markets(desk: Any, wires: Any) -> Any:
     """Records were missed: take the tops from the shared books.
 
@@ -164,8 +178,9 @@ def show_history(desk: Any, wires: Any, params: Any, states: Any, now_ns: Any) -
 
     The strategy learns from it; what it wishes of a candle long over is not acted upon.
     """
-    event, words = desk.event[0], wires.candle_words
-    lane = next_lane(desk, wires.candle_plan, words, now_ns)
+    event, words, lane = desk.event[0], wires.candle_words, np.int64(-1)
+    if desk.core[0].history_due != 0:
+        lane = next_lane(desk, wires.candle_plan, words, now_ns)
     if lane < 0:
         return np.int64(0)
     count = next_stretch(desk, wires.candle_plan, words, wires.candle_values, lane)
@@ -202,9 +217,7 @@ def duty_cycle(
             flush(core, stage, wires.intent_header, wires.intent_records)
         core.outcomes_consumed += known
         catch_up(desk, wires)
-        shown = np.int64(0)
-        if core.history_due != 0:
-            shown = show_history(desk, wires, params, states, begun_ns)
+        shown = show_history(desk, wires, params, states, begun_ns)
         first = np.int64(desk.cursor[0])
         got = poll(wires.tick_header, wires.tick_records, desk.cursor, desk.ticks, BATCH)
         if got < 0:
@@ -213,13 +226,7 @@ def duty_cycle(
             record(wires.hop_counts, begun_ns - desk.ticks[got - 1].ts_recv_ns)
         for item in range(got):
             tick = desk.ticks[item]
-            verdict = receive_tick(
-                core, lanes, markets, stage, wires.instruments, tick, first + item
-            )
-            if verdict == DECIDE and tick.kind == CANDLE:
-                lane = np.int64(tick.instrument)
-                told_ns = desk.told_ns[lane]
-                verdict = hear_candle(core, lanes[lane], told_ns, wires.candle_plan, tick)
+            verdict = take_tick(desk, wires, tick, first + item)
             if core.timer_ns > 0 and core.clock_ns >= core.timer_due_ns:
                 ring_timers(desk, wires, params, states)
             # One lane as a rule; all of them when a record takes every market away.
