@@ -1,4 +1,4 @@
-"""`aegis bench ring|hop|path|feed|venue|execution|gate|quant|maker`: the result on stdout."""
+"""`aegis bench ring|hop|path|feed|brain|venue|execution|gate|quant|smc|maker`: the results."""
 
 from __future__ import annotations
 
@@ -92,6 +92,20 @@ def feed(as_json: Json = False, smoke: Smoke = False) -> None:
         _say(str(error))
         raise typer.Exit(1) from error
     _finish(result, as_json, _feed_table)
+
+
+@app.command()
+def brain(as_json: Json = False, smoke: Smoke = False) -> None:
+    """300 symbols through the real feed into the brain: its lag, and from event to intent."""
+    from aegis.bench.brain import measure_brain
+    from aegis.bench.child import ChildError
+
+    try:
+        result = measure_brain(smoke=smoke, progress=_say)
+    except (ChildError, OSError) as error:
+        _say(str(error))
+        raise typer.Exit(1) from error
+    _finish(result, as_json, _brain_table)
 
 
 @app.command()
@@ -209,6 +223,32 @@ def _feed_table(result: dict[str, Any]) -> Table:
     table.caption = (
         f"highest rate without loss {result['messages_per_s_zero_loss']:,}/s, "
         f"{result['times_faster']:g} times the most that websockets and json take in"
+    )
+    return table
+
+
+def _brain_table(result: dict[str, Any]) -> Table:
+    from rich.table import Table
+
+    rounds = [one for one in result.values() if isinstance(one, dict) and "strategy" in one]
+    table = Table(
+        title=f"{rounds[0]['symbols']} symbols; event to intent, µs; lag in records of a ring of "
+        f"{result['ring_capacity']:,}",
+        title_justify="left",
+    )
+    columns = ("strategy", "ticks/s", *_PERCENTILES[:3], "lag p99", "most", "lost", "brain's core")
+    for column in columns:
+        table.add_column(column, justify="left" if column == "strategy" else "right")
+    for one in rounds:
+        times, lag = one["event_to_intent_us"], one["lag_records"]
+        cells = [f"{times[name]:,}" for name in _PERCENTILES[:3]]
+        cells += [f"{lag['p99']:,}", f"{lag['max']:,}", str(one["lost"] + one["skipped"])]
+        share = f"{100 * one['core_used']['brain']:.0f} %"
+        table.add_row(one["strategy"], f"{one['ticks_per_s']:,}", *cells, share)
+    table.caption = "; ".join(
+        f"{one['strategy']}: {one['collections_in_cycle']} collections and {one['blocks_grown']} "
+        f"blocks grown in {one['cycles']:,} duty cycles"
+        for one in rounds
     )
     return table
 
