@@ -4,6 +4,10 @@ The deviation is the population's (divisor `period`). First value at `period` - 
 E[x^2] - E[x]^2 loses every digit where prices are large and still; here the sums are taken around a
 centre inside the window, which is moved to the window's mean every few values, and whenever the
 sums have become so large beside the spread that their rounding would show in it.
+
+Where the centre is moved the sums begin anew from the window alone, so the stretches between two
+such places do not wait for one another: the batch form computes four of them at once. If the centre
+has to be moved within one, it goes on value by value from there to the next regular place.
 """
 
 from __future__ import annotations
@@ -14,7 +18,6 @@ import numpy as np
 import numpy.typing as npt
 
 from aegis.host.jit import kernel
-from aegis.quant.indicators.arithmetic import fused
 from aegis.quant.indicators.series import (
     FloatArray,
     empty_columns,
@@ -30,8 +33,8 @@ __all__ = ["bollinger_bands", "bollinger_bands_state", "bollinger_bands_update"]
 _RECENTRE_EVERY = 64
 # Squares that are so many times the spread they hold have lost 4 of their 16 digits.
 _CANCELLED = 1e4
-# Values that are made into bands at once: three columns of them stay in the first-level cache.
-_BLOCK = 512
+_NEVER_SPOILT = 1e300
+_LARGEST = float(np.finfo(np.float64).max)
 
 # state: period, values seen, widths up and down, centre, sum, sum of squares, values since the
 # centre was moved, place of the oldest, the window
@@ -52,7 +55,7 @@ def bollinger_bands(
     up, down = _width(width_up, "width_up"), _width(width_down, "width_down")
     start = start_of(series, names=_NAMES)
     upper, middle, lower = empty_columns(series, start + period - 1)
-    rest = _bands(series, start, period, up, down, upper, middle, lower)
+    rest = _bands(series, start, period, up, down, np.empty((5, 3)), upper, middle, lower)
     refuse_broken(rest, start, _NAMES, series)
     return upper, middle, lower
 
@@ -88,6 +91,15 @@ def _centred(values: FloatArray, start: int, size: int) -> tuple[float, float, f
     return centre, rest, squares
 
 
+@kernel("f8(f8[::1])")
+def _unfinite(values: FloatArray) -> float:
+    """0, or NaN if one of the values is not finite; vectorised, as the order of it is no matter."""
+    worst = 0
+    for value in values:
+        worst |= int(not (abs(value) <= _LARGEST))
+    return math.nan if worst != 0 else 0.0
+
+
 @kernel("f8(f8, f8, f8)")
 def _spread(total: float, squares: float, share: float) -> float:
     """The sum of squares around the mean, of sums around a centre; `share` is 1 / period."""
@@ -100,59 +112,182 @@ def _is_spoilt(gone: float, squares: float, spread: float) -> bool:
     return bool(max(squares, gone * gone) > _CANCELLED * spread)
 
 
-@kernel("void(f8, f8, f8[::1], f8[::1], f8[::1])")
+@kernel("UniTuple(f8, 2)(f8, f8, f8, f8)")
+def _band(centre: float, total: float, spread: float, share: float) -> tuple[float, float]:
+    """(mean, deviation) of sums around a centre."""
+    return centre + total * share, math.sqrt(max(spread * share, 0.0))
+
+
+@kernel("b1(f8, f8, f8, f8, f8[::1], f8[::1], f8[::1], f8[::1])")
 def _spread_out(
-    up: float, down: float, upper: FloatArray, middle: FloatArray, lower: FloatArray
-) -> None:
-    """From the variances in `upper` and the means to the bands.
+    centre: float, share: float, up: float, down: float,
+    going: FloatArray, upper: FloatArray, middle: FloatArray, lower: FloatArray,
+) -> bool:  # fmt: skip
+    """From squares in `upper` and sums in `middle` to the bands; whether one of them was spoilt.
 
     Apart from the sums, because nothing here waits for the value before: it is vectorised.
     """
+    spoilt = 0
     for index in range(middle.size):
-        mean, deviation = middle[index], math.sqrt(max(upper[index], 0.0))
+        total, squares, gone = middle[index], upper[index], going[index] - centre
+        spread = _spread(total, squares, share)
+        spoilt |= int(_is_spoilt(gone, squares, spread))
+        mean, deviation = _band(centre, total, spread, share)
+        middle[index] = mean
         upper[index] = mean + up * deviation
         lower[index] = mean - down * deviation
+    return spoilt != 0
 
 
-@kernel("f8(f8[::1], i8, i8, f8, f8, f8[::1], f8[::1], f8[::1])")
+@kernel("void(f8[::1], f8[::1], f8, f8[::1], f8[::1])")
+def _steps(
+    going: FloatArray, coming: FloatArray, centre: float, upper: FloatArray, middle: FloatArray
+) -> None:
+    """By what each value changes squares and sum, into `upper` and `middle`."""
+    for index in range(middle.size):
+        gone, come = going[index] - centre, coming[index] - centre
+        middle[index] = come - gone
+        upper[index] = come * come - gone * gone
+
+
+@kernel("void(f8[::1], f8[::1], f8[:, ::1], f8[::1], f8[::1])")
+def _four_sums(
+    going: FloatArray, coming: FloatArray, begin: FloatArray, upper: FloatArray, middle: FloatArray
+) -> None:
+    """Squares and sums of four stretches that begin from the rows (centre, sum, squares).
+
+    The chains take one addition a value each, and four of them wait side by side.
+    """
+    length = _RECENTRE_EVERY
+    for stretch in range(4):
+        first = stretch * length
+        last = first + length
+        _steps(
+            going[first:last], coming[first:last], begin[stretch, 0], upper[first:last],
+            middle[first:last],
+        )  # fmt: skip
+    ta, tb, tc, td = begin[0, 1], begin[1, 1], begin[2, 1], begin[3, 1]
+    sa, sb, sc, sd = begin[0, 2], begin[1, 2], begin[2, 2], begin[3, 2]
+    middle_b, upper_b = middle[length:], upper[length:]
+    middle_c, upper_c = middle[2 * length :], upper[2 * length :]
+    middle_d, upper_d = middle[3 * length :], upper[3 * length :]
+    for index in range(length - 1):
+        ta += middle[index]
+        sa += upper[index]
+        tb += middle_b[index]
+        sb += upper_b[index]
+        tc += middle_c[index]
+        sc += upper_c[index]
+        td += middle_d[index]
+        sd += upper_d[index]
+        middle[index], upper[index] = ta, sa
+        middle_b[index], upper_b[index] = tb, sb
+        middle_c[index], upper_c[index] = tc, sc
+        middle_d[index], upper_d[index] = td, sd
+
+
+@kernel("void(f8[::1], i8, f8[:, ::1])")
+def _four_centres(going: FloatArray, period: int, begin: FloatArray) -> None:
+    """`_centred` of the four windows at whose ends the centre is moved, into rows 1 to 4."""
+    one, two = going[_RECENTRE_EVERY:], going[2 * _RECENTRE_EVERY :]
+    three, four = going[3 * _RECENTRE_EVERY :], going[4 * _RECENTRE_EVERY :]
+    a = b = c = d = 0.0
+    for index in range(period):
+        a += one[index]
+        b += two[index]
+        c += three[index]
+        d += four[index]
+    a, b, c, d = a / period, b / period, c / period, d / period
+    ra = rb = rc = rd = sa = sb = sc = sd = 0.0
+    for index in range(period):
+        distance = one[index] - a
+        ra += distance
+        sa += distance * distance
+        distance = two[index] - b
+        rb += distance
+        sb += distance * distance
+        distance = three[index] - c
+        rc += distance
+        sc += distance * distance
+        distance = four[index] - d
+        rd += distance
+        sd += distance * distance
+    begin[1, 0], begin[1, 1], begin[1, 2] = a, ra, sa
+    begin[2, 0], begin[2, 1], begin[2, 2] = b, rb, sb
+    begin[3, 0], begin[3, 1], begin[3, 2] = c, rc, sc
+    begin[4, 0], begin[4, 1], begin[4, 2] = d, rd, sd
+
+
+@kernel("i8(f8[::1], f8[::1], i8, f8, f8, f8[:, ::1], f8[::1], f8[::1], f8[::1])")
+def _four_stretches(
+    going: FloatArray, coming: FloatArray, period: int, up: float, down: float,
+    begin: FloatArray, upper: FloatArray, middle: FloatArray, lower: FloatArray,
+) -> int:  # fmt: skip
+    """Bands of four stretches from row 0 of `begin` on; how many were good.
+
+    `going` begins one value before the window of the first, `coming` with its newest. The row of
+    `begin` after the last good stretch is where to go on from.
+    """
+    share = 1.0 / period
+    _four_centres(going, period, begin)
+    _four_sums(going, coming, begin, upper, middle)
+    for stretch in range(4):
+        first = stretch * _RECENTRE_EVERY
+        last = first + _RECENTRE_EVERY - 1
+        # The last place is the next stretch's, and is written below: there for a whole vector.
+        middle[last], upper[last] = 0.0, _NEVER_SPOILT
+        if _spread_out(
+            begin[stretch, 0], share, up, down, going[first : last + 1],
+            upper[first : last + 1], middle[first : last + 1], lower[first : last + 1],
+        ):  # fmt: skip
+            return stretch
+        total, squares = begin[stretch + 1, 1], begin[stretch + 1, 2]
+        spread = _spread(total, squares, share)
+        mean, deviation = _band(begin[stretch + 1, 0], total, spread, share)
+        middle[last], upper[last] = mean, mean + up * deviation
+        lower[last] = mean - down * deviation
+    return 4
+
+
+@kernel("f8(f8[::1], i8, i8, f8, f8, f8[:, ::1], f8[::1], f8[::1], f8[::1])")
 def _bands(
-    values: FloatArray,
-    start: int,
-    period: int,
-    up: float,
-    down: float,
-    upper: FloatArray,
-    middle: FloatArray,
-    lower: FloatArray,
-) -> float:
-    """Returns 0, or NaN if a value was not finite."""
+    values: FloatArray, start: int, period: int, up: float, down: float, begin: FloatArray,
+    upper: FloatArray, middle: FloatArray, lower: FloatArray,
+) -> float:  # fmt: skip
+    """Returns 0, or NaN if a value was not finite. begin: scratch of 5 x 3."""
     if values.size - start < period:
         return math.nan
-    centre, total, squares = _centred(values, start, period)
-    since, share = 0, 1.0 / period
-    rest = squares * 0.0
-    first = start + period - 1
-    middle, upper, lower = middle[first:], upper[first:], lower[first:]
-    middle[0], upper[0] = centre + total * share, _spread(total, squares, share) * share
-    done = 0
+    first, share = start + period - 1, 1.0 / period
     going, coming = values[start:], values[first:]
-    for index in range(1, coming.size):
+    middle, upper, lower = middle[first:], upper[first:], lower[first:]
+    centre, total, squares = _centred(values, start, period)
+    rest, since, index = squares * 0.0, 0, 0
+    while True:
+        spread = _spread(total, squares, share)
+        mean, deviation = _band(centre, total, spread, share)
+        middle[index] = mean
+        upper[index], lower[index] = mean + up * deviation, mean - down * deviation
+        index += 1
+        while since == 0 and index + 4 * _RECENTRE_EVERY <= coming.size:
+            begin[0, 0], begin[0, 1], begin[0, 2] = centre, total, squares
+            good = _four_stretches(
+                going[index - 1 :], coming[index:], period, up, down, begin,
+                upper[index:], middle[index:], lower[index:],
+            )  # fmt: skip
+            centre, total, squares = begin[good, 0], begin[good, 1], begin[good, 2]
+            index += good * _RECENTRE_EVERY
+            if good < 4:
+                break
+        if index >= coming.size:
+            return rest + _unfinite(coming)
         gone, come = going[index - 1] - centre, coming[index] - centre
-        rest = fused(come, 0.0, rest)
         total += come - gone
         squares += come * come - gone * gone
         since += 1
-        spread = _spread(total, squares, share)
-        if since == _RECENTRE_EVERY or _is_spoilt(gone, squares, spread):
+        spoilt = _is_spoilt(gone, squares, _spread(total, squares, share))
+        if since == _RECENTRE_EVERY or spoilt:
             centre, total, squares = _centred(going, index, period)
-            spread = _spread(total, squares, share)
             since = 0
-        middle[index], upper[index] = centre + total * share, spread * share
-        if index - done == _BLOCK:
-            _spread_out(up, down, upper[done:index], middle[done:index], lower[done:index])
-            done = index
-    _spread_out(up, down, upper[done:], middle[done:], lower[done:])
-    return rest
 
 
 @kernel("void(f8[::1], i8)")
