@@ -9,7 +9,9 @@ import pytest
 
 from aegis.quant.intensity import fit_intensity, intensity_of, intensity_sums
 
-A, K, SECONDS, TRIALS = 2.0, 0.3, 600.0, 2_000
+# So many trials that the error of the error, half a percent, is a fifth of what the bounds leave
+# above the least that theory allows (sqrt(A / T) = 0.0577, K / sqrt(A T) = 0.0087).
+A, K, SECONDS, TRIALS = 2.0, 0.3, 600.0, 20_000
 
 
 def draw(source: np.random.Generator) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
@@ -17,12 +19,12 @@ def draw(source: np.random.Generator) -> np.ndarray[tuple[int], np.dtype[np.floa
 
 
 def test_the_error_is_that_of_maximum_likelihood() -> None:
-    """RMSE over 2,000 windows of ten minutes: 0.059 for A and 0.0088 for k at best."""
+    """Windows of ten minutes: no worse than 0.059 for A and 0.0088 for k, as measured elsewhere."""
     source = np.random.default_rng(5)
     found = np.array([fit_intensity(draw(source), SECONDS) for _ in range(TRIALS)])
     rmse = np.sqrt(np.mean((found - [A, K]) ** 2, axis=0))
-    assert rmse[0] < 0.062
-    assert rmse[1] < 0.0092
+    assert rmse[0] <= 0.059
+    assert rmse[1] <= 0.0088
 
 
 @pytest.mark.parametrize(("low", "high"), [(0.0, 8.0), (2.0, math.inf), (1.0, 12.0)])
