@@ -2,9 +2,11 @@
 
 `aegis bench maker` runs both on the same seeds of the embedded exchange, in its own process and by
 event time: the agents, the matching, the fees are the exchange's, the decisions the compiled step
-of `strategies.avellaneda_stoikov`. The symmetric quoter is the same step with the same width, the
-same limit and the same calibration, and no lean against what it holds: what differs is the
-inventory's part alone. Orders are looked at once a second, as a slow and honest client would.
+of `strategies.avellaneda_stoikov`. Both know the fee and learn A, k and what takers know from the
+trades. The symmetric quoter is the same step with the same width, the same limit and the same
+calibration, and no lean against what it holds: what differs is the inventory's part alone. Orders
+are looked at once a second, as a slow and honest client would: both lose by it to whoever is
+faster, so what is compared is how much risk each runs for what it earns or loses.
 
 Risk-adjusted is the profit after fees less half the risk aversion times the variance of the
 minutes' profits summed (the certainty equivalent of a CARA trader, in the exchange's money), which
@@ -32,12 +34,19 @@ from aegis.strategies.contract import EVENT_FILL, MARKET, MAX_WISHES, POSITION, 
 from aegis.strategies.registry import read_parameters
 from aegis.venue.events import OrderEvent
 from aegis.venue.stats.floor import Floor
-from aegis.venue.tape import RECORD, STEP
+from aegis.venue.tape import STEP
 from aegis.venue.tape import TRADE as TAPE_TRADE
 
 __all__ = ["Made", "compare", "draw", "make_market", "summary"]
 
-GLFT: Final[dict[str, Any]] = {"intensity": "live", "fair_price": "weighted_mid"}
+GLFT: Final[dict[str, Any]] = {
+    "intensity": "live",
+    "intensity_range_ticks": 300.0,
+    "adverse_selection_s": 1.0,
+    "add_transaction_costs": True,
+    "refresh_tolerance_ticks": 20.0,
+    "fair_price": "weighted_mid",
+}
 SYMMETRIC: Final[dict[str, Any]] = {**GLFT, "skew_inventory": False}
 ORDER_QTY: Final = 0.01
 LIMIT_ORDERS: Final = 10
@@ -98,10 +107,10 @@ class _Pit(Floor):
         self._seen: list[npt.NDArray[Any]] = []
         super().__init__(config, symbol, seed)
 
-    def public(self) -> npt.NDArray[Any]:
-        """Everything public since the last call."""
+    def public(self) -> list[npt.NDArray[Any]]:
+        """Everything public since the last call, a piece for each step of the market."""
         seen, self._seen = self._seen, []
-        return np.concatenate(seen) if seen else np.zeros(0, RECORD)
+        return seen
 
     def _after_step(self, now_ms: int) -> None:
         tape = self._core.tape
@@ -150,11 +159,13 @@ class _Maker:
 
     def look(self) -> None:
         """Take the tape in, and move the orders that are not where they should be."""
-        tape = self.pit.public()
-        count = watch(
-            tape, tape.size, self.event[0], self.market[0], self.position[0], self.params[0],
-            self.state[0], self.wishes,
-        )  # fmt: skip
+        count = -1
+        for tape in self.pit.public():
+            found = watch(
+                tape, tape.size, self.event[0], self.market[0], self.position[0], self.params[0],
+                self.state[0], self.wishes,
+            )  # fmt: skip
+            count = found if found >= 0 else count
         if count < 0:
             return
         wanted = {int(wish["side"]): wish for wish in self.wishes[:count]}

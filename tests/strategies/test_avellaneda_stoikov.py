@@ -419,3 +419,61 @@ def test_whatever_fills_the_position_stays_within_the_limit(
     for side in (1, -1):
         total = sum(int(w["qty_lots"]) for w in wishes if w["side"] == side)
         assert side * lots + total <= 50 or total == 0
+
+
+def test_a_fee_makes_the_position_weigh_more() -> None:
+    """Quotes beyond a fee of c ticks are reached exp(-k c) times as often: c2 by the root of it."""
+    desk = Desk(add_transaction_costs=True, maker_fee_bps=2.0).warm(40.0)
+    c1, c2 = glft_coefficients(0.002, 1.3, 0.025, 1.0, 0.002)
+    fair = 600_000.5
+    cost = fair * 2e-4
+    c2 *= math.exp(0.5 * 0.025 * cost)
+    half = c1 + 0.5 * 40.0 * c2 + cost
+    desk.position["lots"] = 10
+    buy, sell = desk.quote(600_000, 0.01)
+    assert buy["price_ticks"] == math.floor(fair - 40.0 * c2 - half)
+    assert sell["price_ticks"] == max(math.ceil(fair - 40.0 * c2 + half), 600_001)
+
+
+def test_with_a_fee_the_law_is_fitted_beyond_it() -> None:
+    live = {"intensity": "live", "intensity_range_ticks": 1e5}
+    plain, costly = Desk(**live).warm(), Desk(add_transaction_costs=True, **live).warm()
+    for desk in (plain, costly):
+        trade_for(desk, 2_000, 5.0, 0.01, 3)
+    # The law has no memory: k is the same further out, and A is what reaches as far as the fee.
+    assert costly.state[0]["live_k"] == pytest.approx(0.01, rel=0.15)
+    states = [desk.state[0] for desk in (plain, costly)]
+    rates = [state["arrivals"] / state["arrival_seconds"] for state in states]
+    assert rates[1] / rates[0] == pytest.approx(math.exp(-0.01 * 120.0), rel=0.3)
+
+
+@pytest.mark.parametrize(("moved", "further"), [(30, 30.0), (0, 0.0), (-30, 0.0)])
+def test_what_takers_know_moves_both_quotes_away(moved: int, further: float) -> None:
+    """After each market order the price goes so far its way, and stays there."""
+    given = {"intensity": "live", "adverse_selection_s": 1.0, "intensity_min_orders": 1e6}
+    desk, still = Desk(**given).warm(), Desk(**given).warm()
+    bid, at_s = 600_000, 1.0
+    for number in range(40):
+        side = 1 if number % 2 == 0 else -1
+        take(desk, bid, side, at_s)
+        bid += side * moved
+        desk.quote(bid, at_s + 1.5)
+        at_s += 3.0
+    take(still, bid, 1, at_s)
+    desk.warm(40.0, bid)
+    still.warm(40.0, bid)
+    learned, fixed = desk.quote(bid, at_s + 0.5), still.quote(bid, at_s + 0.5)
+    width = prices(learned, -1)[0] - prices(learned, 1)[0]
+    before = prices(fixed, -1)[0] - prices(fixed, 1)[0]
+    # As a fee does, it makes the position weigh more too.
+    c2 = glft_coefficients(0.002, 1.3, 0.025, 1.0, 0.002)[1]
+    wider = further + 20.0 * c2 * math.expm1(0.5 * 0.025 * further)
+    assert width - before == pytest.approx(2.0 * wider, abs=2.0)
+
+
+def take(desk: Desk, bid: int, side: int, at_s: float) -> None:
+    """A market order that reaches ten ticks, and one that reaches none, which ends it."""
+    desk.quote(bid, at_s)
+    for later_s, reach in ((0.0, 10), (0.2, -10)):
+        desk.market["trade_ticks"], desk.market["trade_side"] = bid + side * reach, side
+        assert told(desk, TRADE, at_s + later_s) == NO_OPINION

@@ -18,8 +18,10 @@ from aegis.quant.volatility import ewma_sums, volatility_of
 __all__ = [
     "PARAMETERS_RECORD",
     "STATE_RECORD",
+    "cost_of_fill",
     "learn_flow",
     "learn_intensity",
+    "learn_markout",
     "learn_trade",
     "sample_volatility",
 ]
@@ -44,6 +46,7 @@ PARAMETERS_RECORD = np.dtype(
         ("fill_delay_ns", "<i8"),
         ("hanging", "<i8"),
         ("live_intensity", "<i8"),
+        ("markout_ns", "<i8"),  # 0: what takers know is not learned
         ("intensity_refresh_ns", "<i8"),
         ("min_half_spread_ticks", "<f8"),
         ("min_half_spread_share", "<f8"),  # of the fair price
@@ -87,6 +90,13 @@ STATE_RECORD = np.dtype(
         ("distances", "<f8"),
         ("arrival_seconds", "<f8"),
         ("fitted_ts_ns", "<i8"),
+        # What the price did after a market order that reached beyond the costs: one at a time.
+        ("watched_ts_ns", "<i8"),  # 0: none is watched
+        ("watched_side", "<i8"),
+        ("watched_mid_ticks", "<f8"),
+        ("markout_ts_ns", "<i8"),
+        ("markouts", "<f8"),
+        ("markout_weights", "<f8"),
         ("live_k", "<f8"),  # 0 until the first fit
         ("live_c1", "<f8"),
         ("live_c2", "<f8"),
@@ -130,9 +140,47 @@ def sample_volatility(event: Any, params: Any, state: Any, mid_ticks: Any) -> An
 
 
 @kernel
+def cost_of_fill(params: Any, state: Any, fair_ticks: Any) -> Any:
+    """What a fill costs, in ticks: the fee, and what the taker knew, where that is learned."""
+    known = 0.0
+    if state.markout_weights > 0.0:
+        known = max(state.markouts / state.markout_weights, 0.0)
+    return params.cost_share * fair_ticks + known
+
+
+@kernel
+def learn_markout(event: Any, params: Any, state: Any, mid_ticks: Any) -> None:
+    """How far the price has gone the taker's way `markout_ns` after a market order."""
+    elapsed_ns = event.ts_event_ns - state.watched_ts_ns
+    if state.watched_ts_ns == 0 or 0 <= elapsed_ns < params.markout_ns:
+        return
+    # Later than that (a silent market) it says something else.
+    if 0 <= elapsed_ns < 2 * params.markout_ns:
+        weight = 0.0
+        if state.markout_ts_ns != 0:
+            since_s = (event.ts_event_ns - state.markout_ts_ns) * 1e-9
+            weight = math.exp2(-max(since_s, 0.0) / params.intensity_halflife_s)
+        moved = state.watched_side * (mid_ticks - state.watched_mid_ticks)
+        state.markouts = state.markouts * weight + moved
+        state.markout_weights = state.markout_weights * weight + 1.0
+        state.markout_ts_ns = event.ts_event_ns
+    state.watched_ts_ns = 0
+
+
+@kernel
 def count_order(params: Any, state: Any) -> Any:
-    """Fold the market order that has just ended into the sums of the fit."""
+    """Fold the market order that has just ended into the sums of the fit.
+
+    Quotes stand beyond the costs of a fill, so that is where the fit begins: what it calls A is how
+    often trades reach as far as the costs.
+    """
     distance = state.order_side * (state.order_ticks - state.order_mid_ticks)
+    is_far = distance >= params.cost_share * state.order_mid_ticks
+    if params.markout_ns > 0 and state.watched_ts_ns == 0 and is_far:
+        state.watched_ts_ns = state.order_ts_ns
+        state.watched_side = state.order_side
+        state.watched_mid_ticks = state.order_mid_ticks
+    distance -= cost_of_fill(params, state, state.order_mid_ticks)
     elapsed_s = 0.0
     if state.counted_ts_ns != 0:
         elapsed_s = (state.order_ts_ns - state.counted_ts_ns) * 1e-9

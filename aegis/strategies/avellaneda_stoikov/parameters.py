@@ -71,6 +71,13 @@ class AvellanedaStoikovParameters(StrategyParameters):
         default=False, description="each quote is further away by the maker's fee"
     )
     maker_fee_bps: float = Field(default=2.0, ge=-10.0, le=100.0)
+    adverse_selection_s: float = Field(
+        default=0.0,
+        ge=0.0,
+        le=3_600.0,
+        description="with live intensity: quotes are further away by what the price does in this "
+        "time after a market order; 0: not learned",
+    )
     inventory_target_base_pct: float = Field(
         default=50.0, ge=0.0, le=100.0, description="0 short, 50 flat, 100 long, at the limit"
     )

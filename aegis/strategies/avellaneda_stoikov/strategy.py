@@ -21,8 +21,10 @@ from aegis.shm.tick import BOOK, QUOTE, TRADE
 from aegis.strategies.avellaneda_stoikov.learned import (
     PARAMETERS_RECORD,
     STATE_RECORD,
+    cost_of_fill,
     learn_flow,
     learn_intensity,
+    learn_markout,
     learn_trade,
     sample_volatility,
 )
@@ -38,6 +40,18 @@ MID, WEIGHTED_MID = 0, 1
 # Ticks beyond which a price is nonsense whatever the instrument (and floor() would overflow).
 _TICKS_MAX = 1e12
 BUY, SELL = 0, 1
+# exp() of it is beyond any sensible lean, and far from overflowing.
+_SCARCITY_MAX = 10.0
+
+
+@kernel
+def scarcity(intensity_k: Any, cost: Any) -> Any:
+    """By how much more a position weighs when each fill costs `cost` ticks.
+
+    Quotes that far out are reached exp(-k cost) times as often: with d' = d - cost the model is the
+    one without costs and that much less intensity, and c2 goes with the inverse root of it.
+    """
+    return math.exp(min(0.5 * intensity_k * cost, _SCARCITY_MAX))
 
 
 @kernel
@@ -47,10 +61,13 @@ def target_quotes(
     """The unrounded (bid, ask) in ticks; `inventory` in orders. NaN when there is no answer."""
     leaning = inventory * params.inventory_weight
     least = max(params.min_half_spread_ticks, params.min_half_spread_share * fair_ticks)
-    cost = params.cost_share * fair_ticks
+    cost = cost_of_fill(params, state, fair_ticks)
     intensity_k, c1, c2 = params.intensity_k, params.c1, params.c2
     if state.live_k > 0.0:
+        # Fitted beyond the costs already.
         intensity_k, c1, c2 = state.live_k, state.live_c1, state.live_c2
+    else:
+        c2 *= scarcity(intensity_k, cost)
     if params.mode == SESSION:
         passed_ns = event.ts_event_ns % params.session_ns
         left_s = (params.session_ns - passed_ns) * 1e-9
@@ -196,6 +213,8 @@ def step(event: Any, market: Any, position: Any, params: Any, state: Any, out: A
     state.mid_ticks = mid
     if params.live_intensity == 1:
         learn_intensity(event, params, state)
+        if params.markout_ns > 0:
+            learn_markout(event, params, state, mid)
     # Before max() below sees it: max(NaN, x) may be x.
     if not sigma >= 0.0:
         return 0
@@ -279,6 +298,7 @@ def _pack_habits(record: Any, parameters: AvellanedaStoikovParameters) -> None:
     record["flow_ticks"] = parameters.order_flow_skew_ticks
     record["flow_halflife_s"] = parameters.order_flow_halflife_s
     record["live_intensity"] = int(parameters.intensity == "live")
+    record["markout_ns"] = round(parameters.adverse_selection_s * 1e9)
     record["intensity_refresh_ns"] = round(parameters.intensity_refresh_s * 1e9)
     record["intensity_range_ticks"] = parameters.intensity_range_ticks
     record["intensity_halflife_s"] = parameters.intensity_halflife_s
