@@ -42,9 +42,11 @@ __all__ = ["Made", "compare", "draw", "make_market", "summary"]
 GLFT: Final[dict[str, Any]] = {
     "intensity": "live",
     "intensity_range_ticks": 300.0,
+    # Beyond the fee there is a market order every half minute: enough of them take this long.
+    "intensity_halflife_s": 1_200.0,
     "adverse_selection_s": 1.0,
     "add_transaction_costs": True,
-    "refresh_tolerance_ticks": 20.0,
+    "refresh_tolerance_ticks": 40.0,
     "fair_price": "weighted_mid",
 }
 SYMMETRIC: Final[dict[str, Any]] = {**GLFT, "skew_inventory": False}
@@ -69,6 +71,7 @@ class Made:
     ratio: float  # mean minute over deviation, times the root of the minutes
     most_held_lots: int
     limit_lots: int
+    live_k: float  # of the calibration in force at the end, per tick; 0: never fitted
 
 
 @kernel
@@ -220,6 +223,7 @@ def make_market(
         ratio=ratio,
         most_held_lots=most,
         limit_lots=int(maker.params[0]["max_lots"]),
+        live_k=float(maker.state[0]["live_k"]),
     )
 
 
