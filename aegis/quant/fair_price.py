@@ -1,8 +1,8 @@
 """Where the price "really" is, judged from the top of the book.
 
 Pure kernels over bid, ask and their quantities, called by strategies at each quote. With one tick
-of spread the weighted mid is the best that the touch alone can say: it leans towards the side that
-is about to give way.
+of spread the weighted mid is the best that the touch alone can say without data: it leans towards
+the side that is about to give way. What recordings can add is in `micro_price`.
 """
 
 import math
@@ -12,7 +12,14 @@ import numpy.typing as npt
 
 from aegis.host.jit import kernel
 
-__all__ = ["imbalance", "mid_price", "order_flow_imbalance", "vamp", "weighted_mid"]
+__all__ = [
+    "effective_vamp",
+    "imbalance",
+    "mid_price",
+    "order_flow_imbalance",
+    "vamp",
+    "weighted_mid",
+]
 
 
 @kernel("f8(f8,f8)")
@@ -65,6 +72,43 @@ def vamp(
         weighted += bids[rank] * ask_qty + asks[rank] * bid_qty
         total += bid_qty + ask_qty
     return weighted / total
+
+
+@kernel("UniTuple(f8, 2)(f8[::1], f8[::1], f8, f8)")
+def _effective(
+    prices: npt.NDArray[np.float64], qtys: npt.NDArray[np.float64], lowest: float, highest: float
+) -> tuple[float, float]:
+    """(mean price by quantity, quantity) of one side's levels within the prices given."""
+    paid = total = 0.0
+    for rank in range(prices.size):
+        price, qty = prices[rank], qtys[rank]
+        if not qty > 0.0 or (rank > 0 and not lowest <= price <= highest):
+            break
+        paid += price * qty
+        total += qty
+    return paid / total if total > 0.0 else math.nan, total
+
+
+@kernel("f8(f8[::1], f8[::1], f8[::1], f8[::1], f8)")
+def effective_vamp(
+    bids: npt.NDArray[np.float64],
+    bid_qtys: npt.NDArray[np.float64],
+    asks: npt.NDArray[np.float64],
+    ask_qtys: npt.NDArray[np.float64],
+    reach: float,
+) -> float:
+    """Volume-adjusted mid of what each whole side within `reach` of the mid costs on average.
+
+    (Pb_eff Qa + Pa_eff Qb) / (Qa + Qb), P_eff a side's mean price by quantity and Q its quantity.
+    Unlike `vamp` no rank of one side needs one of the other. Levels as there; NaN likewise.
+    """
+    if not (bids.size > 0 and asks.size > 0 and bid_qtys[0] > 0.0 and ask_qtys[0] > 0.0):
+        return math.nan
+    mid = 0.5 * (bids[0] + asks[0])
+    lowest, highest = mid * (1.0 - reach), mid * (1.0 + reach)
+    bid, bid_qty = _effective(bids, bid_qtys, lowest, highest)
+    ask, ask_qty = _effective(asks, ask_qtys, lowest, highest)
+    return (bid * ask_qty + ask * bid_qty) / (bid_qty + ask_qty)
 
 
 @kernel("f8(f8, f8, f8, f8, f8, f8, f8, f8)")

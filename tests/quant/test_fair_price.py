@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aegis.quant.fair_price import (
+    effective_vamp,
     imbalance,
     mid_price,
     order_flow_imbalance,
@@ -42,6 +43,16 @@ def test_no_quantity_no_price(quantities: tuple[float, float]) -> None:
 def test_vamp_of_the_best_level_is_the_weighted_mid() -> None:
     one = (np.array([100.0]), np.array([3.0]), np.array([101.0]), np.array([1.0]))
     assert vamp(*one, 0.01) == pytest.approx(weighted_mid(100.0, 3.0, 101.0, 1.0))
+
+
+def test_the_effective_vamp_weighs_whole_sides() -> None:
+    bids, bid_qtys = np.array([100.0, 99.0, 50.0]), np.array([1.0, 3.0, 9.0])
+    asks, ask_qtys = np.array([101.0, 103.0]), np.array([2.0, 2.0])
+    sides = (bids, bid_qtys, asks, ask_qtys)
+    # Bids cost 99.25 on average for 4, asks 102 for 4; the far bid is out of reach.
+    assert effective_vamp(*sides, 0.1) == pytest.approx((99.25 * 4.0 + 102.0 * 4.0) / 8.0)
+    assert effective_vamp(*sides, 0.001) == pytest.approx(weighted_mid(100.0, 1.0, 101.0, 2.0))
+    assert math.isnan(effective_vamp(bids, bid_qtys, np.zeros(0), np.zeros(0), 0.1))
 
 
 def test_vamp_stops_at_its_reach_and_at_the_end_of_a_side() -> None:
