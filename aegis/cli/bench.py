@@ -373,8 +373,15 @@ def maker(
     as_json: Json = False,
 ) -> None:
     """GLFT with live calibration beside symmetric quoting, on the embedded exchange's flow."""
+    from importlib.util import find_spec
+
     from aegis.bench.market_making import compare, draw, summary
     from aegis.config import load_config
+
+    if plot is not None and find_spec("matplotlib") is None:
+        # Now, not when the runs are over.
+        _say("--plot needs matplotlib: pip install 'aegis[plots]'")
+        raise typer.Exit(1)
 
     _say("seed | glft: fills, profit, deviation, certain, ratio, most held | symmetric: the same")
     venue = load_config(config_path(config)).venue

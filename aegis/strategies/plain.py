@@ -280,7 +280,8 @@ class PlainHost:
             side = "buy" if c > 0.0 else "sell"
             return strategy.on_trade(Trade(symbol, a, b, side, at_ns))
         if kind == CANDLE:
-            flags = int(event.flags)
+            # Not `event.flags`: those are the array's own.
+            flags = int(event["flags"])
             return strategy.on_candle(
                 Candle(
                     symbol, a, b, c, d, float(event.e), at_ns, candle_interval_s(flags),

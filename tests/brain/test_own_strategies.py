@@ -12,8 +12,10 @@ import pytest
 
 from aegis.brain.layout import NONSENSICAL, RAISED, TOO_SLOW, TRUSTED
 from aegis.cli.strategy import _skeleton
+from aegis.shm.candles import CandlePlan, candle_write
 from aegis.shm.intent import CANCEL, PLACE, RESYNC
-from tests.brain.harness import Harness, by_side, of_kind, quote
+from aegis.shm.tick import CANDLE, CLOSED, candle_code
+from tests.brain.harness import START_NS, Harness, by_side, of_kind, quote, tick
 
 BID = 600_000
 SIZES = {"order_qty": 0.002, "max_inventory_qty": 0.004, "min_requote_ms": 100}
@@ -177,4 +179,35 @@ def test_a_timer_comes_by_the_events_clock(own: Callable[..., Harness]) -> None:
     ]
 
 
-START_NS = 1_723_161_256_000 * 1_000_000
+def test_a_plain_strategy_is_told_what_a_candle_is(
+    tmp_path: Path, make_harness: Callable[..., Harness]
+) -> None:
+    file = tmp_path / "watcher.py"
+    file.write_text(
+        "from aegis.strategies.plain import PlainStrategy\n\n"
+        "class Watcher(PlainStrategy):\n"
+        "    seen = []\n\n"
+        "    def on_candle(self, candle):\n"
+        "        self.seen.append(candle)\n"
+    )
+    harness = make_harness(strategy=str(file), base=POLICY, kept=CandlePlan((60,), 8))
+    harness.memory.candles.tell_known(0, 0, known=True)
+    flags = CLOSED | candle_code(60)
+    minute_ms = START_NS // 60_000_000_000 * 60_000
+    for number in range(3):
+        kept, open_ms = harness.memory.candles, minute_ms + number * 60_000
+        candle_write(
+            kept.words, kept.values, 0, kept.history, 60_000, open_ms,
+            10.0, 12.0, 9.0, 11.0, 5.0, 3, flags, open_ms,
+        )  # fmt: skip
+        candle = tick(CANDLE, flags=flags, a=10.0, b=12.0, c=9.0, d=11.0, e=5.0)
+        candle["ts_event_ns"] = open_ms * 1_000_000
+        harness.feed(candle)
+        for _ in range(3):  # what the history has is shown between the batches
+            harness.turn()
+    assert harness.strategy.plain.fault is None
+    seen = harness.strategy.plain.strategy.seen
+    assert [(one.ts_event_ns // 1_000_000 - minute_ms) // 60_000 for one in seen] == [0, 1, 2]
+    assert [one.history for one in seen] == [True, False, False]
+    assert {one.interval_s for one in seen} == {60}
+    assert (seen[2].high, seen[2].low, seen[2].volume) == (12.0, 9.0, 5.0)
