@@ -268,17 +268,22 @@ def summary(rows: list[tuple[Made, Made]]) -> dict[str, Any]:
 
 
 def draw(rows: list[tuple[Made, Made]], path: Path) -> None:
-    """Certainty equivalents of both by seed, as a picture. Needs matplotlib (the plots extra)."""
+    """Profits and certainty equivalents of both by seed. Needs matplotlib (the plots extra)."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(9, 4.5), layout="tight")
+    figure = Figure(figsize=(9, 8), layout="tight")
     FigureCanvasAgg(figure)
-    axes = figure.subplots()
+    above, axes = figure.subplots(2, 1)
     seeds = [glft.seed for glft, _ in rows]
+    above.bar([s - 0.2 for s in seeds], [g.profit for g, _ in rows], 0.4, label="GLFT, live")
+    above.bar([s + 0.2 for s in seeds], [o.profit for _, o in rows], 0.4, label="symmetric")
+    above.set_ylabel("profit after fees (quote units)")
     axes.bar([s - 0.2 for s in seeds], [g.certain for g, _ in rows], 0.4, label="GLFT, live")
     axes.bar([s + 0.2 for s in seeds], [o.certain for _, o in rows], 0.4, label="symmetric")
     axes.set_xlabel("seed")
     axes.set_ylabel("profit less the price of risk (quote units)")
-    axes.legend()
+    for part in (above, axes):
+        part.set_xticks(seeds)
+        part.legend()
     figure.savefig(path)

@@ -57,6 +57,7 @@ def test_it_signals_with_stop_and_target_and_learns_from_the_history(
         risk = abs(price - told["stop_price"]) * int(told["qty_lots"]) * 0.001
         assert 0.0 < risk <= 20.0 + 1e-6
     one.until("an order", lambda: one.view().counters["execution"]["orders_accepted"] > 0)
+    assert one.view().counters["brain"]["signals"] >= len(found)
     # A brain that is started anew has seen nothing of these seconds: the history has them.
     former = one.pid("brain")
     os.kill(former, signal.SIGKILL)
@@ -64,7 +65,7 @@ def test_it_signals_with_stop_and_target_and_learns_from_the_history(
     one.until("its history", lambda: one.view().counters["brain"]["candles_shown"] >= 3)
     assert one.stop() == 0, one.said
     summary = one.summary()
-    assert summary["signals"] >= len(found)
+    assert summary["signals"] >= 0, "those of the last brain"
     assert summary["gc_collections_in_cycle"] == 0
     assert "Traceback" not in one.said
     one.gone()
