@@ -62,6 +62,7 @@ class MarketConnection:
         self.shard = shard
         self.link: Link | None = None
         self.watch: StreamWatch | None = None
+        self._habits: StreamWatch | None = None
         self.mark_watch: MarkWatch | None = None
         self.opened = 0
         self.handovers = 0
@@ -282,7 +283,7 @@ class MarketConnection:
         """Watch the members that there are now; those that there were are not forgiven."""
         symbols, now_ns = tuple(self.shard.members.values()), monotonic_ns()
         if self.shard.carries_books:
-            self.watch = StreamWatch(symbols, self._limits, now_ns, self.watch)
+            self.watch = StreamWatch(symbols, self._limits, now_ns, self.watch, self._habits)
         elif self.mark_watch is None or self.mark_watch.symbols != symbols:
             self.mark_watch = MarkWatch(symbols, self._limits, now_ns)
 
@@ -294,6 +295,7 @@ class MarketConnection:
         """The connection is over, whoever ended it."""
         present = self.link
         self.link = None
+        self._habits = self.watch or self._habits
         self.watch = None
         self.mark_watch = None
         self._asked_again.clear()

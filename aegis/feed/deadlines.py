@@ -197,7 +197,9 @@ class StreamWatch:
     """The watch over one connection that carries the books of these symbols.
 
     `before` is the watch that it takes over from: symbols in both are judged on as they were, so
-    that no change of members or of sockets gives a dead stream another deadline.
+    that no change of members or of sockets gives a dead stream another deadline. `habits` is the
+    watch of a connection that was lost: nothing is judged by what it saw, but how long a silence
+    of each symbol may last is known from it.
     """
 
     def __init__(
@@ -206,17 +208,20 @@ class StreamWatch:
         limits: Deadlines,
         opened_ns: int,
         before: StreamWatch | None = None,
+        habits: StreamWatch | None = None,
     ) -> None:
         self.symbols = symbols
         self.limits = limits
         self.opened_ns: int = opened_ns if before is None else before.opened_ns
         self._frozen_ns = int(limits.frozen_s * _NS)
-        known: dict[str, _Member] = {}
-        if before is not None:
-            known = dict(zip(before.symbols, before._members, strict=True))
+        known = {} if before is None else before._by_symbol()
+        lost = {} if habits is None else habits._by_symbol()
         self._members: list[_Member] = [
-            known.get(symbol) or _Member(limits, opened_ns) for symbol in symbols
+            known.get(symbol) or _Member(limits, opened_ns, lost.get(symbol)) for symbol in symbols
         ]
+
+    def _by_symbol(self) -> dict[str, _Member]:
+        return dict(zip(self.symbols, self._members, strict=True))
 
     def renew(self, symbol: str, now_ns: int) -> None:
         """The symbol's streams are asked for anew: it begins again, as patient as it was."""

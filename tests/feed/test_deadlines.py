@@ -224,6 +224,23 @@ def test_a_stream_that_falls_silent_right_after_it_was_asked_for_is_known_by_its
     assert 135.2 < asked[0] <= 135.8
 
 
+def test_a_new_connection_knows_the_habits_of_the_one_that_was_lost() -> None:
+    lost = watch()
+    for tick in range(100 * 5, 130 * 5):
+        seen = Sighting(tick * S // 5, tick * S // 5, tick * S // 5, False, 20 * tick, 2 * tick)
+        assert not lost.silent_trades([seen], tick * S // 5)
+    looker = StreamWatch(("ETHUSDT", "BTCUSDT"), LIMITS, 140 * S, None, lost)
+    asked = []
+    for tick in range(140 * 5 + 1, 160 * 5):
+        now_ns = tick * S // 5
+        once = Sighting(now_ns, now_ns, 140 * S + S // 5, False, messages=tick, trades=1)
+        if not asked and (places := looker.silent_trades([once, once], now_ns)):
+            asked.append((tick / 5, places))
+    # Nothing is known of the other one yet.
+    assert len(asked) == 1 and asked[0][1] == [1]
+    assert 145.2 < asked[0][0] <= 145.8
+
+
 def test_trades_that_were_lost_in_a_silence_show_that_it_was_none_of_their_pauses() -> None:
     """Dead from 140 to 150 s and again from 170 s on: told as soon both times."""
     looker, asked = watch(), []
