@@ -30,6 +30,8 @@ class BadNet:
         self.port = 0
         self.misroutes = False
         self.made = 0
+        # The port that the exchange knows a connection by, by the feed's own.
+        self.far_ports: dict[int, int] = {}
         self._ways: set[_Way] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._writers: list[asyncio.StreamWriter] = []
@@ -71,6 +73,8 @@ class BadNet:
         self.made += 1
         far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self.target)
         self._writers += [writer, far_writer]
+        near_port = writer.get_extra_info("peername")[1]
+        self.far_ports[near_port] = far_writer.get_extra_info("sockname")[1]
         head = await reader.readuntil(b"\r\n\r\n")
         far_writer.write(head.replace(RIGHT_ROUTE, WRONG_ROUTE) if self.misroutes else head)
         way = _Way()

@@ -156,25 +156,35 @@ class Drill:
                 table["delay_ms"] = table["for_ms"]
             elif "@" in table.get("stream", "") and (card.lasts_s == 0.0 or card.then):
                 # Of one frame: on a connection that is half open it would strike nobody.
-                table["connection"] = self.present_line(table["stream"])
+                table["connection"] = self.present_line(table["stream"]) or "nobody"
         faults, findings = read_faults(filled, ())
         assert not findings, findings
         return self.venue.faults.board.add(faults)
 
     def present_line(self, stream: str) -> str:
-        """The exchange's name for the connection that the feed hears the stream on.
+        """The exchange's name for the connection that the feed hears the stream on; "" for none.
 
         Those that the net has swallowed are open at the exchange's end, and nobody is on the other.
         """
-        route = "market" if "@markPrice" in stream else "public"
-        names = [line.name for line in self.venue.faults.lines.open.values()]
-        numbers = [int(name.split("/")[1]) for name in names if name.startswith(route)]
-        return f"{route}/{max(numbers, default=0)}"
+        has_books = "@markPrice" not in stream
+        for connection in self.feed.connections:
+            link = connection.link
+            if connection.shard.carries_books is has_books and link is not None:
+                near: Any = link._transport
+                if near is None:
+                    continue
+                port = near.underlying_transport.get_extra_info("sockname")[1]
+                for line in self.venue.faults.lines.open.values():
+                    far: Any = line.wire
+                    peer = far._transport.get_extra_info("peername")
+                    if peer is not None and peer[1] == self.net.far_ports.get(port):
+                        return line.name
+        return ""
 
     def is_lost(self, armed: Armed) -> bool:
         """Whether it waits for a connection that is gone."""
-        name = armed.fault.connection
-        return "*" not in name and name != self.present_line(armed.fault.stream)
+        name, present = armed.fault.connection, self.present_line(armed.fault.stream)
+        return "*" not in name and present != "" and name != present
 
     def spoil_net(self, card: Card) -> bool:
         """Do to the net what the card says; whether there was anything to do."""
