@@ -129,10 +129,10 @@ run: setup-runtime ## trade: aegis run $(INSTANCE), until Ctrl-C
 	exec env AEGIS_TAKE_TERMINAL=1 $(BIN)/aegis run $(INSTANCE) $(ARGS)
 
 test: setup-tools setup-clients setup-readers ## run the tests; ARGS='-k name' passes on to pytest
-	# Rules first, on two cores; then what wants the machine for itself. 5: nothing was chosen.
+	# Rules first, on two cores; then real processes, two at a time. 5: nothing was chosen.
 	together=0 alone=0
 	$(BIN)/python -m pytest -n 2 --dist loadfile --share together $(ARGS) || together=$$?
-	$(BIN)/python -m pytest --share alone $(ARGS) || alone=$$?
+	$(BIN)/python -m pytest -n 2 --dist loadgroup --share alone $(ARGS) || alone=$$?
 	case "$$together $$alone" in '0 0'|'0 5'|'5 0') ;; *) exit 1 ;; esac
 
 lint: setup-tools ## ruff, mypy --strict, the style test, the unit file, ansible-lint

@@ -17,8 +17,10 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 # Tests of rules come first; those that start real processes or boot a system come last.
 _TESTS = itertools.count()
 LAST_ROOMS = ("tests/appliance/", "tests/deploy/booted/")
-# Rooms that want the machine for themselves: both cores, real time, or a whole system.
+# Rooms that want the machine nearly for themselves: both cores, real time, or a whole system. They
+# wait more than they compute, so two of them may run at once: the appliance's and any other.
 ALONE_ROOMS = (*LAST_ROOMS, "tests/bench/", "tests/deploy/", "tests/venue/clients/")
+APPLIANCE_ROOM = "tests/appliance/"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -37,6 +39,18 @@ def pytest_configure(config: pytest.Config) -> None:
     settings.load_profile("explore" if config.getoption("--long") else "replayable")
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """A share does not even import the rooms of the other one."""
+    share = config.getoption("--share")
+    if share is None or not collection_path.is_relative_to(REPOSITORY / "tests"):
+        return None
+    place = collection_path.relative_to(REPOSITORY).as_posix() + "/"
+    is_alone = place.startswith(ALONE_ROOMS)
+    # A folder on the way to one of the rooms has to be looked into.
+    leads_there = any(room.startswith(place) for room in ALONE_ROOMS)
+    return None if leads_there or is_alone is (share == "alone") else True
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     def lateness(item: pytest.Item) -> int:
         path = item.path.relative_to(REPOSITORY).as_posix()
@@ -44,14 +58,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
     items.sort(key=lateness)
     for item in items:
-        if item.path.relative_to(REPOSITORY).as_posix().startswith(ALONE_ROOMS):
+        path = item.path.relative_to(REPOSITORY).as_posix()
+        if path.startswith(ALONE_ROOMS):
             item.add_marker(pytest.mark.alone)
-    # `-m` was looked at before these marks stood; two runs share the suite, see the Makefile.
-    share = config.getoption("--share")
-    if share is not None:
-        kept = [item for item in items if ("alone" in item.keywords) is (share == "alone")]
-        config.hook.pytest_deselected(items=[item for item in items if item not in set(kept)])
-        items[:] = kept
+            is_appliance = path.startswith(APPLIANCE_ROOM)
+            item.add_marker(pytest.mark.xdist_group("appliance" if is_appliance else "others"))
     if not config.getoption("--long"):
         skip_long = pytest.mark.skip(reason="takes minutes: run with --long")
         for item in items:
