@@ -127,7 +127,8 @@ class Drill:
         self.tell(
             f"{card.entry} {card.name} on {symbol}{'' if alone else ' with another'}: "
             f"struck {struck}, noticed {record.detected_s}, right {record.recovered_s}, "
-            f"wrong {record.wrong}, turn {self.longest_turn_s:.2f}"
+            f"wrong {record.wrong}, turn {self.longest_turn_s:.2f}, oldest valid book so far "
+            f"{max(self.checker.stalest_ns.values(), default=0) * _S:.2f}"
         )
         self.longest_turn_s = 0.0
         return record
