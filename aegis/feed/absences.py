@@ -5,11 +5,21 @@ Called by the intake when a book is taken out of force and when it is put into i
 
 from __future__ import annotations
 
+from aegis.feed import digest as codes
 from aegis.feed.sync import Reason
 
-__all__ = ["Absences"]
+__all__ = ["REASONS", "Absences"]
 
 _NS = 1_000_000_000
+# Why a book went, by what the kernels found.
+REASONS = {
+    codes.BROKEN_EMPTY: Reason.EMPTY,
+    codes.BROKEN_CROSSED: Reason.CROSSED,
+    codes.BROKEN_ABSURD: Reason.ABSURD,
+    codes.TOPS_DIFFER: Reason.TOP_MISMATCH,
+    codes.BROKEN_RANGE: Reason.GAP,
+    codes.BROKEN_SHALLOW: Reason.SHALLOW,
+}
 
 
 class Absences:

@@ -24,7 +24,14 @@ from aegis.feed.cross_check import (
     compare_tops,
     remember,
 )
-from aegis.feed.doubt import believed_ms, book_bid, is_unreasonable, note_lead, quote_bid
+from aegis.feed.doubt import (
+    believed_ms,
+    book_bid,
+    is_late,
+    is_unreasonable,
+    note_lead,
+    quote_bid,
+)
 from aegis.feed.emit import finish, push_tick
 from aegis.feed.layout import (
     DEPTH,
@@ -55,6 +62,7 @@ __all__ = [
     "BROKEN_RANGE",
     "BROKEN_SHALLOW",
     "DEPTH_HELD",
+    "DEPTH_ON_TIME",
     "DONE",
     "FRAME_UNUSUAL",
     "TOPS_DIFFER",
@@ -74,6 +82,7 @@ BROKEN_ABSURD = 5
 TOPS_DIFFER = 6  # bookTicker and book disagree at one update id
 BROKEN_RANGE = 7  # a depth event whose ids cannot be
 BROKEN_SHALLOW = 8  # hardly anything is left of what the snapshot showed
+DEPTH_ON_TIME = 9  # the book was withheld because its events came late, and this one does not
 
 _LIVE, _WAITING = int(Phase.LIVE), int(Phase.WAITING)
 _APPLY, _OLD, _DUPLICATE = int(Verdict.APPLY), int(Verdict.OLD), int(Verdict.DUPLICATE)
@@ -311,8 +320,9 @@ def apply_depth(context: Any, announce: Any) -> Any:
     """Apply the depth event at hand, which `judge` has passed.
 
     With `announce` 1 the shared book is written and a BOOK record staged; with 0 (the replay of
-    buffered events) only the full book changes. Returns DONE, BROKEN_* or TOPS_DIFFER; in the
-    latter cases nothing is announced and the caller must invalidate the book.
+    buffered events) only the full book changes. Returns DONE, BROKEN_*, TOPS_DIFFER or
+    DEPTH_ON_TIME; in the latter cases nothing is announced. The caller must invalidate the book, or
+    put it in force.
     """
     integers = words(context, layout.INTEGERS)
     rows = words(context, layout.ROWS)
@@ -346,9 +356,13 @@ def apply_depth(context: Any, announce: Any) -> Any:
         bids[0, 0], bids[0, 1], asks[0, 0], asks[0, 1],
     ):  # fmt: skip
         return TOPS_DIFFER
-    if announce:
+    if not announce:
+        return DONE
+    if rows[base + layout.WITHHELD] == 0:
         _announce(context, instrument, bid_rows, ask_rows)
-    return DONE
+        return DONE
+    recv_ns = words(context, layout.CONTROL)[layout.RECV_NS]
+    return DONE if is_late(context, integers[EVENT_MS], recv_ns) else DEPTH_ON_TIME
 
 
 @kernel

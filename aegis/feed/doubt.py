@@ -13,7 +13,7 @@ from aegis.feed.layout import NO_CLOCK, ROW_WORDS, floats, words
 from aegis.feed.sync import Phase
 from aegis.host.jit import kernel
 
-__all__ = ["believed_ms", "book_bid", "is_unreasonable", "note_lead", "quote_bid"]
+__all__ = ["believed_ms", "book_bid", "is_late", "is_unreasonable", "note_lead", "quote_bid"]
 
 _LIVE = int(Phase.LIVE)
 _MS = 1_000_000
@@ -24,6 +24,8 @@ _REASONABLE = 0.10
 _FRESH_NS = 5_000_000_000
 # Event times may lead what the clocks allow by so much, and a stream's own last by minus so much.
 _TIME_SLACK_MS = 1_000
+# An event that took so long to us begins no book: what it shows is over.
+_LATE_NS = 2_000_000_000
 
 
 @kernel
@@ -93,6 +95,13 @@ def believed_ms(context: Any, event_ms: Any, newest_ms: Any, is_newer: Any) -> A
         words(context, layout.TOTALS)[layout.TIMES_REFUSED] += 1
         return newest_ms
     return event_ms
+
+
+@kernel
+def is_late(context: Any, event_ms: Any, recv_ns: Any) -> Any:
+    """Whether an event that came at `recv_ns` was long over by then, by the exchange's clock."""
+    lead_ns = words(context, layout.CONTROL)[layout.CLOCK_LEAD_NS]
+    return lead_ns != NO_CLOCK and recv_ns + lead_ns - event_ms * _MS > _LATE_NS
 
 
 @kernel

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from aegis.feed.connection import MarketConnection
+from aegis.feed.cross_check import newest_differ
 from aegis.feed.deadlines import Deadlines, MarkWatch, Sighting, StreamWatch
 from aegis.feed.exchange_clock import ExchangeClock
 from aegis.feed.intake import Intake
@@ -23,6 +24,7 @@ from aegis.feed.layout import (
     TOP_COUNT,
     TRADE_ID,
     TRADE_RECV_NS,
+    WITHHELD,
 )
 from aegis.feed.sync import Phase
 from aegis.shm.counters import Counters
@@ -63,11 +65,11 @@ class Freshness:
         instruments = connection.shard.instruments
         sightings = [self._sighting(instrument) for instrument in instruments]
         complaint = watch.complaint(sightings, now_ns)
-        # A book that is out of force already is waited for, not doubted.
+        # A book that is out of force already is waited for, not doubted, unless it is whole.
         troubles = {
             place: trouble
             for place, trouble in watch.troubles(sightings, now_ns).items()
-            if self._intake.valid[instruments[place]]
+            if sightings[place].in_force or self._intake.rows[instruments[place]][WITHHELD]
         }
         self._counters["streams_stale"] += len(troubles)
         troubled = [instruments[place] for place in troubles]
@@ -120,7 +122,9 @@ class Freshness:
             depth_ns=int(row[DEPTH_RECV_NS]),
             quote_ns=int(row[QUOTE_RECV_NS]),
             trade_ns=int(row[TRADE_RECV_NS]),
-            tops_differ=self._intake.tops_differ(instrument),
+            tops_differ=newest_differ(
+                self._intake.rows, self._intake.memory["recent_tops"], instrument
+            ),
             messages=int(row[QUOTE_COUNT] + row[TOP_COUNT]),
             trades=int(row[TRADE_ID]),
             late_ns=late_ns,

@@ -18,13 +18,13 @@ import numpy.typing as npt
 
 from aegis.feed import digest as codes
 from aegis.feed import layout, wire
-from aegis.feed.absences import Absences
+from aegis.feed.absences import REASONS, Absences
 from aegis.feed.book import FullBook
 from aegis.feed.candle_desk import CandleDesk
 from aegis.feed.conflate import forget_tops, release_tops
-from aegis.feed.cross_check import newest_differ
 from aegis.feed.decoded import VOID, load_snapshot, put_levels, put_message
 from aegis.feed.digest import announce_book, apply_depth, digest, take_message
+from aegis.feed.doubt import is_late
 from aegis.feed.emit import flush, push_tick
 from aegis.feed.errors import BadSnapshotError, WireError
 from aegis.feed.intake_memory import MAX_FRAME_BYTES, make_memory
@@ -57,14 +57,6 @@ FEED_UP, BOOK_VALID, BOOK_INVALID, TRADING_STATUS = 1.0, 2.0, 3.0, 4.0
 # CANARY and "feed up" belong to nobody; readers may index by instrument, so 0 it is.
 _NO_INSTRUMENT = 0
 
-_REASONS = {
-    codes.BROKEN_EMPTY: Reason.EMPTY,
-    codes.BROKEN_CROSSED: Reason.CROSSED,
-    codes.BROKEN_ABSURD: Reason.ABSURD,
-    codes.TOPS_DIFFER: Reason.TOP_MISMATCH,
-    codes.BROKEN_RANGE: Reason.GAP,
-    codes.BROKEN_SHALLOW: Reason.SHALLOW,
-}
 _DEPTH_FRAME = re.compile(rb'\s*\{\s*"stream"\s*:\s*"([^"@\\]{1,64})@depth["@]')
 
 
@@ -227,8 +219,10 @@ class Intake:
                 int(self._control[layout.RECV_NS]),
             )
             self._on_event(instrument, event)
+        elif code == codes.DEPTH_ON_TIME:
+            self._put_in_force(int(self._integers[layout.INSTRUMENT]), self.recv_ns)
         else:
-            self._break_book(int(self._integers[layout.INSTRUMENT]), _REASONS[code])
+            self._break_book(int(self._integers[layout.INSTRUMENT]), REASONS[code])
 
     def _decode(self, payload: bytes) -> None:
         """A frame that the scanner left to the careful decoder."""
@@ -307,7 +301,11 @@ class Intake:
             self.snapshots.want(instrument, self.recv_ns)
 
     def _replay(self, instrument: int, events: list[DepthEvent]) -> None:
-        """Apply events to a book that holds their snapshot, then put the book in force."""
+        """Apply events to a book that holds their snapshot, then put the book in force.
+
+        Unless the last of them came late: the snapshot was fresh, so only the delay is what this
+        book is old by, and it waits for an event that has none.
+        """
         for event in events:
             integers = self._integers
             integers[layout.INSTRUMENT] = instrument
@@ -319,15 +317,23 @@ class Intake:
             put_levels(self.memory, bids, (event.ask_keys, event.ask_quantities))
             code = apply_depth(self.context, 0)
             if code != codes.DONE:
-                self._break_book(instrument, _REASONS[code])
+                self._break_book(instrument, REASONS[code])
                 return
+        last = events[-1]
+        if is_late(self.context, last.event_ms, last.recv_ns):
+            self.rows[instrument][layout.WITHHELD] = 1
+        else:
+            self._put_in_force(instrument, last.recv_ns)
+
+    def _put_in_force(self, instrument: int, recv_ns: int) -> None:
+        self.rows[instrument][layout.WITHHELD] = 0
         self.valid[instrument] = True
         self._push(instrument, STATUS, 0, self.recv_ns, BOOK_VALID)
         told = self._absences.end(
             instrument, int(self.rows[instrument][layout.LAST_ID]), self.recv_ns
         )
         self._push(instrument, RESYNC, 0, self.recv_ns, *told)
-        self._control[layout.RECV_NS] = events[-1].recv_ns
+        self._control[layout.RECV_NS] = recv_ns
         announce_book(self.context, instrument)
         self._control[layout.RECV_NS] = self.recv_ns
         self._count_valid()
@@ -335,6 +341,7 @@ class Intake:
     def _break_book(self, instrument: int, reason: Reason) -> None:
         """The book cannot be right any more: say so, forget it, and start again."""
         sync = self.syncs[instrument]
+        self.rows[instrument][layout.WITHHELD] = 0
         if sync.phase is not Phase.WAITING:
             if reason is Reason.GAP:
                 self._totals[layout.GAPS] += 1
@@ -403,10 +410,6 @@ class Intake:
     def on_subscribed(self, instrument: int, now_ns: int) -> None:
         """The instrument's depth stream is open: events may come, a snapshot is wanted."""
         self.snapshots.want(instrument, now_ns)
-
-    def tops_differ(self, instrument: int) -> bool:
-        """Whether the live book's top is not what the last bookTicker said."""
-        return newest_differ(self.rows, self.memory["recent_tops"], instrument)
 
     def is_hopeless(self, instrument: int, now_ns: int, bridge_s: float) -> bool:
         """Whether only a new connection can help: no snapshot has joined the stream for long."""

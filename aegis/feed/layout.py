@@ -38,6 +38,7 @@ BID_EDGE, ASK_EDGE = 15, 16
 # Levels that the snapshot had on each side.
 BID_LOADED, ASK_LOADED = 17, 18
 DEFERRED = 19  # 1: its snapshot is far from being asked for; its events need not be kept
+WITHHELD = 20  # 1: the book is whole, but its events come late: not in force until they do not
 ROW_WORDS = 24
 
 # ---- an open candle (BARS, one for each instrument and interval)

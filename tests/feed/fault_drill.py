@@ -215,8 +215,8 @@ class Drill:
 
     @property
     def invalidated(self) -> int:
-        """How often any book was taken out of force."""
-        return self._gone
+        """Grows when any book is taken out of force, also if it is back before we look."""
+        return self._gone + self.life.count("resyncs")
 
     # The longest that the event loop kept us waiting: what it is slow with is no fault of a feed.
     longest_turn_s: float = 0.0

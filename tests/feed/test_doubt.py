@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 from aegis.feed.intake import Intake
+from aegis.feed.layout import NO_CLOCK
 from aegis.feed.sync import Reason
 from aegis.shm.instance import InstanceMemory
 from aegis.shm.tick import BOOK, GAP, MARK, QUOTE, RESYNC, STATUS, TRADE
-from tests.feed.market import compact, frame
+from tests.feed.market import Market, compact, frame
 from tests.feed.test_intake import Driver
 
 MS = 1_000_000
@@ -190,6 +191,8 @@ def shallow(driver: Driver, levels: int) -> None:
 
 
 def test_no_level_is_shown_behind_the_edge_of_the_snapshot(driver: Driver) -> None:
+    # The driver's snapshots take a minute of ours and none of the exchange's.
+    driver.intake.set_clock_lead_ns(NO_CLOCK)
     shallow(driver, 10)
     valid = 0
     for _ in range(300):
@@ -230,3 +233,36 @@ def test_a_snapshot_with_fewer_levels_than_asked_for_is_the_whole_book(driver: D
     body = compact(driver.market.snapshot())
     assert driver.intake.on_snapshot(request, body, driver.now_ns, 1000)
     driver.assert_book_is_true()
+
+
+def test_a_book_whose_events_come_late_is_withheld_until_they_do_not(
+    make_intake: Callable[..., Intake],
+) -> None:
+    """The snapshot is fresh, so the first event that joins it is as old as the stream is late."""
+    intake = make_intake(["BTCUSDT"])
+    market = Market(1)
+    intake.on_subscribed(0, 1)
+
+    def send(payload: dict[str, Any], late_s: float) -> None:
+        intake.recv_ns = int((payload["E"] - market_began_ms) * 1_000_000 + late_s * 1e9 + 10**12)
+        text = frame(payload)
+        intake.take(text, len(text), intake.recv_ns)
+
+    market_began_ms = market.time_ms
+    # Our clock shows 10^12 ns when the exchange's shows the beginning.
+    intake.set_clock_lead_ns(market_began_ms * 1_000_000 - 10**12)
+    send(market.step(), 5.0)
+    (request,) = intake.snapshots.due(2**62)
+    assert intake.on_snapshot(request, compact(market.snapshot()), intake.recv_ns)
+    for late_s in (5.0, 4.0, 2.5):
+        send(market.step(), late_s)
+        assert intake.valid == [False]
+        assert not intake.books.is_valid(0)
+    send(market.step(), 0.1)
+    assert intake.valid == [True]
+    assert intake.books.is_valid(0)
+    view = intake.books.read(0)
+    assert view is not None and view.update_id == market.update_id
+    # One that was in force and falls behind is the freshness watch's business, not this rule's.
+    send(market.step(), 3.0)
+    assert intake.valid == [True]
