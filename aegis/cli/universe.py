@@ -42,6 +42,8 @@ __all__ = ["universe"]
 
 _DEADLINE_S = 20.0
 _PIPE_COLUMNS = 140
+# A feed whose loop stood still so long can say nothing about its books.
+_ALIVE_NS = 2_000_000_000
 
 
 @dataclass(slots=True)
@@ -115,6 +117,7 @@ def _followed(
 ) -> tuple[list[Line] | None, int, bool, dict[str, int] | None]:
     """(rows of the instance, its exchange's port, whether it takes all symbols, its histories)."""
     from aegis.feed.universe import FILE
+    from aegis.host.clock import monotonic_ns
     from aegis.shm.errors import ShmError
     from aegis.shm.instance import InstanceMemory
 
@@ -124,7 +127,14 @@ def _followed(
         complain(str(error))
         return None, 0, False, None
     try:
-        lines = [_line_of_row(memory, row) for row in range(len(memory.instruments.listed))]
+        stands_still_ns = monotonic_ns() - memory.counters["feed"]["loop_ts_ns"]
+        alive = stands_still_ns < _ALIVE_NS
+        if not alive:
+            complain(
+                f"the feed stands still for {stands_still_ns / 1e9:.1f} s: no book can be trusted"
+            )
+        rows = range(len(memory.instruments.listed))
+        lines = [_line_of_row(memory, row, alive) for row in rows]
         port = memory.counters["venue"]["port"]
         feed = memory.counters["feed"]
         history = {"done": feed["history_done"], "total": feed["history_total"]}
@@ -133,12 +143,12 @@ def _followed(
         memory.close()
 
 
-def _line_of_row(memory: Any, row: int) -> Line:
+def _line_of_row(memory: Any, row: int, is_alive: bool) -> Line:
     from aegis.shm.instruments import TRADING, UNCONFIRMED
 
     fields = memory.instruments.row(row)
     status = int(fields["status"])
-    book = "valid" if memory.books.is_valid(row) else "invalid"
+    book = "valid" if is_alive and memory.books.is_valid(row) else "invalid"
     return Line(
         symbol=memory.instruments.symbol(row),
         status=_status_name(status),

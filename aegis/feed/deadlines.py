@@ -277,6 +277,11 @@ class StreamWatch:
             and now_ns - seen.book_ns < self._frozen_ns
         ]
 
+    @property
+    def silent_now(self) -> int:
+        """How many symbols' trades were asked for again and have not come since."""
+        return sum(member.trades.was_asked for member in self._members)
+
     def spare(self, place: int, now_ns: int) -> None:
         """Trades that were silent at this place are asked for again."""
         self._members[place].trades.ask_again(now_ns)
@@ -309,6 +314,11 @@ class MarkWatch:
         self.silence_ns = int(max(limits.frozen_s, _MARK_SILENCE_S) * _NS)
         self._since_ns = [opened_ns] * len(symbols)
         self._patience_ns = [self.silence_ns] * len(symbols)
+
+    @property
+    def silent_now(self) -> int:
+        """How many symbols' mark prices were asked for again and have not come since."""
+        return sum(patience_ns > self.silence_ns for patience_ns in self._patience_ns)
 
     def silent(self, seen_ns: list[int], now_ns: int) -> list[int]:
         """Places that are due: to be asked for again, each time after twice as long."""

@@ -53,12 +53,18 @@ class Freshness:
         self._counters = counters
         self._say = say
 
-    def look(self, connection: MarketConnection, now_ns: int) -> None:
-        """Look at one connection, and act."""
-        if connection.watch is not None:
-            self._look_at_books(connection, connection.watch, now_ns)
-        elif connection.mark_watch is not None:
-            self._look_at_marks(connection, connection.mark_watch, now_ns)
+    def look(self, connections: list[MarketConnection], now_ns: int) -> None:
+        """Look at every connection, act, and count what is silent at this moment."""
+        trades = marks = 0
+        for connection in connections:
+            if connection.watch is not None:
+                trades += connection.watch.silent_now
+                self._look_at_books(connection, connection.watch, now_ns)
+            elif connection.mark_watch is not None:
+                marks += connection.mark_watch.silent_now
+                self._look_at_marks(connection, connection.mark_watch, now_ns)
+        self._counters["trades_silent"] = trades
+        self._counters["marks_silent"] = marks
 
     def _look_at_books(self, connection: MarketConnection, watch: StreamWatch, now_ns: int) -> None:
         """Act on streams that are dead, late or silent: anew for one symbol, or for all."""

@@ -368,7 +368,7 @@ class Feed:
     def _watch(self, now_ns: int) -> None:
         for connection in self.connections:
             connection.tend(now_ns)
-            self.freshness.look(connection, now_ns)
+        self.freshness.look(self.connections, now_ns)
         self._judge_state()
 
     def _track_clock(self) -> None:

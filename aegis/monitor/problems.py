@@ -179,10 +179,31 @@ def market_data(view: InstanceView) -> Iterator[Problem]:
     mismatches = feed.get("top_mismatches", 0)
     if mismatches:
         yield Problem(
-            f"{mismatches} book tops differ from bookTicker at equal update ids",
-            f"of {feed.get('top_checks', 0)} compared; the book in memory is wrong",
-            "stop trading on it (aegis stop) and report the recording of this session",
+            f"{mismatches} book tops differed from bookTicker at equal update ids",
+            f"of {feed.get('top_checks', 0)} compared; each such book was put out of force and "
+            "fetched anew",
+            "if the number grows, stop trading (aegis stop) and report a recording (aegis record)",
+            "warning",
         )
+    yield from _silent_streams(view, feed)
+
+
+def _silent_streams(view: InstanceView, feed: dict[str, int]) -> Iterator[Problem]:
+    """Trades or mark prices that have stopped while the books go on."""
+    what_follows = {
+        "trades": "candles and what reads trades stand still; each is marked incomplete",
+        "marks": "the gate has no second opinion on prices and refuses what needs one",
+    }
+    for name, follows in what_follows.items():
+        silent = feed.get(f"{name}_silent", 0)
+        if silent:
+            streams = "trades" if name == "trades" else "mark prices"
+            yield Problem(
+                f"the {streams} of {silent} of {len(view.books)} symbols have stopped",
+                f"their books go on; {follows}",
+                "the feed has asked for them again and goes on doing so; its log names them",
+                "warning" if 2 * silent < len(view.books) else "fault",
+            )
 
 
 def _invalid_books(view: InstanceView, feed: dict[str, int]) -> Iterator[Problem]:

@@ -75,6 +75,8 @@ COUNTERS: Final[dict[str, tuple[tuple[str, str], ...]]] = {
         ("prices_refused", "trades, quotes and marks far from every other price: not published"),
         ("times_refused", "event times that cannot be: the time of arrival was taken instead"),
         ("streams_stale", "times that streams were found dead or late while others ran"),
+        ("trades_silent", "symbols whose trades have stopped against all habit, at this moment"),
+        ("marks_silent", "symbols whose mark prices have stopped, at this moment"),
         ("clock_offset_ns", "exchange clock minus ours"),
         ("subscribed", "streams subscribed and acknowledged"),
         ("universe_source", "where the symbols come from: 1 file 2 exchange 3 fallback list"),

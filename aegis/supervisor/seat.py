@@ -41,7 +41,7 @@ _OOM_SCORES = {"venue": 300, "feed": 200, "brain": 200, "execution": 100}
 # What a predecessor may have left standing in shared memory and is not true of a process that has
 # only just begun. Counts (messages, fills) go on; the venue's port stays, it is asked for again.
 _GAUGES = {
-    "feed": ("connected", "subscribed", "books_valid"),
+    "feed": ("connected", "subscribed", "books_valid", "trades_silent", "marks_silent"),
     "brain": ("synced", "in_step"),
     "execution": ("ready", "private_connected", "order_connected"),
     "venue": ("connections",),

@@ -304,3 +304,21 @@ def test_a_change_of_members_gives_a_dead_stream_no_other_deadline() -> None:
     assert 116.0 < found[0] <= 117.0
     looker.renew("BTCUSDT", 130 * S)
     assert looker.troubles([fine, frozen], 130 * S) == {}
+
+
+def test_what_is_silent_at_this_moment_is_counted_until_it_speaks() -> None:
+    looker, counts = watch(), {}
+    for tick in range(100 * 5, 160 * 5):
+        now_ns = tick * S // 5
+        traded = 140 * S if 140 * S <= now_ns < 150 * S else now_ns
+        seen = Sighting(now_ns, now_ns, traded, False, messages=tick, trades=traded * 10 // S)
+        if looker.silent_trades([seen], now_ns):
+            looker.spare(0, now_ns)
+        counts[tick / 5] = looker.silent_now
+    assert (counts[144.0], counts[146.0], counts[149.8], counts[151.0]) == (0, 1, 1, 0)
+    marks = MarkWatch(("A", "B"), Deadlines(frozen_s=5.0), 100 * S)
+    for second in range(100, 120):
+        marks.silent([second * S, min(second, 110) * S], second * S)
+    assert marks.silent_now == 1
+    marks.silent([120 * S, 120 * S], 120 * S)
+    assert marks.silent_now == 0
