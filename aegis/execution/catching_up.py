@@ -170,7 +170,14 @@ class CatchUp:
         slot = core.slot_of_exchange_id(place, trade.order_id)
         if slot >= 0:
             return core.on_trade_row(
-                slot, trade.id, trade.price, trade.qty, fee, trade.maker, monotonic_ns()
+                slot,
+                trade.id,
+                trade.price,
+                trade.qty,
+                fee,
+                trade.maker,
+                monotonic_ns(),
+                trade.realized_pnl,
             )
         return core.on_stray_row(
             place,
@@ -182,6 +189,7 @@ class CatchUp:
             trade.maker,
             trade.order_id,
             monotonic_ns(),
+            trade.realized_pnl,
         )
 
     async def compare_trades(self) -> bool:

@@ -16,14 +16,14 @@ from aegis.execution.batch import CARRIED_EPOCH, answer_request
 from aegis.execution.client_id import ClientIds, OrderName
 from aegis.execution.decimal_text import text_to_e8, text_to_scaled
 from aegis.execution.error_codes import Verdict
-from aegis.execution.fills import trade_key
+from aegis.execution.fills import NOT_TOLD, trade_key
 from aegis.execution.layouts import REQUEST_PLACE
 from aegis.execution.order_table import DUPLICATE, apply_event, apply_fill, find_order
 from aegis.execution.positions import apply_stray_fill, note_funding, note_trade
 from aegis.execution.replies import Answer, OrderBody, verdict_of
 from aegis.execution.tables import Tables
 from aegis.execution.user_events import AccountUpdate, OrderUpdate
-from aegis.execution.words import RECONCILE_WANTED
+from aegis.execution.words import PNL_DIFFERENCES, RECONCILE_WANTED
 from aegis.risk.controls import Control
 from aegis.risk.gate_state import WALLET_E8, Gate
 from aegis.risk.latch import LatchState
@@ -75,7 +75,6 @@ class EvidenceReader:
         # The policy: somebody else's order on our instruments halts, or is only counted.
         self.foreign_halts = True
         self.strays = 0
-        self.pnl_differences = 0
         # What the exchange last said of each position.
         self.reported_lots: list[int | None] = [None] * len(self.instruments)
         # Orders of earlier runs that were open at the start, by their reference in the table.
@@ -85,6 +84,11 @@ class EvidenceReader:
         self.confirmed_trades = [0] * len(self.instruments)
         # Exchange time up to which the positions taken over at the start hold every trade.
         self.snapshot_ms = 0
+
+    @property
+    def pnl_differences(self) -> int:
+        """Trades of which the exchange says another profit than we had worked out."""
+        return int(self.words[PNL_DIFFERENCES])
 
     @property
     def wallet_e8(self) -> int:
@@ -202,8 +206,7 @@ class EvidenceReader:
 
     def _on_fill(self, update: OrderUpdate, slot: int, instrument: int, now_ns: int) -> None:
         rules = self.instruments[instrument]
-        before = int(self.gate.exposure[instrument]["realized_e8"])
-        moved = apply_fill(
+        apply_fill(
             self.directory,
             slot,
             _ticks(update.L, rules),
@@ -215,10 +218,8 @@ class EvidenceReader:
             MAKER if update.m else 0,
             update.T * _NS_PER_MS,
             now_ns,
+            _told_e8(update.rp),
         )
-        if moved != DUPLICATE:
-            realized_e8 = int(self.gate.exposure[instrument]["realized_e8"]) - before
-            self.pnl_differences += realized_e8 != text_to_e8(update.rp)
         if update.X == "FILLED" and _lots(update.q, rules) < self.tables.rows[slot]["qty_lots"]:
             # The exchange had made it smaller than it was sent.
             self.apply(slot, states.COMPLETE, now_ns, cum_lots=_lots(update.z, rules))
@@ -254,6 +255,7 @@ class EvidenceReader:
             MAKER if update.m else 0,
             update.T * _NS_PER_MS,
             now_ns,
+            _told_e8(update.rp),
         )
 
     def knows_trade(self, instrument: int, trade_id: int) -> bool:
@@ -281,6 +283,7 @@ class EvidenceReader:
         maker: bool,
         order_id: int,
         now_ns: int,
+        realized: str = "",
     ) -> bool:
         """A trade of no known order as a query tells it; whether it was news."""
         rules = self.instruments[instrument]
@@ -296,16 +299,25 @@ class EvidenceReader:
             MAKER if maker else 0,
             0,
             now_ns,
+            _told_e8(realized),
         )
         self.strays += moved != DUPLICATE
         return bool(moved != DUPLICATE)
 
     def on_trade_row(
-        self, slot: int, trade_id: int, price: str, qty: str, fee: str, maker: bool, now_ns: int
+        self,
+        slot: int,
+        trade_id: int,
+        price: str,
+        qty: str,
+        fee: str,
+        maker: bool,
+        now_ns: int,
+        realized: str = "",
     ) -> bool:
         """A trade of an order as a query tells it (the same trade may come by the stream, too).
 
-        Returns whether it was news.
+        `realized` is the profit that the exchange says it made. Returns whether it was news.
         """
         rules = self._rules_of_slot(slot)
         moved = apply_fill(
@@ -320,6 +332,7 @@ class EvidenceReader:
             MAKER if maker else 0,
             0,
             now_ns,
+            _told_e8(realized),
         )
         return bool(moved != DUPLICATE)
 
@@ -349,6 +362,11 @@ def _lots(text: str, rules: InstrumentRules) -> int:
 
 def _ticks(text: str, rules: InstrumentRules) -> int:
     return text_to_scaled(text, rules.tick_decimals) // rules.tick_mantissa
+
+
+def _told_e8(text: str) -> int:
+    """The profit that the exchange says a trade realised, 1e-8 quote; NOT_TOLD for an empty one."""
+    return text_to_e8(text) if text else NOT_TOLD
 
 
 def _fee_e8(update: OrderUpdate, rules: InstrumentRules) -> int:

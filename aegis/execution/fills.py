@@ -4,17 +4,31 @@ Called by the order table's kernel for every trade, whichever way it came. Posit
 money in 1e-8 quote; a position carries the signed notional paid for what is open, not a rounded
 entry price, so nothing drifts: a reduction releases the share `cost * closed / held`, truncated
 towards zero, exactly as the exchange keeps its books.
+
+What a trade realises depends on those before it. One that was missed and is booked late would leave
+another profit, and another cost, than the exchange has; so where it says what a trade realised, its
+word is taken, and the sums are right in whatever order trades are heard of.
 """
 
 from typing import Any
 
 import numpy as np
 
-from aegis.execution.words import TRADES_COUNT, TRADES_GENERATION
+from aegis.execution.words import PNL_DIFFERENCES, TRADES_COUNT, TRADES_GENERATION
 from aegis.host.jit import kernel
 from aegis.risk.gate_state import NET_REALIZED_E8, mark_position
 
-__all__ = ["TRADES_SIZE", "book_fill", "remember_trade", "trade_key"]
+__all__ = [
+    "NOT_TOLD",
+    "TRADES_SIZE",
+    "book_fill",
+    "remember_trade",
+    "take_told_profit",
+    "trade_key",
+]
+
+# Where a trade comes without the profit that the exchange says it realised.
+NOT_TOLD = -(1 << 63)
 
 # Two generations of a hash set, each half full at most: at least the last 8,192 trades are known.
 GENERATION_SLOTS = 32_768
@@ -107,3 +121,31 @@ def book_fill(
     gate_words[NET_REALIZED_E8] += realized - fee_e8
     mark_position(exposure, guards, instrument, unit_e8, float(price_ticks))
     return realized
+
+
+@kernel
+def take_told_profit(
+    words: Any,
+    exposure: Any,
+    gate_words: Any,
+    guards: Any,
+    instrument: Any,
+    unit_e8: Any,
+    price_ticks: Any,
+    own_e8: Any,
+    told_e8: Any,
+) -> Any:
+    """Put what the exchange says a trade realised in the place of what `book_fill` worked out.
+
+    Returns what counts. The cost moves with it: signed notional paid, plus profit realised, is what
+    the open position has cost, for every order of the same trades.
+    """
+    if told_e8 in (NOT_TOLD, own_e8):
+        return own_e8
+    words[PNL_DIFFERENCES] += 1
+    difference = told_e8 - own_e8
+    exposure[instrument].cost_e8 += difference
+    exposure[instrument].realized_e8 += difference
+    gate_words[NET_REALIZED_E8] += difference
+    mark_position(exposure, guards, instrument, unit_e8, float(price_ticks))
+    return told_e8

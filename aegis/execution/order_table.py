@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from aegis.execution import order_states
-from aegis.execution.fills import book_fill, remember_trade
+from aegis.execution.fills import book_fill, remember_trade, take_told_profit
 from aegis.execution.journal.notes import note_event, note_fill, note_placement
 from aegis.execution.open_lists import delist, enlist
 from aegis.execution.order_states import (
@@ -311,7 +311,7 @@ def _after_fill(tables: Any, slot: Any, ts_event_ns: Any, ts_recv_ns: Any) -> An
         _move(tables, row, NEXT[np.int64(row.state), FILL], ts_recv_ns)
 
 
-@kernel("i8(i8[::1],i8,i8,i8,i8,i8,i8,i8,i8,i8,i8)")
+@kernel("i8(i8[::1],i8,i8,i8,i8,i8,i8,i8,i8,i8,i8,i8)")
 def apply_fill(
     tables: Any,
     slot: Any,
@@ -324,8 +324,12 @@ def apply_fill(
     flags: Any,
     ts_event_ns: Any,
     ts_recv_ns: Any,
+    told_e8: Any,
 ) -> Any:
-    """One trade of an order, from whatever source: MOVED, DUPLICATE, or ANOMALY (booked too)."""
+    """One trade of an order, from whatever source: MOVED, DUPLICATE, or ANOMALY (booked too).
+
+    `told_e8` is the profit that the exchange says it realised, or NOT_TOLD.
+    """
     row = rows_of(tables)[slot]
     words = words_of(tables)
     exposure = exposure_of(tables)
@@ -344,6 +348,17 @@ def apply_fill(
         lots * np.int64(row.side),
         price_ticks,
         fee_e8,
+    )
+    realized_e8 = take_told_profit(
+        words,
+        exposure,
+        gate_of(tables),
+        guards_of(tables),
+        instrument,
+        rules_of(tables)[instrument].unit_e8,
+        price_ticks,
+        realized_e8,
+        told_e8,
     )
     note_fill(
         tables,

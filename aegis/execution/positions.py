@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from aegis.execution.fills import book_fill, remember_trade
+from aegis.execution.fills import book_fill, remember_trade, take_told_profit
 from aegis.execution.journal.notes import note_adoption, note_stray
 from aegis.execution.journal.notes import note_funding as journal_funding
 from aegis.execution.journal.notes import note_trade as journal_trade
@@ -105,7 +105,7 @@ def tell_state(tables: Any, state: Any, control: Any, epoch: Any, ts_recv_ns: An
     return place
 
 
-@kernel("i8(i8[::1],i8,i8,i8,i8,i8,i8,i8,i8,i8,i8)")
+@kernel("i8(i8[::1],i8,i8,i8,i8,i8,i8,i8,i8,i8,i8,i8)")
 def apply_stray_fill(
     tables: Any,
     instrument: Any,
@@ -118,10 +118,12 @@ def apply_stray_fill(
     flags: Any,
     ts_event_ns: Any,
     ts_recv_ns: Any,
+    told_e8: Any,
 ) -> Any:
     """Book a trade of an order that the table does not know: MOVED or DUPLICATE.
 
-    The brain hears of it as a FILL without an order reference: the position is real.
+    The brain hears of it as a FILL without an order reference: the position is real. `told_e8` is
+    the profit that the exchange says it realised, or NOT_TOLD.
     """
     words = words_of(tables)
     if not remember_trade(trades_of(tables), words, instrument, trade_id):
@@ -139,6 +141,17 @@ def apply_stray_fill(
         signed_lots,
         price_ticks,
         fee_e8,
+    )
+    realized_e8 = take_told_profit(
+        words,
+        exposure,
+        gate_of(tables),
+        guards_of(tables),
+        instrument,
+        rule.unit_e8,
+        price_ticks,
+        realized_e8,
+        told_e8,
     )
     note_stray(
         tables,

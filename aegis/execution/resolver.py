@@ -146,7 +146,14 @@ class Resolver:
         for trade in trades:
             fee = trade.commission if order.symbol.endswith(trade.commission_asset) else "0"
             self._core.on_trade_row(
-                order.slot, trade.id, trade.price, trade.qty, fee, trade.maker, now_ns
+                order.slot,
+                trade.id,
+                trade.price,
+                trade.qty,
+                fee,
+                trade.maker,
+                now_ns,
+                trade.realized_pnl,
             )
         settled = self._core.state_of(order.slot) >= states.TERMINAL
         if not settled:

@@ -57,6 +57,7 @@ class UserTrade(msgspec.Struct, rename="camel"):
     time: int
     commission: str = "0"
     commission_asset: str = ""
+    realized_pnl: str = ""
     maker: bool = False
 
 

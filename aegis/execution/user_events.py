@@ -38,7 +38,7 @@ class OrderUpdate(msgspec.Struct):
     T: int = 0  # trade time, ms
     t: int = 0  # trade id
     m: bool = False  # maker
-    rp: str = "0"  # realised profit of the trade
+    rp: str = ""  # realised profit of the trade
     er: str = "0"  # expiry reason
 
 

@@ -22,6 +22,7 @@ __all__ = [
     "JOURNAL_LOST",
     "JOURNAL_ON",
     "OPEN_COUNT",
+    "PNL_DIFFERENCES",
     "RECONCILE_WANTED",
     "REJECTED_ORDERS",
     "REQUEST_NEXT",
@@ -47,6 +48,7 @@ EPOCH = 9  # the brain's living epoch, -1 before its first RESYNC
 TAPE_TIME = 10  # 1: the message rate counts exchange time (a replayed recording)
 FEED_CONNECTED_AT, FEED_MESSAGE_AT = 11, 12  # where these stand in the feed's counters
 RECONCILE_WANTED = 13  # evidence that only a look at the exchange can settle
+PNL_DIFFERENCES = 14  # trades of which the exchange says another profit than we have worked out
 # Counts, copied to the counters.
 INTENTS_TAKEN, FILLS, DUPLICATE_FILLS, ANOMALIES = 16, 17, 18, 19
 ACCEPTED_ORDERS, REJECTED_ORDERS, DENIED_INTENTS = 20, 21, 22

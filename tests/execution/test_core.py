@@ -142,6 +142,24 @@ def test_a_repeated_fill_is_booked_once(desk: Desk) -> None:
     assert desk.gate.exposure[1]["position_lots"] == 20
 
 
+def test_a_fill_that_was_missed_leaves_the_sums_of_the_exchange(desk: Desk) -> None:
+    """What a trade realises depends on those before it: where one comes late, its word counts."""
+    for ticks, side in ((599_900, 1), (599_800, 1), (600_100, -1)):
+        desk.place(price_ticks=ticks, side=side, qty_lots=2 if ticks == 599_900 else 1)
+    desk.update(1, "TRADE", l="0.002", z="0.002", L="59990.0", t=70, rp="0")
+    # It sold a third of what the first two had bought; of the second nobody has told us.
+    desk.update(3, "TRADE", S="SELL", l="0.001", z="0.001", L="60010.0", t=72, rp="0.02333334")
+    held = desk.gate.exposure[0]
+    assert held["realized_e8"] == 2_333_334 and desk.core.pnl_differences == 1
+    slot = desk.core.slot_of_exchange_id(0, 10_002)
+    assert slot == -1, "only the query knows it"
+    assert desk.core.on_stray_row(
+        0, 1, 71, "59980.0", "0.001", "0", False, 10_002, desk.now_ns, "0.00000000"
+    )
+    assert (held["position_lots"], held["realized_e8"]) == (2, 2_333_334)
+    assert held["cost_e8"] == (2 * 599_900 + 599_800) * 10_000 - 5_998_666_666
+
+
 def test_a_cancel_goes_its_way(desk: Desk) -> None:
     slot = desk.place()
     desk.answer(ok(1))

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import dataclass
 
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aegis.execution.fills import GENERATION_LIMIT, TRADES_SIZE, book_fill, remember_trade
-from aegis.execution.words import WORDS
+from aegis.execution.fills import (
+    GENERATION_LIMIT,
+    NOT_TOLD,
+    TRADES_SIZE,
+    book_fill,
+    remember_trade,
+    take_told_profit,
+)
+from aegis.execution.words import PNL_DIFFERENCES, WORDS
 from aegis.risk.gate_state import NET_REALIZED_E8
 from aegis.risk.gate_state import WORDS as GATE_WORDS
 from aegis.risk.guards import GUARD_WORDS
@@ -78,6 +86,42 @@ def test_a_round_trip_by_hand() -> None:
     assert book_fill(exposure, words, GUARDS, 0, UNIT, -15, 600_050, 0) == 0
     assert exposure[0]["position_lots"] == -10
     assert exposure[0]["cost_e8"] == -10 * 600_050 * UNIT
+
+
+@settings(max_examples=200, deadline=None)
+@given(TRADES, st.randoms(use_true_random=False))
+def test_told_profits_make_the_order_of_booking_indifferent(
+    trades: list[tuple[int, int, int, int]], source: random.Random
+) -> None:
+    """Trades that were missed are booked late; the sums are the exchange's all the same."""
+    model, told = Ledger(), []
+    for side, lots, price, _ in trades:
+        before = model.realized
+        model.book(side * lots, price)
+        told.append((side * lots, price, model.realized - before))
+    source.shuffle(told)
+    exposure, words = np.zeros(1, EXPOSURE), np.zeros(WORDS, np.int64)
+    gate = np.zeros(GATE_WORDS, np.int64)
+    for lots, price, profit in told:
+        own = book_fill(exposure, gate, GUARDS, 0, UNIT, lots, price, 0)
+        counted = take_told_profit(words, exposure, gate, GUARDS, 0, UNIT, price, own, profit)
+        assert counted == profit
+    held = exposure[0]
+    assert held["position_lots"] == model.lots
+    assert (held["cost_e8"], held["realized_e8"]) == (model.cost, model.realized)
+    assert gate[NET_REALIZED_E8] == model.realized
+
+
+def test_a_profit_that_nobody_tells_is_worked_out() -> None:
+    exposure, words = np.zeros(1, EXPOSURE), np.zeros(WORDS, np.int64)
+    gate = np.zeros(GATE_WORDS, np.int64)
+    book_fill(exposure, gate, GUARDS, 0, UNIT, 10, 600_000, 0)
+    own = book_fill(exposure, gate, GUARDS, 0, UNIT, -10, 600_010, 0)
+    rest = (words, exposure, gate, GUARDS, 0, UNIT, 600_010, own)
+    assert take_told_profit(*rest, NOT_TOLD) == own == 1_000_000
+    assert words[PNL_DIFFERENCES] == 0
+    assert take_told_profit(*rest, own + 5) == own + 5
+    assert words[PNL_DIFFERENCES] == 1 and exposure[0]["realized_e8"] == own + 5
 
 
 def test_large_positions_do_not_wrap_round() -> None:

@@ -134,7 +134,7 @@ def note_fill(
     ts_recv_ns: Any,
     realized_e8: Any,
 ) -> Any:
-    """The arguments of `apply_fill`, and for the reader what it realised."""
+    """The arguments of `apply_fill`, with what it realised."""
     row = rows_of(tables)[slot]
     place = take_note(tables, FILL, row.instrument, ts_recv_ns)
     if place < 0:
@@ -169,7 +169,7 @@ def note_stray(
     ts_recv_ns: Any,
     realized_e8: Any,
 ) -> Any:
-    """The arguments of `apply_stray_fill`, and for the reader what it realised."""
+    """The arguments of `apply_stray_fill`, with what it realised."""
     place = take_note(tables, STRAY, instrument, ts_recv_ns)
     if place < 0:
         return

@@ -13,7 +13,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from aegis.execution.fills import GENERATION_SLOTS, TRADES_SIZE, book_fill, remember_trade
+from aegis.execution.fills import (
+    GENERATION_SLOTS,
+    TRADES_SIZE,
+    book_fill,
+    remember_trade,
+    take_told_profit,
+)
 from aegis.execution.journal.checksum import mix
 from aegis.execution.journal.layout import (
     ADOPT,
@@ -162,21 +168,34 @@ def _fill(tables: Any, note: Any) -> Any:
             np.int64(note.flags),
             note.event_ns,
             note.mono_ns,
+            note.number,
         )
         return
     instrument = np.int64(note.instrument)
     if remember_trade(trades_of(tables), words_of(tables), instrument, note.trade_id):
         signed_lots = note.qty_lots * np.int64(note.side)
         unit_e8 = rules_of(tables)[instrument].unit_e8
-        book_fill(
-            exposure_of(tables),
-            gate_of(tables),
-            guards_of(tables),
+        exposure, gate, guards = exposure_of(tables), gate_of(tables), guards_of(tables)
+        own_e8 = book_fill(
+            exposure,
+            gate,
+            guards,
             instrument,
             unit_e8,
             signed_lots,
             note.price_ticks,
             note.amount_e8,
+        )
+        take_told_profit(
+            words_of(tables),
+            exposure,
+            gate,
+            guards,
+            instrument,
+            unit_e8,
+            note.price_ticks,
+            own_e8,
+            note.number,
         )
 
 
@@ -199,6 +218,7 @@ def _apply_money(tables: Any, note: Any, kind: Any) -> Any:
             np.int64(note.flags),
             note.event_ns,
             note.mono_ns,
+            note.number,
         )
     elif kind == TRADE:
         remember_trade(trades_of(tables), words_of(tables), instrument, note.trade_id)
