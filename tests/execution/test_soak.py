@@ -1,0 +1,52 @@
+"""Execution for half an hour at 200 orders a second, with every connection lost every 20 s.
+
+Nothing may grow, nothing may stay unknown, and position and profit must be the exchange's to the
+last unit. A shorter one is had with
+
+    AEGIS_SOAK_S=600 pytest -s --long tests/execution/test_soak.py
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.execution.soak_stand import CLOSE_EVERY_MS, ORDERS_PER_S
+
+STARTUP_S = 600.0
+
+
+@pytest.mark.long
+def test_half_an_hour_with_a_disconnect_every_20_s_leaves_nothing_behind(
+    tmp_path: Path, repository: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    seconds = float(os.environ.get("AEGIS_SOAK_S", "1800"))
+    command = ["-m", "tests.execution.soak_stand", "--seconds", str(seconds), "--folder"]
+    done = subprocess.run(
+        [sys.executable, *command, str(tmp_path)],
+        cwd=repository,
+        capture_output=True,
+        text=True,
+        timeout=seconds + STARTUP_S,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout.splitlines()[-1])
+    with capsys.disabled():
+        print(f"\n{json.dumps(found, indent=1)}")
+    assert found["differences"] == {}
+    assert found["resting"] == 0 and found["exit_code"] == 0
+    assert found["gate"] == [1, 0], "nothing has tripped the latch"
+    # What the brain wants while no line is up is denied.
+    assert found["orders_per_s"] > 0.9 * ORDERS_PER_S
+    assert found["disconnects"] >= seconds * 1_000 // CLOSE_EVERY_MS - 1
+    assert found["errors"] == 0
+    assert abs(found["slope_kib_per_min"]) < 64.0
+    assert abs(found["growth_kib"]) < 2048.0
+    low, high = found["descriptors"]
+    assert high - low < 8, "lines that are replaced are closed"
