@@ -35,12 +35,14 @@ from aegis.execution.positions import (
 from aegis.execution.reference import judge_held, revalue
 from aegis.execution.tables import BATCH_SIZE, Tables
 from aegis.execution.words import EPOCH, FUNDING_E8, STAGE_COUNT, STAGE_LOST, TAPE_TIME
+from aegis.risk.checks import is_reducing
 from aegis.risk.controls import Control
 from aegis.risk.gate import forget_order_refs
 from aegis.risk.gate_state import BLOCK_OUTCOME_LANE, IS_MARK_NEEDED, Gate
 from aegis.risk.latch import LATCH_STATE, LatchState
 from aegis.risk.limits import InstrumentRules
 from aegis.shm.instance import InstanceMemory
+from aegis.shm.intent import REDUCE_ONLY
 
 __all__ = ["ExecutionCore", "OpenOrder"]
 
@@ -101,6 +103,19 @@ class ExecutionCore(EvidenceReader):
     def take(self, now_ns: int, now_ms: int, limit: int = BATCH_SIZE) -> int:
         """Take a batch of intents; the number of actions, -1 when there was no intent."""
         return int(take_batch(self.directory, limit, now_ns, now_ms))
+
+    def reduces(self, slot: int) -> bool:
+        """Whether an order can only bring the position nearer to zero, as the gate judges it.
+
+        All open orders of its side count, itself among them.
+        """
+        row = self.tables.rows[slot]
+        if row["flags"] & REDUCE_ONLY:
+            return True
+        held = self.gate.exposure[int(row["instrument"])]
+        side, position = int(row["side"]), int(held["position_lots"])
+        same_side = int(held["open_buy_lots"] if side > 0 else held["open_sell_lots"])
+        return is_reducing(side, 0, position, same_side)
 
     def cancel_all(self, now_ns: int, now_ms: int) -> int:
         """Write a cancel for every order that may rest; the number of actions, 0 when done."""

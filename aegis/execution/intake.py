@@ -36,7 +36,7 @@ from aegis.execution.order_routes import OrderRoutes
 from aegis.risk.controls import Control
 from aegis.risk.latch import LatchState
 from aegis.shm.instance import InstanceMemory
-from aegis.shm.intent import CANARY, CANCEL, PLACE, REDUCE_ONLY, RESYNC
+from aegis.shm.intent import CANARY, CANCEL, PLACE, RESYNC
 from aegis.shm.outcome import DENIED, OUTCOME
 from aegis.shm.wake import arm_eventfd, disarm
 
@@ -200,8 +200,7 @@ class Intake:
         places = cancels = 0
         for at, (kind, slot, start, end, request_id, intent, _, _) in enumerate(actions):
             if kind == ACT_PLACE:
-                is_way_out = core.tables.rows[slot]["flags"] & REDUCE_ONLY != 0
-                if line is None or not may_place or not (may_risk or is_way_out):
+                if line is None or not may_place or not (may_risk or core.reduces(slot)):
                     # Certain: these bytes never left.
                     core.apply(slot, states.REJECT, monotonic_ns(), code=0)
                     continue

@@ -29,7 +29,7 @@ from aegis.execution.tables import (
 )
 from aegis.execution.words import EPOCH, FEED_CONNECTED_AT, FEED_MESSAGE_AT
 from aegis.host.jit import kernel
-from aegis.risk.checks import data_freshness, data_reasonability
+from aegis.risk.checks import data_freshness, data_reasonability, is_reducing
 from aegis.risk.control_numbers import Control
 from aegis.risk.gate import judge_again
 from aegis.risk.gate_state import IS_MARK_NEEDED, MARK_AGE_NS, MAX_STALE_NS, mark_position
@@ -143,5 +143,10 @@ def judge_held(tables: Any, slot: Any, valid_until_ns: Any, now_ns: Any) -> Any:
         words[MARK_AGE_NS],
         rules_of(tables)[instrument].mark_band,
     )
-    reducing = row.flags & REDUCE_ONLY != 0
+    held = exposure_of(tables)[instrument]
+    # The order itself is among those that are open.
+    same_side = held.open_buy_lots if row.side > 0 else held.open_sell_lots
+    reducing = row.flags & REDUCE_ONLY != 0 or is_reducing(
+        np.int64(row.side), np.int64(0), held.position_lots, same_side
+    )
     return judge_again(words, reducing, is_fresh, is_reasonable, valid_until_ns, now_ns)

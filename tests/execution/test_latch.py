@@ -102,3 +102,21 @@ def test_an_armed_record_trades(tmp_path: Path) -> None:
             assert rig.of(ref) == [ACCEPTED]
 
     run(day())
+
+
+def test_a_latch_lets_orders_out_that_reduce(tmp_path: Path) -> None:
+    """Also those that say nothing of it: the position says that they can do nothing else."""
+
+    async def day() -> None:
+        async with FakeExchange() as exchange, running(tmp_path, exchange) as rig:
+            bought = rig.order_of(await rig.placed(qty_lots=3))
+            exchange.fill(bought, "0.003")
+            await rig.until(lambda: rig.counters["position_lots"] == 3, "the position")
+            rig.session.gate.latch.trip(LatchState.REDUCING, Control.DAILY_LOSS, 1)
+            way_out = rig.send(side=-1, qty_lots=2, price_ticks=600_100)
+            assert (await rig.outcome(way_out, ACCEPTED))["order_ref"] == way_out
+            too_much = rig.send(side=-1, qty_lots=2, price_ticks=600_100)
+            assert (await rig.outcome(too_much, DENIED))["reason"] == Control.KILL
+            assert (await rig.outcome(rig.send(), DENIED))["reason"] == Control.KILL
+
+    run(day())
