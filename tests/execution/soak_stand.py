@@ -38,6 +38,7 @@ from aegis.execution.process import warm_up
 from aegis.host.resources import read_resources
 from aegis.shm.control import RUN
 from aegis.shm.instance import InstanceMemory
+from aegis.shm.intent import POST_ONLY
 from aegis.shm.wiring import Wiring
 from aegis.venue.faults.schema import Fault, Schedule
 from tests.execution.harness import BTC, LIMITS
@@ -58,6 +59,7 @@ FLOW = FlowConfig(trades_per_s=60.0, book_updates_per_s=20.0)
 INSTANCE = "soak"
 # Orders that rest at a time; the oldest is cancelled when another one is placed.
 _MOST_RESTING = 30
+_SIDE_NS = 1_000_000_000
 _SAMPLE_S = 0.5
 _START_S = 60.0
 _EQUAL_S = 60.0
@@ -66,25 +68,34 @@ _SETTLED_S = 60.0
 
 
 class SteadyBrain(Brain):
-    """Places at an even pace, cancels what has rested the longest, and leans towards flat."""
+    """Places at an even pace, cancels what has rested the longest, and leans towards flat.
+
+    It trades one side for a second and then the other, and takes only while nothing of its own
+    rests there: what would trade with itself is refused, and refusals enough halt an instance.
+    """
 
     def __init__(self, memory: InstanceMemory, account: Account) -> None:
         super().__init__(memory, account, random.Random(1), ORDERS_PER_S)
         self._counters = memory.counters["execution"]
-        self._placed: deque[int] = deque()
+        self._placed: deque[tuple[int, int]] = deque()
+        self._turn_no, self._side = -1, 1
 
     def pace(self, missing: float) -> None:
         """Want so many orders within the next two seconds."""
-        self.pause_ns = int(2e9 / min(max(missing * 1.5, 50.0), 5 * ORDERS_PER_S))
+        self.pause_ns = int(2e9 / min(max(missing, ORDERS_PER_S), 3 * ORDERS_PER_S))
 
     def act(self, now_ns: int) -> None:
         """One placement, and the cancel of the oldest."""
-        held = self._counters["position_lots"]
-        leans = held != 0 and self.source.random() < 0.3
-        side = self.source.choice((1, -1))
-        self._placed.append(self.place((-1 if held > 0 else 1) if leans else side, now_ns))
+        held, turn = self._counters["position_lots"], now_ns // _SIDE_NS
+        if turn != self._turn_no:
+            self._turn_no = turn
+            leans = held != 0 and self.source.random() < 0.4
+            self._side = (-1 if held > 0 else 1) if leans else self.source.choice((1, -1))
+        mixed = any(side != self._side for _, side in self._placed)
+        ref = self.place(self._side, now_ns, POST_ONLY if mixed else None)
+        self._placed.append((ref, self._side))
         if len(self._placed) > _MOST_RESTING:
-            ref = self._placed.popleft()
+            ref, _ = self._placed.popleft()
             self.cancel(ref, now_ns)
             del self.wanted[self.epoch, ref]
 
@@ -162,7 +173,7 @@ class Soak:
         while (now_s := time.monotonic() - began_s) < seconds:
             used = read_resources(self.pid)
             assert used is not None, "execution is gone"
-            # The gate denies what would trade with our own orders: as many more are wanted.
+            # What is denied, or not wanted while no line is up, is made up for later.
             self.brain.pace(ORDERS_PER_S * (now_s + 2.0) - self.counters["orders_sent"])
             self.samples.append((now_s, used.own_bytes, used.rss_bytes, used.descriptors))
             self.wait(_SAMPLE_S)

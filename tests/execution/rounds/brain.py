@@ -115,10 +115,10 @@ class Brain:
     def cancel(self, ref: int, now_ns: int) -> None:
         self._publish(CANCEL, ref, self.wanted[self.epoch, ref], now_ns)
 
-    def place(self, side: int, now_ns: int) -> int:
-        """Publish a placement; its reference."""
+    def place(self, side: int, now_ns: int, flags: int | None = None) -> int:
+        """Publish a placement, of any kind unless told; its reference."""
         source = self.source
-        flags = source.choice(_FLAGS)
+        flags = source.choice(_FLAGS) if flags is None else flags
         touch = self.top[0] if side > 0 else self.top[1]
         reach = source.choice((0, 0, 1, 5, 200)) if flags == POST_ONLY else source.randint(-30, 30)
         price = 0 if flags == MARKET else touch - side * reach

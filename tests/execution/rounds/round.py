@@ -180,7 +180,7 @@ class Round:
         if self._is_dead:
             return
         if not self._counters["ready"]:
-            raise ViolationError(f"not ready within {_START_S} s")
+            raise self._hangs(f"not ready within {_START_S} s")
         took_s = time.monotonic() - began_s
         self.record.slowest_recovery_s = max(self.record.slowest_recovery_s, took_s)
 
@@ -286,9 +286,16 @@ class Round:
         self.record.deaths["the brain's"] += 1
         self._for(0.2)
 
+    def _hangs(self, text: str) -> ViolationError:
+        """Have the process say where it stands."""
+        self._signal(signal.SIGUSR1)
+        self._for(1.0)
+        counters = {name: self._counters[name] for name in ("state", "loop_seq", "gate_state")}
+        return ViolationError(f"{text}: {counters}")
+
     def _reap(self, name: str, within_s: float = _END_S) -> None:
         if not self._until(lambda: self._is_dead, within_s):
-            raise ViolationError(f"does not end within {within_s} s")
+            raise self._hangs(f"does not end within {within_s} s")
         if name:
             self.record.deaths[name] += 1
 

@@ -7,6 +7,7 @@ factory or a wrapped step that counts and, at the chosen count, sends the proces
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import signal
 from collections.abc import Callable
@@ -82,6 +83,8 @@ def fork_execution(
     control = memory.control
     control.undrain("execution")
     control.next_generation("execution")
+    # Here and not in the child: whoever waits for `ready` must not see its predecessor's.
+    reset_gauges("execution", memory.counters["execution"])
     parent = os.getpid()
     pid = os.fork()
     if pid:
@@ -92,10 +95,11 @@ def fork_execution(
             os._exit(code)
         said = os.open(folder / "said", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         os.dup2(said, 2)
+        # Where it stands, for the report of a round that hangs.
+        faulthandler.register(signal.SIGUSR1, file=2, all_threads=True)
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_DFL)
         prepare()
-        reset_gauges("execution", memory.counters["execution"])
         code = process.run(settings, memory, wiring)
     except BaseException as error:
         os.write(2, f"execution failed: {type(error).__name__}: {error}\n".encode())
