@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 
 from aegis.execution import order_states
-from aegis.execution.fills import book_fill, remember_trade, take_told_profit
+from aegis.execution.booking import book_trade
+from aegis.execution.fills import remember_trade
 from aegis.execution.journal.notes import note_event, note_fill, note_placement
 from aegis.execution.open_lists import delist, enlist
 from aegis.execution.order_states import (
@@ -332,34 +333,14 @@ def apply_fill(
     """
     row = rows_of(tables)[slot]
     words = words_of(tables)
-    exposure = exposure_of(tables)
     instrument = np.int64(row.instrument)
     if not remember_trade(trades_of(tables), words, instrument, trade_id):
         words[DUPLICATE_FILLS] += 1
         return np.int64(DUPLICATE)
     is_late = row.state >= TERMINAL
     _acknowledge(tables, row, order_id, ts_event_ns, ts_recv_ns)
-    realized_e8 = book_fill(
-        exposure,
-        gate_of(tables),
-        guards_of(tables),
-        instrument,
-        rules_of(tables)[instrument].unit_e8,
-        lots * np.int64(row.side),
-        price_ticks,
-        fee_e8,
-    )
-    realized_e8 = take_told_profit(
-        words,
-        exposure,
-        gate_of(tables),
-        guards_of(tables),
-        instrument,
-        rules_of(tables)[instrument].unit_e8,
-        price_ticks,
-        realized_e8,
-        told_e8,
-    )
+    signed_lots = lots * np.int64(row.side)
+    realized_e8 = book_trade(tables, instrument, signed_lots, price_ticks, fee_e8, told_e8)
     note_fill(
         tables,
         slot,

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from aegis.execution.fills import book_fill, remember_trade, take_told_profit
+from aegis.execution.booking import book_trade
+from aegis.execution.fills import remember_trade
 from aegis.execution.journal.notes import note_adoption, note_stray
 from aegis.execution.journal.notes import note_funding as journal_funding
 from aegis.execution.journal.notes import note_trade as journal_trade
@@ -17,7 +18,6 @@ from aegis.execution.outbox import stage_outcome
 from aegis.execution.tables import (
     exposure_of,
     gate_of,
-    guards_of,
     outcomes_header_of,
     outcomes_records_of,
     rules_of,
@@ -132,27 +132,7 @@ def apply_stray_fill(
     exposure = exposure_of(tables)
     rule = rules_of(tables)[instrument]
     signed_lots = lots if side > 0 else -lots
-    realized_e8 = book_fill(
-        exposure,
-        gate_of(tables),
-        guards_of(tables),
-        instrument,
-        rule.unit_e8,
-        signed_lots,
-        price_ticks,
-        fee_e8,
-    )
-    realized_e8 = take_told_profit(
-        words,
-        exposure,
-        gate_of(tables),
-        guards_of(tables),
-        instrument,
-        rule.unit_e8,
-        price_ticks,
-        realized_e8,
-        told_e8,
-    )
+    realized_e8 = book_trade(tables, instrument, signed_lots, price_ticks, fee_e8, told_e8)
     note_stray(
         tables,
         instrument,

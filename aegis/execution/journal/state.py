@@ -13,13 +13,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from aegis.execution.fills import (
-    GENERATION_SLOTS,
-    TRADES_SIZE,
-    book_fill,
-    remember_trade,
-    take_told_profit,
-)
+from aegis.execution.booking import book_trade
+from aegis.execution.fills import GENERATION_SLOTS, TRADES_SIZE, remember_trade
 from aegis.execution.journal.checksum import mix
 from aegis.execution.journal.layout import (
     ADOPT,
@@ -42,9 +37,7 @@ from aegis.execution.tables import (
     batch_of,
     exposure_of,
     gate_of,
-    guards_of,
     rows_of,
-    rules_of,
     trades_of,
     words_of,
 )
@@ -174,29 +167,7 @@ def _fill(tables: Any, note: Any) -> Any:
     instrument = np.int64(note.instrument)
     if remember_trade(trades_of(tables), words_of(tables), instrument, note.trade_id):
         signed_lots = note.qty_lots * np.int64(note.side)
-        unit_e8 = rules_of(tables)[instrument].unit_e8
-        exposure, gate, guards = exposure_of(tables), gate_of(tables), guards_of(tables)
-        own_e8 = book_fill(
-            exposure,
-            gate,
-            guards,
-            instrument,
-            unit_e8,
-            signed_lots,
-            note.price_ticks,
-            note.amount_e8,
-        )
-        take_told_profit(
-            words_of(tables),
-            exposure,
-            gate,
-            guards,
-            instrument,
-            unit_e8,
-            note.price_ticks,
-            own_e8,
-            note.number,
-        )
+        book_trade(tables, instrument, signed_lots, note.price_ticks, note.amount_e8, note.number)
 
 
 @kernel
