@@ -202,8 +202,6 @@ class Round:
 
     def _play(self, act: Act) -> None:
         self._until_ready()
-        by_person = any(one.operator for one in self._plan.acts)
-        self._must_halt |= bool(HALTING & set(act.faults)) and not by_person
         faults = [self._aimed(name, fault) for name in act.faults for fault in FAULTS[name]]
         if faults:
             self._account.arm(faults)
@@ -237,6 +235,9 @@ class Round:
         for name, count in self._account.struck().items():
             if name.startswith(prefix):
                 self.record.struck[name.removeprefix(prefix)] = count
+        # One that is armed and ended while execution is dead may have found no moment to strike.
+        struck = any(self.record.struck[name] for name in HALTING)
+        self._must_halt = struck and not any(act.operator for act in self._plan.acts)
 
     def _kill(self, act: Act) -> None:
         self._check_life()
