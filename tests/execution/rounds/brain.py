@@ -8,7 +8,7 @@ placement is remembered, so that the orders the exchange has can be held against
 from __future__ import annotations
 
 import random
-from collections import deque
+from collections import Counter, deque
 from typing import NamedTuple
 
 import numpy as np
@@ -16,7 +16,7 @@ import numpy as np
 from aegis.host.clock import monotonic_ns
 from aegis.shm.instance import InstanceMemory
 from aegis.shm.intent import CANCEL, INTENT, IOC, MARKET, PLACE, POST_ONLY, RESYNC
-from aegis.shm.outcome import POSITION
+from aegis.shm.outcome import DENIED, POSITION
 from aegis.shm.wake import wake
 from tests.execution.rounds.exchange import Account
 
@@ -57,6 +57,8 @@ class Brain:
         self.wanted: dict[tuple[int, int], Wanted] = {}
         # Intent of the RESYNC -> position that answered it, in lots; 0 is execution's own start.
         self.positions: dict[int, int] = {}
+        # By the number of the control; 0 is a command that has nothing to act on any more.
+        self.denied: Counter[int] = Counter()
         self.epoch = memory.control.next_generation("brain")
         self.is_trading = False
         supervisor = memory.counters["supervisor"]
@@ -101,6 +103,7 @@ class Brain:
             mid = (bid + ask) / 20
             memory.marks.write(0, 0, now_ns, mid, mid)
         while (told := memory.outcomes.take()).size:
+            self.denied.update(told["reason"][told["kind"] == DENIED].tolist())
             for outcome in told[told["kind"] == POSITION]:
                 self.positions[int(outcome["intent_id"])] = int(outcome["position_lots"])
 

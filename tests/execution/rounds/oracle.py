@@ -36,6 +36,11 @@ class Oracle:
         rows = self._account.open_orders()
         return [row["clientOrderId"] for row in rows if self._ids.is_own(row["clientOrderId"])]
 
+    def has_foreign_orders(self) -> bool:
+        """Whether orders of somebody else rest."""
+        rows = self._account.open_orders()
+        return any(not self._ids.is_own(row["clientOrderId"]) for row in rows)
+
     def runs_resting(self) -> set[int]:
         """Runs of execution that orders rest of."""
         names = (self._ids.parse(name) for name in self.resting())

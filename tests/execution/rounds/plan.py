@@ -77,8 +77,8 @@ FAULTS: dict[str, tuple[dict[str, Any], ...]] = {
     "a foreign order": ({"kind": "foreign_order"},),
     "position moved by hand": ({"kind": "position_shift", "qty": 0.007},),
 }  # fmt: skip
-# These must halt the instance: somebody else is at work on the account.
-HALTING = frozenset({"a foreign order", "position moved by hand"})
+# This must halt the instance, as an order of somebody else that rests does.
+MOVED = "position moved by hand"
 # File of an await point -> faults that lead there.
 PROVOKED_BY: dict[str, tuple[str, ...]] = {
     "rest_line": ("all lines closed",),

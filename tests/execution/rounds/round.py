@@ -37,7 +37,7 @@ from tests.execution.harness import BTC, LIMITS
 from tests.execution.rounds.brain import Brain
 from tests.execution.rounds.exchange import SYMBOL, Account, Exchange, pause
 from tests.execution.rounds.oracle import MAX_POSITION_LOTS, Oracle
-from tests.execution.rounds.plan import COUNTDOWN_S, FAULTS, HALTING, Act, Plan
+from tests.execution.rounds.plan import COUNTDOWN_S, FAULTS, MOVED, Act, Plan
 from tests.execution.rounds.victim import Death, become_victim, fork_execution
 
 INSTANCE = "rounds"
@@ -129,7 +129,7 @@ class Round:
         self._pid = 0
         self._code: int | None = None
         self._desks: list[socket.socket] = []
-        self._must_halt = False
+        self._is_moved = False
 
     # Waiting
 
@@ -235,9 +235,7 @@ class Round:
         for name, count in self._account.struck().items():
             if name.startswith(prefix):
                 self.record.struck[name.removeprefix(prefix)] = count
-        # One that is armed and ended while execution is dead may have found no moment to strike.
-        struck = any(self.record.struck[name] for name in HALTING)
-        self._must_halt = struck and not any(act.operator for act in self._plan.acts)
+        self._is_moved = bool(self.record.struck[MOVED])
 
     def _kill(self, act: Act) -> None:
         self._check_life()
@@ -352,6 +350,8 @@ class Round:
 
     def _settle(self) -> None:
         began_s = time.monotonic()
+        # One that our countdown has cancelled in the meantime is no news.
+        is_shared = self._oracle.has_foreign_orders()
         difference = "the positions are not told"
         asked = self._brain.resync()
         while difference:
@@ -368,7 +368,8 @@ class Round:
             if time.monotonic() - began_s > (_HALTED_S if halted else _EQUAL_S):
                 break
         halted = self._oracle.is_halted
-        if self._must_halt and not halted:
+        by_person = any(act.operator for act in self._plan.acts)
+        if (self._is_moved or is_shared) and not halted and not by_person:
             raise ViolationError("somebody else is at work on the account, and it is not HALTED")
         if difference and not halted:
             raise ViolationError(f"after {_EQUAL_S} s: {difference}")
