@@ -40,7 +40,7 @@ def play(repository: Path, *arguments: str, timeout_s: float) -> subprocess.Comp
 @pytest.mark.alone
 def test_some_rounds(repository: Path) -> None:
     done = play(
-        repository, "--rounds", "12", "--seed", "2", "--seconds", "15",
+        repository, "--rounds", "12", "--seed", "2", "--seconds", "10",
         timeout_s=STARTUP_S + 12 * ROUND_S,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr + done.stdout
