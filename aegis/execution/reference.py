@@ -146,7 +146,6 @@ def judge_held(tables: Any, slot: Any, valid_until_ns: Any, now_ns: Any) -> Any:
     held = exposure_of(tables)[instrument]
     # The order itself is among those that are open.
     same_side = held.open_buy_lots if row.side > 0 else held.open_sell_lots
-    reducing = row.flags & REDUCE_ONLY != 0 or is_reducing(
-        np.int64(row.side), np.int64(0), held.position_lots, same_side
-    )
+    side: Any = np.int64(row.side)
+    reducing = row.flags & REDUCE_ONLY != 0 or is_reducing(side, 0, held.position_lots, same_side)
     return judge_again(words, reducing, is_fresh, is_reasonable, valid_until_ns, now_ns)
