@@ -39,7 +39,6 @@ from aegis.host.resources import read_resources
 from aegis.risk.controls import control_name
 from aegis.shm.control import RUN
 from aegis.shm.instance import InstanceMemory
-from aegis.shm.intent import POST_ONLY
 from aegis.shm.wiring import Wiring
 from aegis.venue.faults.schema import Fault, Schedule
 from tests.execution.harness import BTC, LIMITS
@@ -60,7 +59,9 @@ FLOW = FlowConfig(trades_per_s=60.0, book_updates_per_s=20.0)
 INSTANCE = "soak"
 # Orders that rest at a time; the oldest is cancelled when another one is placed.
 _MOST_RESTING = 30
-_SIDE_NS = 1_000_000_000
+_SIDE_NS = 2_000_000_000
+# Further than the price goes while orders of both sides rest.
+_ASIDE_TICKS = 300
 _SAMPLE_S = 0.5
 _START_S = 60.0
 _EQUAL_S = 60.0
@@ -93,7 +94,7 @@ class SteadyBrain(Brain):
             leans = held != 0 and self.source.random() < 0.4
             self._side = (-1 if held > 0 else 1) if leans else self.source.choice((1, -1))
         mixed = any(side != self._side for _, side in self._placed)
-        ref = self.place(self._side, now_ns, POST_ONLY if mixed else None)
+        ref = self.place(self._side, now_ns, _ASIDE_TICKS if mixed else 0)
         self._placed.append((ref, self._side))
         if len(self._placed) > _MOST_RESTING:
             ref, _ = self._placed.popleft()

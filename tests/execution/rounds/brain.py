@@ -118,13 +118,13 @@ class Brain:
     def cancel(self, ref: int, now_ns: int) -> None:
         self._publish(CANCEL, ref, self.wanted[self.epoch, ref], now_ns)
 
-    def place(self, side: int, now_ns: int, flags: int | None = None) -> int:
-        """Publish a placement, of any kind unless told; its reference."""
+    def place(self, side: int, now_ns: int, aside_ticks: int = 0) -> int:
+        """Publish a placement, of any kind, or resting so far aside; its reference."""
         source = self.source
-        flags = source.choice(_FLAGS) if flags is None else flags
+        flags = POST_ONLY if aside_ticks else source.choice(_FLAGS)
         touch = self.top[0] if side > 0 else self.top[1]
         reach = source.choice((0, 0, 1, 5, 200)) if flags == POST_ONLY else source.randint(-30, 30)
-        price = 0 if flags == MARKET else touch - side * reach
+        price = 0 if flags == MARKET else touch - side * (reach + aside_ticks)
         wanted = Wanted(side, source.randint(2, _MOST_LOTS), price, flags)
         self._next_ref += 1
         self.wanted[self.epoch, self._next_ref] = wanted

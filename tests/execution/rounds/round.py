@@ -54,7 +54,6 @@ _LIMITS = LIMITS | {
     "max_position_qty": MAX_POSITION_LOTS / 1_000,
     "price_collar_bps": 100.0,
     "max_stale_ms": 20_000,
-    "duplicate_window_ms": 1e-6,
 }
 
 
