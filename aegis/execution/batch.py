@@ -63,11 +63,12 @@ from aegis.execution.words import (
 )
 from aegis.host.jit import kernel
 from aegis.risk.controls import Control
-from aegis.risk.gate import judge, note_cancel
+from aegis.risk.gate import judge
 from aegis.risk.gate_state import (
     BLOCK_ORDER_LINK,
     BLOCKS,
 )
+from aegis.risk.message_times import note_cancel, note_order_left
 from aegis.shm.gated import take
 from aegis.shm.histogram import record
 from aegis.shm.intent import CANARY, CANCEL, CANCEL_ALL, PLACE, RESYNC
@@ -359,6 +360,7 @@ def settle_batch(tables: Any, count: Any) -> Any:
         if action.kind == ACT_PLACE:
             row = rows[action.slot]
             row.sent_ns = action.done_ns
+            note_order_left(gate_of(tables), rates_of(tables), action.done_ns)
             record(ticks, action.done_ns - row.cause_ts_recv_ns)
         elif action.kind == ACT_CANCEL:
             rows[action.slot].cancel_sent_ns = action.done_ns

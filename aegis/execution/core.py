@@ -32,7 +32,7 @@ from aegis.execution.positions import (
     tell_position,
     tell_state,
 )
-from aegis.execution.reference import judge_held, revalue
+from aegis.execution.reference import held_leaves, held_may_leave, judge_held, revalue
 from aegis.execution.tables import BATCH_SIZE, Tables
 from aegis.execution.words import EPOCH, FUNDING_E8, STAGE_COUNT, STAGE_LOST, TAPE_TIME
 from aegis.risk.checks import is_reducing
@@ -142,6 +142,14 @@ class ExecutionCore(EvidenceReader):
 
     def revalue(self, now_ns: int) -> int:
         """Value what is held and judge the losses; the control that tripped the latch, or 0."""
+    def held_may_leave(self, now_ns: int) -> bool:
+        """Whether the message rate has room for a placement that had to wait."""
+        return bool(held_may_leave(self.directory, now_ns))
+
+    def held_leaves(self, slot: int, now_ns: int) -> None:
+        """Record that a placement that had to wait has left."""
+        held_leaves(self.directory, slot, now_ns)
+
         return int(revalue(self.directory, now_ns))
 
     def positions_differ(self) -> list[int]:

@@ -21,7 +21,7 @@ Whoever sends an admitted command calls nothing more: `admit` has counted it.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -280,10 +280,15 @@ class Dispatcher:
                     self.given_back += 1
                     yield held
 
-    def release(self, now_ms: int) -> Held | None:
-        """The most urgent command that may leave now, counted and taken out; None for none."""
+    def release(
+        self, now_ms: int, may_leave: Callable[[Held], bool] = lambda _: True
+    ) -> Held | None:
+        """The most urgent command that may leave now, counted and taken out; None for none.
+
+        `may_leave` is asked of the first of each level: what else it must wait for.
+        """
         for level in Level:
             queue = self._queues[level]
-            if queue and self.admit(level, now_ms):
+            if queue and may_leave(queue[0]) and self.admit(level, now_ms):
                 return queue.popleft()
         return None

@@ -4,6 +4,9 @@ The intake hands over what the dispatcher does not admit; `release` sends it whe
 urgent first. What has waited beyond the placement's receive window has certainly not been sent: a
 placement is then refused locally, a cancel is wanted again and is written anew by the resolver. A
 placement whose cancel came while it waited is never sent at all.
+
+What waits together must not leave together: the gate's message rate counts a placement when it
+leaves, and a placement of new risk waits on until there is room for it in that, too.
 """
 
 from __future__ import annotations
@@ -88,7 +91,7 @@ class HeldCommands:
             line = self._routes.current()
             if line is None or not line.is_ready:
                 break
-            held_now = dispatcher.release(now_ms)
+            held_now = dispatcher.release(now_ms, self._has_room)
             if held_now is None:
                 break
             if not self._is_wanted(held_now):
@@ -99,16 +102,32 @@ class HeldCommands:
             cancels += held_now.kind != ACT_PLACE
         return places, cancels
 
+    def _has_room(self, held: Held) -> bool:
+        """Whether the message rate lets a command leave: only a placement of new risk waits for it.
+
+        One that is not wanted any more need not: it never leaves.
+        """
+        if held.kind != ACT_PLACE or not self._is_open(held):
+            return True
+        if self._level_of(held.slot) is Level.REDUCE:
+            return True
+        return self._core.held_may_leave(monotonic_ns())
+
+    def _is_open(self, held: Held) -> bool:
+        """Whether a placement is one that nobody has cancelled or given up."""
+        row = self._core.tables.rows[held.slot]
+        is_new = row["state"] == states.PENDING_NEW and not row["cancel_wanted"]
+        return self._is_same(held) and bool(is_new)
+
     def _is_wanted(self, held: Held) -> bool:
         """Whether the command still says what is wanted; a placement that does not is refused."""
         if not self._is_same(held):
             return False
-        row = self._core.tables.rows[held.slot]
-        state = int(row["state"])
         if held.kind != ACT_PLACE:
-            return state == states.PENDING_CANCEL
-        is_open = state == states.PENDING_NEW and not row["cancel_wanted"]
-        if is_open and self._core.judge_held(held.slot, held.valid_until_ns, monotonic_ns()):
+            return int(self._core.tables.rows[held.slot]["state"]) == states.PENDING_CANCEL
+        if self._is_open(held) and self._core.judge_held(
+            held.slot, held.valid_until_ns, monotonic_ns()
+        ):
             return True
         self._give_back(held)
         return False
@@ -126,8 +145,10 @@ class HeldCommands:
     def _stamp(self, held: Held) -> None:
         """Record that it has left, as `settle_batch` does for a batch."""
         now_ns = monotonic_ns()
-        row = self._core.tables.rows[held.slot]
-        row["sent_ns" if held.kind == ACT_PLACE else "cancel_sent_ns"] = now_ns
+        if held.kind == ACT_PLACE:
+            self._core.held_leaves(held.slot, now_ns)
+        else:
+            self._core.tables.rows[held.slot]["cancel_sent_ns"] = now_ns
         requests = self._core.tables.requests
         requests[held.request_id % requests.size]["sent_ns"] = now_ns
 

@@ -22,24 +22,26 @@ from aegis.execution.tables import (
     mark_of,
     mark_prices_of,
     mark_words_of,
+    rates_of,
     reference_of,
     rows_of,
     rules_of,
     words_of,
 )
-from aegis.execution.words import EPOCH, FEED_CONNECTED_AT, FEED_MESSAGE_AT
+from aegis.execution.words import EPOCH, FEED_CONNECTED_AT, FEED_MESSAGE_AT, TAPE_TIME
 from aegis.host.jit import kernel
 from aegis.risk.checks import data_freshness, data_reasonability, is_reducing
 from aegis.risk.control_numbers import Control
 from aegis.risk.gate import judge_again
 from aegis.risk.gate_state import IS_MARK_NEEDED, MARK_AGE_NS, MAX_STALE_NS, mark_position
+from aegis.risk.message_times import held_order_may_leave, note_held_order_left
 from aegis.risk.trips import watch_losses
 from aegis.shm.books import DEPTH, FLAGS, N_ASKS, N_BIDS, TS_RECV, VALID, book_read
 from aegis.shm.instruments import TRADING
 from aegis.shm.intent import REDUCE_ONLY
 from aegis.shm.marks import mark_read
 
-__all__ = ["judge_held", "read_reference", "revalue"]
+__all__ = ["held_leaves", "held_may_leave", "judge_held", "read_reference", "revalue"]
 
 _STALE_EPOCH = int(Control.STALE_EPOCH)
 
@@ -149,3 +151,26 @@ def judge_held(tables: Any, slot: Any, valid_until_ns: Any, now_ns: Any) -> Any:
     side: Any = np.int64(row.side)
     reducing = row.flags & REDUCE_ONLY != 0 or is_reducing(side, 0, held.position_lots, same_side)
     return judge_again(words, reducing, is_fresh, is_reasonable, valid_until_ns, now_ns)
+
+
+@kernel("b1(i8[::1],i8)")
+def held_may_leave(tables: Any, now_ns: Any) -> Any:
+    """Whether the message rate has room now for a placement that waited.
+
+    A recording counts its own time, in which nothing waits.
+    """
+    if words_of(tables)[TAPE_TIME] != 0:
+        return True
+    return held_order_may_leave(gate_of(tables), rates_of(tables), now_ns)
+
+
+@kernel("void(i8[::1],i8,i8)")
+def held_leaves(tables: Any, slot: Any, now_ns: Any) -> Any:
+    """Record that a placement that waited has left: in its row, and in the message rate.
+
+    Until then its `sent_ns` is the time at which it passed the gate.
+    """
+    row = rows_of(tables)[slot]
+    if words_of(tables)[TAPE_TIME] == 0:
+        note_held_order_left(gate_of(tables), rates_of(tables), row.sent_ns, now_ns)
+    row.sent_ns = now_ns

@@ -41,23 +41,19 @@ from aegis.risk.gate_state import (
     BLOCK_PRIVATE_STREAM,
     BLOCK_SUPERVISOR,
     BLOCKS,
-    CANCEL_COUNT,
-    CANCEL_HEAD,
     IS_MARK_NEEDED,
     MARK_AGE_NS,
-    MAX_RATE,
     MAX_STALE_NS,
-    RATE_COUNT,
-    RATE_HEAD,
     mark_position,
 )
 from aegis.risk.guards import remember_order
 from aegis.risk.latch import LATCH_STATE
+from aegis.risk.message_times import note_order_passed
 from aegis.risk.new_risk import judge_new_risk
 from aegis.risk.references import forget_order_refs, order_ref_is_new, use_order_ref
 from aegis.risk.trips import ACTIVE, count_nonsense, count_refusal
 
-__all__ = ["forget_order_refs", "judge", "judge_again", "note_cancel"]
+__all__ = ["forget_order_refs", "judge", "judge_again"]
 
 PASS = int(Control.PASS)
 _INVALID_INTENT = int(Control.INVALID_INTENT)
@@ -80,15 +76,6 @@ _OPERATOR = int(Control.OPERATOR)
 _DATA_REASONABILITY = int(Control.DATA_REASONABILITY)
 # A decision that is older than this has expired anyway.
 _LONGEST_STALL_NS = np.int64(10_000_000_000)
-
-
-@kernel("void(i8[::1],i8[::1],i8)")
-def note_cancel(words: Any, rates: Any, rate_now_ns: Any) -> Any:
-    """Count a cancel that is sent. It is never refused; too many of them stop new orders."""
-    count = words[CANCEL_COUNT]
-    if 0 < count <= MAX_RATE:
-        rates[MAX_RATE + words[CANCEL_HEAD] % count] = rate_now_ns
-        words[CANCEL_HEAD] = (words[CANCEL_HEAD] + 1) % count
 
 
 @kernel("i8(i8)")
@@ -264,8 +251,9 @@ def judge_again(
 ) -> Any:
     """Whether an order that passed and had to wait may still be sent: PASS or a control.
 
-    Its form, its room and its message were judged and booked when it passed; what may have changed
-    since is the time and the moment.
+    Its form and its room were judged and booked when it passed; what may have changed since is the
+    time and the moment. `reducing`: the exchange holds it to that. Whether the message rate has
+    room for it now is asked before, of `held_order_may_leave`.
     """
     if not intent_expired(now_ns, valid_until_ns):
         return _INTENT_EXPIRED
@@ -330,8 +318,5 @@ def judge(
             intent.qty_lots,
             rate_now_ns,
         )
-    count = words[RATE_COUNT]
-    if 0 < count <= MAX_RATE:
-        rates[words[RATE_HEAD] % count] = rate_now_ns
-        words[RATE_HEAD] = (words[RATE_HEAD] + 1) % count
+    note_order_passed(words, rates, rate_now_ns)
     return PASS

@@ -56,10 +56,13 @@ CANCEL_COUNT, CANCEL_WINDOW_NS, CANCEL_HEAD = 41, 42, 43
 PILOT_UNTIL_NS = 44
 # Refusals that a strategy brings upon itself; so many within a second and it runs away.
 RUNAWAY_LIMIT, RUNAWAY_HEAD, RUNAWAY_TOTAL = 45, 46, 47
+# Of the new orders that have left, some of which had to wait after they had passed.
+LEFT_COUNT, LEFT_WINDOW_NS, LEFT_HEAD = 48, 49, 50
 RUNAWAY_TIMES = 64
 RUNAWAY_WINDOW_NS = 1_000_000_000
 FEWEST_RUNAWAY, MOST_RUNAWAY = 20, 200
 WORDS = 264
+assert LEFT_HEAD < RUNAWAY_TIMES
 assert NONSENSE_TIMES + NONSENSE_LIMIT <= WALLET_E8
 assert RUNAWAY_TIMES + MOST_RUNAWAY <= WORDS
 
@@ -180,8 +183,8 @@ class Gate:
         self.rules: npt.NDArray[Any] = np.zeros(instruments, RULES)
         self.exposure: npt.NDArray[Any] = np.zeros(instruments, EXPOSURE)
         self.words: npt.NDArray[np.int64] = np.zeros(WORDS, np.int64)
-        # The times of the last new orders, then those of the last cancels.
-        self.rates: npt.NDArray[np.int64] = np.full(2 * MAX_RATE, LONG_AGO_NS, np.int64)
+        # The times of the last new orders that passed, of the last cancels, of the last that left.
+        self.rates: npt.NDArray[np.int64] = np.full(3 * MAX_RATE, LONG_AGO_NS, np.int64)
         self.guards: npt.NDArray[np.int64] = np.zeros(instruments * GUARD_WORDS, np.int64)
         self.refs: npt.NDArray[np.uint64] = np.zeros(REF_WORDS, np.uint64)
         self.reference: npt.NDArray[Any] = np.zeros(1, REFERENCE)
@@ -220,6 +223,7 @@ class Gate:
         words[EXECUTION_LIMIT] = min(int(values["max_same_side_fills"]), EXECUTIONS)
         count = self._set_rate(values["max_orders_per_s"], RATE_COUNT, 0)
         self._set_rate(values["max_cancels_per_s"], CANCEL_COUNT, MAX_RATE)
+        self._set_rate(values["max_orders_per_s"], LEFT_COUNT, 2 * MAX_RATE)
         words[RUNAWAY_LIMIT] = min(max(count, FEWEST_RUNAWAY), MOST_RUNAWAY)
 
     def _set_rate(self, per_second: float, word: int, base: int) -> int:

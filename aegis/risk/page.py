@@ -40,6 +40,7 @@ of the appliance forgets them. `aegis arm` is the only way back.
 | trips.py | what moves the latch by itself |
 | gate_state.py, limits.py | the gate's words and rows, and the limits that fill them |
 | latch.py, latch_record.py | the latch in memory and on the disk |
+| message_times.py | when our messages left |
 
 Sources: RTS 6 is Regulation (EU) 2017/589, 15c3-5 is 17 CFR 240.15c3-5, FIA is the FIA's "Best
 Practices for Automated Trading Risk Controls and System Safeguards" (July 2024).

@@ -11,7 +11,7 @@ What breaks one is kept with its time; the trial ends at the first.
 from __future__ import annotations
 
 import re
-from bisect import bisect_right, insort
+from collections import deque
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -77,7 +77,7 @@ class Oracles:
         # of the brain: a POSITION of execution's own start knows of no order.
         self._sender: dict[tuple[int, int], TradingSession | None] = {}
         self._born: dict[tuple[int, int], RestingOrder] = {}
-        self._passed_ns: list[int] = []
+        self._left_ns: deque[int] = deque(maxlen=self.rate)
         self._audit_of: Any = None
         self.bookkeeping = Bookkeeping(storage)
         self.now_ns = 0
@@ -159,19 +159,14 @@ class Oracles:
 
     def forget_rate(self) -> None:
         """A new process counts its rate from the start."""
-        self._passed_ns.clear()
+        self._left_ns.clear()
 
-    def _check_rate(self, key: tuple[int, int], session: TradingSession) -> None:
-        """I9, by when the gate let each order pass: what then had to wait leaves later."""
-        rows = session.core.tables.rows
-        mine = (rows["epoch"] == key[0]) & (rows["order_ref"] == key[1])
-        # Until it has left, a row has the time at which it was opened.
-        passed_ns = int(rows["sent_ns"][mine].max(initial=0)) or self.now_ns
-        insort(self._passed_ns, passed_ns)
-        first = bisect_right(self._passed_ns, passed_ns - 1_000 * _MS)
-        last = bisect_right(self._passed_ns, passed_ns)
-        if last - first > self.rate:
-            raise Violation("I9", f"{last - first} placements passed within a second")
+    def _check_rate(self) -> None:
+        """I9: what leaves the socket, whether it had to wait or not."""
+        left_ns = self._left_ns
+        if len(left_ns) == self.rate and self.now_ns - left_ns[0] < 1_000 * _MS:
+            raise Violation("I9", f"{self.rate + 1} placements left within a second")
+        left_ns.append(self.now_ns)
 
     def _check_risk(
         self, client_id: str, key: tuple[int, int], side: int, lots: int, *, reduces: bool
@@ -195,10 +190,8 @@ class Oracles:
             raise Violation(
                 "I3", f"{client_id}: {side * position} held and {same} open of {self._limit_lots}"
             )
-        self._check_rate(key, session)
-        if reduces:
-            self.ways_out.add(client_id)
-        else:
+        self._check_rate()
+        if not reduces:
             self._check_moment(client_id, key, session)
 
     def _check_moment(self, client_id: str, key: tuple[int, int], session: TradingSession) -> None:

@@ -94,6 +94,18 @@ def test_the_most_urgent_goes_first() -> None:
     assert [one and one.slot for one in later] == [1, 0, 3, None]
 
 
+def test_what_must_wait_for_something_else_lets_others_go() -> None:
+    dispatcher = made()
+    for slot, level in enumerate((Level.NEW, Level.REDUCE, Level.CANCEL)):
+        dispatcher.hold(level, held(slot))
+    waits = lambda one: one.slot != 0  # noqa: E731
+    sent = [dispatcher.release(NOW_MS, waits) for _ in range(3)]
+    assert [one and one.slot for one in sent] == [2, 1, None]
+    assert dispatcher.used(ORDERS_10S, NOW_MS) == 1, "what stays is not counted"
+    later = dispatcher.release(NOW_MS)
+    assert later is not None and later.slot == 0
+
+
 def test_what_waits_too_long_is_given_back_once() -> None:
     dispatcher = made()
     dispatcher.hold(Level.NEW, held(1, NOW_MS + 10))

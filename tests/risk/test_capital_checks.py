@@ -10,10 +10,10 @@ import pytest
 
 from aegis.risk import checks
 from aegis.risk.controls import Control
-from aegis.risk.gate import note_cancel
 from aegis.risk.gate_state import IS_MARK_NEEDED, NET_REALIZED_E8, OPEN_ORDERS, PEAK_E8
 from aegis.risk.guards import GUARD_WORDS
 from aegis.risk.latch import LatchState
+from aegis.risk.message_times import note_cancel
 from aegis.risk.trips import count_execution, watch_losses
 from aegis.shm.intent import IOC, MARKET
 from tests.risk.bench import NOW_NS, GateBench
