@@ -373,10 +373,10 @@ class TradingSession:
             raise
         self.core.words[RECONCILE_WANTED] = 0
         self.intake.publish()
-        # Positions that differ have halted the latch; the stream itself is good again.
         if self.stream.is_connected:
+            # Positions that differ have halted the latch, and our own books prove nothing.
             self.is_reconciled = equal
-            self.gate.clear(BLOCK_PRIVATE_STREAM)
+            (self.gate.clear if equal else self.gate.block)(BLOCK_PRIVATE_STREAM)
 
     def on_stream_down(self) -> None:
         self.is_reconciled = False

@@ -18,6 +18,7 @@ import numpy as np
 from aegis.host.jit import kernel
 from aegis.risk.checks import (
     MARKET,
+    REDUCE_ONLY,
     data_freshness,
     data_reasonability,
     filters,
@@ -35,6 +36,7 @@ from aegis.risk.controls import Control
 from aegis.risk.gate_state import (
     BLOCK_BRAIN,
     BLOCK_COUNTDOWN,
+    BLOCK_NOT_READY,
     BLOCK_OPERATOR,
     BLOCK_ORDER_LINK,
     BLOCK_OUTCOME_LANE,
@@ -74,6 +76,8 @@ _DATA_FRESHNESS = int(Control.DATA_FRESHNESS)
 _OUTCOME_LANE = int(Control.OUTCOME_LANE)
 _OPERATOR = int(Control.OPERATOR)
 _DATA_REASONABILITY = int(Control.DATA_REASONABILITY)
+# While one of these stands, our own books do not prove that an order can only reduce.
+_BLOCKS_OF_DOUBT = BLOCK_NOT_READY | BLOCK_PRIVATE_STREAM | BLOCK_COUNTDOWN
 # A decision that is older than this has expired anyway.
 _LONGEST_STALL_NS = np.int64(10_000_000_000)
 
@@ -120,14 +124,23 @@ def _judge_form(intent: Any, row: Any, now_ns: Any) -> Any:
 
 
 @kernel
-def _judge_moment(words: Any, reducing: Any, is_fresh: Any, is_reasonable: Any) -> Any:
-    """Whether this is the time to take any risk. Returns PASS or a control."""
+def _judge_moment(
+    words: Any, reducing: Any, is_held_to_it: Any, is_fresh: Any, is_reasonable: Any
+) -> Any:
+    """Whether this is the time to take any risk. Returns PASS or a control.
+
+    `reducing` is the word of our own books; `is_held_to_it`: the exchange sees to it, too.
+    """
     if words[BLOCKS] & BLOCK_OPERATOR != 0:
         # While a person's command clears the book, nothing may come into it.
         return _OPERATOR
     if reducing:
-        # Only a line that is down stops a reducing order: it could not be sent.
-        return _ORDER_LINK if words[BLOCKS] & BLOCK_ORDER_LINK != 0 else PASS
+        if words[BLOCKS] & BLOCK_ORDER_LINK != 0:
+            # It could not be sent.
+            return _ORDER_LINK
+        # Books that are not reconciled do not prove that an order reduces, and what rests without
+        # a countdown may add risk later, when the position has gone: then the exchange must.
+        return PASS if is_held_to_it else _blocked_by(words[BLOCKS] & _BLOCKS_OF_DOUBT)
     if words[LATCH_STATE] != ACTIVE:
         return _KILL
     blocked = _blocked_by(words[BLOCKS])
@@ -217,7 +230,8 @@ def _judge_whole(
     answer = _judge_form(intent, row, now_ns)
     if answer != PASS:
         return answer
-    answer = _judge_moment(words, reducing, is_fresh, is_reasonable)
+    is_held_to_it = intent.flags & REDUCE_ONLY != 0
+    answer = _judge_moment(words, reducing, is_held_to_it, is_fresh, is_reasonable)
     if answer != PASS:
         return answer
     price_ticks = mid_ticks if intent.flags & MARKET != 0 else float(intent.price_ticks)
@@ -257,7 +271,7 @@ def judge_again(
     """
     if not intent_expired(now_ns, valid_until_ns):
         return _INTENT_EXPIRED
-    return _judge_moment(words, reducing, is_fresh, is_reasonable)
+    return _judge_moment(words, reducing, reducing, is_fresh, is_reasonable)
 
 
 @kernel

@@ -21,7 +21,10 @@ The last thing before the bytes of an order: execution's batch kernel asks `judg
 every PLACE, with the book, the mark and our own best order as read at that moment. The answer is
 PASS or the number of the first control that refuses; the brain hears of it as a DENIED outcome.
 Cancels never come here. An order that can only reduce a position skips every control marked "new
-risk" below, whatever the latch says: a way out is always open.
+risk" below, whatever the latch says: a way out is always open. That an order reduces is the word of
+our own books; until they are reconciled at a start, while the private stream is down or positions
+differ, and while the exchange's countdown may have run out, it is believed only of an order that
+the exchange holds to it (reduce-only).
 
 What is unknown refuses: a limit that is missing, a row that nobody filled, a NaN, a mark that never
 came, a wallet that could not be read.
@@ -37,10 +40,10 @@ of the appliance forgets them. `aegis arm` is the only way back.
 | checks.py | one jitted function per control: numbers in, yes or no out |
 | gate.py, new_risk.py | the checks in their order, composed into one kernel |
 | guards.py, references.py | what the gate remembers: our prices, orders, executions, references |
+| message_times.py | when our messages left |
 | trips.py | what moves the latch by itself |
 | gate_state.py, limits.py | the gate's words and rows, and the limits that fill them |
 | latch.py, latch_record.py | the latch in memory and on the disk |
-| message_times.py | when our messages left |
 
 Sources: RTS 6 is Regulation (EU) 2017/589, 15c3-5 is 17 CFR 240.15c3-5, FIA is the FIA's "Best
 Practices for Automated Trading Risk Controls and System Safeguards" (July 2024).

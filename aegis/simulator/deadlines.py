@@ -1,9 +1,10 @@
 """I7 and I8: what must be noticed in time, and what must be gone in time.
 
-I7: the exchange's own countdown runs whenever an order of ours that adds risk rests there, and once
-nobody winds it up any more none of those rests for longer than it takes. I8: a feed, brain or
-supervisor that is silent for longer than its time has stopped new risk and taken the resting orders
-with it; and execution's own sign of progress moves while it runs, so that somebody else can tell.
+I7: the exchange's own countdown runs whenever an order of ours that may add risk rests there (any
+but one that the exchange holds to reducing), and once nobody winds it up any more none of those
+rests for longer than it takes. I8: a feed, brain or supervisor that is silent for longer than its
+time has stopped new risk and taken the resting orders with it; and execution's own sign of progress
+moves while it runs, so that somebody else can tell.
 Judged every 50 ms of a trial.
 """
 
@@ -43,7 +44,7 @@ class Deadlines:
         countdown_ns: int,
         ways_out: Collection[str],
     ) -> None:
-        """`ways_out` are the orders that only reduce: these always pass, and I7 is not of them."""
+        """`ways_out` are the reduce-only orders: these always pass, and I7 is not of them."""
         self._counters = memory.counters["execution"]
         self._exchange = exchange
         self._front = front

@@ -84,7 +84,7 @@ class Oracles:
         # The position was moved from outside: the limit is not ours alone to keep.
         self.is_tainted = False
         self.placements = 0
-        # Orders that can only reduce: they always pass, also while nobody winds the countdown up.
+        # Orders that the exchange holds to reducing: they pass while nobody winds the countdown up.
         self.ways_out: set[str] = set()
         self.found: Violation | None = None
         exchange.on_new = self.on_new
@@ -181,8 +181,11 @@ class Oracles:
             raise Violation("I4", f"{client_id} was sent without a session")
         # The order itself is among the open ones by now, and so are those of its batch after it.
         position, *open_lots = self._recount(session, up_to=self.brain.wishes[key].intent_id)
-        if side * position < 0 and open_lots[side < 0] <= abs(position):
+        if reduces:
             self.ways_out.add(client_id)
+        if side * position < 0 and open_lots[side < 0] <= abs(position):
+            if not reduces:
+                self._check_books_known(client_id, session)
             return
         _, *open_lots = self._recount(session)
         same = open_lots[side < 0]
@@ -193,6 +196,11 @@ class Oracles:
         self._check_rate()
         if not reduces:
             self._check_moment(client_id, key, session)
+
+    def _check_books_known(self, client_id: str, session: TradingSession) -> None:
+        """I4: that an order reduces is proven by the exchange, or by books that are reconciled."""
+        if not (session.is_started and session.is_reconciled and session.stream.is_connected):
+            raise Violation("I4", f"{client_id} reduces by books that nobody has reconciled")
 
     def _check_moment(self, client_id: str, key: tuple[int, int], session: TradingSession) -> None:
         now_ns, brain = self.now_ns, self.brain

@@ -381,7 +381,7 @@ MUTATIONS: tuple[tuple[str, Patch, int], ...] = (
     ("send again instead of asking", _send_again_instead_of_asking, 2),
     ("take -1007 for a rejection", _unclear_is_refused, 233),
     ("never ask about UNKNOWN", _unsettled_for_ever, 13),
-    ("believe -2013 at once", _absent_at_once, 154),
+    ("believe -2013 at once", _absent_at_once, 572),
     ("take -2011 for cancelled", _lost_cancel_is_done, 154),
     ("book a repeated fill again", _no_dedupe, 19),
     ("book a queried fill again", _queried_trades_twice, 44),
