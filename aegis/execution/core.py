@@ -34,10 +34,11 @@ from aegis.execution.positions import (
 )
 from aegis.execution.reference import held_leaves, held_may_leave, judge_held, revalue
 from aegis.execution.tables import BATCH_SIZE, Tables
+from aegis.execution.taken_intents import taken_intents
 from aegis.execution.words import EPOCH, FUNDING_E8, STAGE_COUNT, STAGE_LOST, TAPE_TIME
 from aegis.risk.checks import is_reducing
 from aegis.risk.controls import Control
-from aegis.risk.gate import forget_order_refs
+from aegis.risk.gate import forget_order_refs, recall_order_refs
 from aegis.risk.gate_state import BLOCK_OUTCOME_LANE, IS_MARK_NEEDED, Gate
 from aegis.risk.latch import LATCH_STATE, LatchState
 from aegis.risk.limits import InstrumentRules
@@ -78,6 +79,7 @@ class ExecutionCore(EvidenceReader):
     ) -> None:
         self.messages = OrderMessages(ids, instruments, recv_window_ms)
         super().__init__(gate, ids, instruments, Tables(memory, gate, self.messages))
+        self._intents = memory.intents
         self.outcomes_published = 0
         self._told_state = int(LatchState.ACTIVE)
 
@@ -89,10 +91,16 @@ class ExecutionCore(EvidenceReader):
         return int(self.words[EPOCH])
 
     def follow_epoch(self, epoch: int) -> None:
-        """Obey another generation of the brain; its references start anew."""
+        """Obey another generation of the brain; its references start anew.
+
+        Those that a predecessor of this process has taken of it are used already.
+        """
         if epoch != self.epoch:
             self.words[EPOCH] = epoch
-            forget_order_refs(self.gate.words, self.gate.refs)
+            gate = self.gate
+            forget_order_refs(gate.words, gate.refs)
+            taken = taken_intents(self._intents)
+            recall_order_refs(taken, epoch, gate.rules, gate.words, gate.refs)
 
     def use_tape_time(self, is_tape: bool) -> None:
         """Count the message rate in the exchange's time (a replayed recording) or in ours."""
@@ -134,14 +142,6 @@ class ExecutionCore(EvidenceReader):
         """Whether a placement that had to wait may still be sent, asked of the gate."""
         return int(judge_held(self.directory, slot, valid_until_ns, now_ns)) == Control.PASS
 
-    def settle(self, count: int) -> None:
-        """Record what has left; `tables.done_ns` says when (0: it did not)."""
-        settle_batch(self.directory, count)
-
-    # Positions
-
-    def revalue(self, now_ns: int) -> int:
-        """Value what is held and judge the losses; the control that tripped the latch, or 0."""
     def held_may_leave(self, now_ns: int) -> bool:
         """Whether the message rate has room for a placement that had to wait."""
         return bool(held_may_leave(self.directory, now_ns))
@@ -150,6 +150,14 @@ class ExecutionCore(EvidenceReader):
         """Record that a placement that had to wait has left."""
         held_leaves(self.directory, slot, now_ns)
 
+    def settle(self, count: int) -> None:
+        """Record what has left; `tables.done_ns` says when (0: it did not)."""
+        settle_batch(self.directory, count)
+
+    # Positions
+
+    def revalue(self, now_ns: int) -> int:
+        """Value what is held and judge the losses; the control that tripped the latch, or 0."""
         return int(revalue(self.directory, now_ns))
 
     def positions_differ(self) -> list[int]:

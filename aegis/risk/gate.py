@@ -43,6 +43,7 @@ from aegis.risk.gate_state import (
     BLOCK_PRIVATE_STREAM,
     BLOCK_SUPERVISOR,
     BLOCKS,
+    HIGHEST_REF,
     IS_MARK_NEEDED,
     MARK_AGE_NS,
     MAX_STALE_NS,
@@ -54,8 +55,9 @@ from aegis.risk.message_times import note_order_passed
 from aegis.risk.new_risk import judge_new_risk
 from aegis.risk.references import forget_order_refs, order_ref_is_new, use_order_ref
 from aegis.risk.trips import ACTIVE, count_nonsense, count_refusal
+from aegis.shm.intent import PLACE
 
-__all__ = ["forget_order_refs", "judge", "judge_again"]
+__all__ = ["forget_order_refs", "judge", "judge_again", "recall_order_refs"]
 
 PASS = int(Control.PASS)
 _INVALID_INTENT = int(Control.INVALID_INTENT)
@@ -190,6 +192,23 @@ def _judge_sense(intent: Any, rules: Any, words: Any, refs: Any) -> Any:
     if not symbol_allowlist(instrument, rules.size, allowed):
         return _SYMBOL_ALLOWLIST
     return PASS if order_ref_is_new(words, refs, intent.order_ref) else _DUPLICATE_ORDER
+
+
+@kernel
+def recall_order_refs(taken: Any, epoch: Any, rules: Any, words: Any, refs: Any) -> Any:
+    """Use the references of the PLACEs of an epoch that a predecessor has taken, oldest first.
+
+    `taken` are INTENT records. The brain counts upwards: what is below the first was used as well.
+    """
+    for at in range(taken.size):
+        intent = taken[at]
+        if intent.kind != PLACE or intent.epoch != epoch:
+            continue
+        if _judge_sense(intent, rules, words, refs) == PASS:
+            if words[HIGHEST_REF] == 0:
+                words[HIGHEST_REF] = intent.order_ref - 1
+                refs[:] = ~np.uint64(0)
+            use_order_ref(words, refs, intent.order_ref)
 
 
 @kernel

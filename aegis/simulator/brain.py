@@ -108,7 +108,6 @@ class Brain:
         # When each intent was decided, and of those that were refused for a fault of ours.
         self._decided_ns: dict[int, int] = {}
         self._refused_ns: list[int] = []
-        self._placed_since: set[tuple[int, int]] = set()
 
     # Beats
 
@@ -159,9 +158,6 @@ class Brain:
         ref, kind, epoch = told["order_ref"], told["kind"], told["epoch"]
         if kind == POSITION and epoch == self.epoch:
             self.is_told = True
-            if told["intent_id"] == 0:
-                # Execution has started anew; what was placed before has lost its name there.
-                self._placed_since.clear()
             self.position = told["position_lots"]
             return
         if kind == DENIED and told["reason"] in OWN_FAULTS:
@@ -177,8 +173,6 @@ class Brain:
         if kind == ACCEPTED and ACCEPTED in wish.told:
             self.on_violation("told", f"order {ref} was accepted twice")
         wish.told.append(kind)
-        if kind == ACCEPTED:
-            self._placed_since.add((epoch, ref))
         if kind == DENIED:
             wish.refused_by = told["reason"]
         if kind == FILL:
@@ -302,14 +296,11 @@ class Brain:
         elif kind == 8:
             self._emit(now_ns, kind=CANCEL, order_ref=ref + 10**6)
         else:
-            # An order reference that is in use already. The gate's memory of them is a process's:
-            # one that was used before a restart it could not tell from a new one.
-            open_wishes = self.open.values()
-            used = [
-                wish.ref for wish in open_wishes if (wish.epoch, wish.ref) in self._placed_since
-            ]
+            # An order reference that is in use already: the last one, or the oldest that execution
+            # has told no end of, perhaps since it was restarted.
+            used = [wish.ref for wish in self.open.values() if ACCEPTED in wish.told]
             if used:
-                self._wish(now_ns, used[-1], -1, mid + 30, 7, POST_ONLY, far_ns, **bad)
+                self._wish(now_ns, used[-(ref % 2)], -1, mid + 30, 7, POST_ONLY, far_ns, **bad)
 
     def _emit(self, now_ns: int, *, kind: int = PLACE, **fields: Any) -> None:
         values = {
