@@ -7,7 +7,6 @@ backlog is full, the records that are missing are counted and the file says so i
 
 from __future__ import annotations
 
-import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -73,6 +72,16 @@ class _Backlog:
             last.laps += laps
         else:
             self.items.append(_Missing(lost, laps, reason))
+
+    def given_up(self) -> list[tuple[int, int, int]]:
+        """(lost, laps, reason) of all that waits, one for each reason: nothing of it comes more."""
+        sums = {layout.RING: _Missing(0, 0, layout.RING)}
+        sums[layout.BACKLOG] = _Missing(self.records, 0, layout.BACKLOG)
+        for item in self.items:
+            if isinstance(item, _Missing):
+                sums[item.reason].lost += item.lost
+                sums[item.reason].laps += item.laps
+        return [(found.lost, found.laps, found.reason) for found in sums.values() if found.lost]
 
 
 class Recorder:
@@ -150,11 +159,15 @@ class Recorder:
             self.segments.close()
         except OSError as error:
             self._fail(error, now_s)
-            self._say(f"{self._backlog.records} records were not written; the file has no end")
-            self.tally.dropped += self._backlog.records
-            self._backlog = _Backlog()
-            with contextlib.suppress(OSError):
-                self.segments.close()
+            self._give_up()
+
+    def _give_up(self) -> None:
+        """The disk is full to the end: what waits is lost, and the file says so or has no END."""
+        backlog, self._backlog = self._backlog, _Backlog()
+        self.tally.dropped += backlog.records
+        said = self.segments.give_up(backlog.given_up())
+        where = "the file says so" if said else "there was no room to say so in the file"
+        self._say(f"{backlog.records} records were not written; {where}")
 
     def gone(self, now_s: float) -> str:
         """Why there is nothing more to come; "" while the instance lives."""

@@ -2,6 +2,8 @@
 
 Called by `Recorder`. Every file begins with a header and the instruments table, so each can be read
 alone. The bound holds at all times, the file at work included; what is deleted is counted and told.
+The file at work is ended only when the next one has begun, and the lock file holds a few blocks of
+the disk in reserve: a file never says that it is whole while the loss behind it has no place.
 Raises OSError when the disk does: nothing is half done then, and the call may be repeated.
 """
 
@@ -12,7 +14,7 @@ import fcntl
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Final
 
@@ -32,6 +34,8 @@ _PARTS_OF_BOUND: Final = 8
 _LARGEST_SEGMENT: Final = 64 << 20
 # Header, END and LOSS frames of a file; the instruments are counted as they are.
 _SLACK_BYTES: Final = 4096
+# Kept in the lock file for the last frames on a full disk: whole blocks, whatever their size.
+_RESERVE_BYTES: Final = 16 << 10
 
 Say = Callable[[str], None]
 
@@ -84,6 +88,9 @@ class Segments:
             os.close(descriptor)
             text = f"{self.directory}: another recorder writes the files of {self.instance}"
             raise BusyError(text) from error
+        # A disk that is full already has nothing to keep; its last file then has no END.
+        with contextlib.suppress(OSError):
+            os.posix_fallocate(descriptor, 0, _RESERVE_BYTES)
         return descriptor
 
     @property
@@ -122,15 +129,44 @@ class Segments:
         self.current.loss(lost, laps, reason)
         self.frames += 1
 
+    def give_up(self, missing: Iterable[tuple[int, int, int]]) -> bool:
+        """Close on a full disk: each (lost, laps, reason) goes into the file at work, then its END.
+
+        False: not even the reserve was enough, and the file is left without an END.
+        """
+        try:
+            if self._lock >= 0:
+                os.ftruncate(self._lock, 0)
+            for lost, laps, reason in missing:
+                if self.current is None:
+                    self._begin()
+                assert self.current is not None
+                self.current.loss(lost, laps, reason)
+                self.frames += 1
+        except OSError:
+            self._release()
+            return False
+        try:
+            self.close()
+        except OSError:
+            return False
+        return True
+
     def close(self) -> None:
         """End the file at work. Raises OSError when its END frame could not be written."""
         try:
             if self.current is not None:
                 self._end_current()
         finally:
+            self._release()
+
+    def _release(self) -> None:
+        """Let go of the files and of the lock; a file at work stays without an END."""
+        try:
             if self.current is not None:
                 self.current.release()
                 self.current = None
+        finally:
             for thread in self._syncing:
                 thread.join()
             if self._lock >= 0:
@@ -143,11 +179,11 @@ class Segments:
             old = time.monotonic() - self._opened_s > self.segment_s
             if not (full or old) or self.current.records == 0:
                 return False
-            self._end_current()
         self._begin()
         return True
 
     def _begin(self) -> None:
+        """A new file; the one at work is ended when the disk has taken the new one's beginning."""
         table_bytes = 0 if self._table is None else self._table.nbytes
         self._make_room(table_bytes + _SLACK_BYTES)
         header = own_header("live", instance=self.instance, live=True, part=self.files + 1)
@@ -158,6 +194,8 @@ class Segments:
         try:
             if self._table is not None:
                 opened.instruments(self._table)
+            if self.current is not None:
+                self._end_current()
         except OSError:
             opened.abandon()
             raise

@@ -186,9 +186,59 @@ for path in segment_paths(disk / "out", "rec-test"):
 """
 
 
+_FULL_TO_THE_END = """
+import json, sys
+from pathlib import Path
+from aegis.recorder.recorder import Recorder
+from aegis.recorder.repair import examine
+from aegis.recorder.segments import LEAST_MAX_BYTES, Segments, segment_paths
+from aegis.shm.instance import InstanceMemory
+from tests.recorder.samples import random_bits
+
+disk, shm = Path(sys.argv[1]), Path(sys.argv[2])
+memory = InstanceMemory.attach("rec-test", shm_dir=shm, readonly=False)
+segments = Segments(disk / "out", "rec-test", LEAST_MAX_BYTES)
+recorder = Recorder(memory, segments, books_every_s=0, flush_s=0.0, backlog_records=9_000)
+for turn in range(12):
+    memory.ticks.publish(random_bits(4_000, turn))
+    recorder.turn(turn * 2.0)
+    if recorder.trouble:
+        try:
+            with open(disk / "filling", "ab", buffering=0) as filling:
+                while True:
+                    filling.write(bytes(4096))
+        except OSError:
+            pass
+recorder.finish()
+found = [examine(path) for path in segment_paths(disk / "out", "rec-test")]
+counts = [sum(file.records for file in found), sum(file.lost for file in found)]
+states = sorted({file.state for file in found})
+print(json.dumps([recorder.tally.records, recorder.tally.dropped, *counts, states]))
+"""
+
+
+def test_a_filesystem_full_to_the_end_leaves_a_file_that_says_what_is_missing(
+    memory: InstanceMemory, tmp_path: Path, repository: Path
+) -> None:
+    told = on_a_small_disk(_FULL_TO_THE_END, "1m", memory, tmp_path, repository)
+    written, dropped, records, lost, states = json.loads(told)
+    assert (records, lost, states) == (written, dropped, ["whole"])
+    assert written + dropped == 12 * 4_000
+    assert 0 < written < 20_000, "a mebibyte holds no more of such records"
+
+
 def test_a_full_filesystem_is_survived_and_nothing_is_torn(
     memory: InstanceMemory, tmp_path: Path, repository: Path
 ) -> None:
+    told = on_a_small_disk(_ON_TMPFS, "2500k", memory, tmp_path, repository)
+    expected: Any = np.concatenate([random_bits(4_000, turn) for turn in range(8)])
+    assert told == expected.tobytes()
+
+
+def on_a_small_disk(
+    program: str, size: str, memory: InstanceMemory, tmp_path: Path, repository: Path
+) -> bytes:
+    """What a program says that is given a tmpfs of this size and the memory's directory."""
     unshare = ["unshare", "--mount", "--propagation", "private"]
     if shutil.which("unshare") is None or os.geteuid() != 0:
         pytest.skip("a filesystem of its own needs root and unshare(1)")
@@ -196,13 +246,12 @@ def test_a_full_filesystem_is_survived_and_nothing_is_torn(
         pytest.skip("this box permits no mount namespace")
     disk = tmp_path / "disk"
     disk.mkdir()
-    script = 'mount -t tmpfs -o size=2500k tmpfs "$1" && exec "$2" -c "$3" "$1" "$4"'
-    command = [*unshare, "sh", "-c", script, "sh", str(disk), sys.executable, _ON_TMPFS]
-    command.append(str(memory.directory.parent))
+    script = 'mount -t tmpfs -o size="$5" tmpfs "$1" && exec "$2" -c "$3" "$1" "$4"'
+    command = [*unshare, "sh", "-c", script, "sh", str(disk), sys.executable, program]
+    command += [str(memory.directory.parent), size]
     done = subprocess.run(
         command, capture_output=True, timeout=120, check=False, cwd=repository,
         env={**os.environ, "PYTHONPATH": str(repository)},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr.decode()
-    expected: Any = np.concatenate([random_bits(4_000, turn) for turn in range(8)])
-    assert done.stdout == expected.tobytes()
+    return done.stdout

@@ -16,6 +16,7 @@ from aegis.recorder.errors import RecorderError
 from aegis.recorder.header import own_header
 from aegis.recorder.reading import RecordingFile
 from aegis.recorder.recorder import Recorder
+from aegis.recorder.repair import examine
 from aegis.recorder.segments import LEAST_MAX_BYTES, BusyError, Segments, segment_paths
 from aegis.recorder.writing import FrameFile
 from aegis.shm.instance import TICKS_CAPACITY, InstanceMemory
@@ -275,6 +276,69 @@ def test_a_disk_full_to_the_end_raises_nothing(
     assert any("10 records were not written" in text for text in said)
     assert segment_paths(tmp_path / "out", NAME) == []
     Segments(tmp_path / "out", NAME, LEAST_MAX_BYTES).close()  # the lock is free again
+
+
+class NearlyFullDisk:
+    """os.write that takes what fits into `room` bytes whole, and nothing of what does not."""
+
+    def __init__(self, room: int) -> None:
+        self.room = room
+        self._write = os.write
+
+    def __call__(self, descriptor: int, data: Any) -> int:
+        if len(data) > self.room:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        self.room -= len(data)
+        return self._write(descriptor, data)
+
+
+@pytest.mark.parametrize(
+    ("room", "state", "lost"),
+    [(0, "damaged", 0), (100, "damaged", 310), (144, "whole", 310), (200, "whole", 310)],
+)
+def test_what_a_full_disk_costs_at_the_end_stands_before_the_end_or_there_is_none(
+    memory: InstanceMemory,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    room: int,
+    state: str,
+    lost: int,
+) -> None:
+    """A LOSS and an END take 72 bytes each; the records of the last frame need more."""
+    segments = Segments(tmp_path / "out", NAME, LEAST_MAX_BYTES)
+    recorder = Recorder(memory, segments, books_every_s=0, flush_s=0.0, backlog_records=300)
+    memory.ticks.publish(numbered(20))
+    recorder.turn(0.0)
+    monkeypatch.setattr("aegis.recorder.writing.os.write", FullDisk(0))
+    for turn in range(1, 3):
+        memory.ticks.publish(random_bits(155, turn))
+        recorder.turn(turn * 0.1)
+    assert recorder.tally.dropped == 155
+    monkeypatch.undo()
+    monkeypatch.setattr("aegis.recorder.writing.os.write", NearlyFullDisk(room))
+    recorder.finish()
+    assert (recorder.tally.records, recorder.tally.dropped) == (20, 310)
+    (path,) = segment_paths(tmp_path / "out", NAME)
+    found = examine(path)
+    assert (found.state, found.records, found.lost) == (state, 20, lost)
+    Segments(tmp_path / "out", NAME, LEAST_MAX_BYTES).close()  # the lock is free again
+
+
+def test_a_file_is_not_ended_while_the_disk_has_no_room_for_the_next(
+    memory: InstanceMemory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    segments = Segments(tmp_path / "out", NAME, LEAST_MAX_BYTES, segment_s=0.0)
+    recorder = Recorder(memory, segments, books_every_s=0, flush_s=0.0)
+    memory.ticks.publish(numbered(20))
+    recorder.turn(0.0)
+    monkeypatch.setattr("aegis.recorder.writing.os.write", NearlyFullDisk(144))
+    memory.ticks.publish(random_bits(3_000, 1))
+    recorder.turn(1.0)
+    assert recorder.trouble
+    (path,) = segment_paths(tmp_path / "out", NAME)
+    recorder.finish()
+    found = examine(path)
+    assert (found.state, found.records, found.lost) == ("whole", 20, 3_000)
 
 
 def test_a_frame_that_the_disk_took_in_part_is_cut_off_again(
