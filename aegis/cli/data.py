@@ -20,6 +20,9 @@ Json = Annotated[bool, typer.Option("--json", help="One JSON object on one line.
 Symbol = Annotated[
     str, typer.Option("--symbol", metavar="NAME", help="Where the file does not tell, or has more.")
 ]
+OnlySymbol = Annotated[
+    str, typer.Option("--symbol", metavar="NAME", help="Only this one; hftbacktest takes just one.")
+]
 
 
 class Target(StrEnum):
@@ -86,7 +89,7 @@ def export(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A recording.")],
     out: Annotated[Path, typer.Argument(metavar="OUT", help="The file to make.")],
     to: Annotated[Target, typer.Option("--to", help="Parquet keeps every bit.")],
-    symbol: Symbol = "",
+    symbol: OnlySymbol = "",
     depth: Annotated[
         Depth, typer.Option(help="hftbacktest: the book's source; auto: changes, else quotes.")
     ] = Depth.AUTO,

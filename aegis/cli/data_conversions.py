@@ -36,11 +36,11 @@ def export_command(
             if target == "parquet":
                 from aegis.recorder.parquet import export_parquet
 
-                rows = export_parquet(recording, out, bar.file())
+                rows = export_parquet(recording, out, bar.file(), symbol)
             elif target == "csv":
                 from aegis.recorder.csv_export import export_csv
 
-                rows = export_csv(recording, out, bar.file())
+                rows = export_csv(recording, out, bar.file(), symbol)
             else:
                 from aegis.recorder.hftbacktest import export_hftbacktest
 

@@ -21,6 +21,7 @@ from aegis.recorder.converting import refuse_existing, temporary_name
 from aegis.recorder.errors import RecorderError
 from aegis.recorder.frames import decode_records
 from aegis.recorder.reading import RecordingFile
+from aegis.recorder.symbols import of_symbol, require_symbol
 from aegis.shm.tick import TICK
 
 __all__ = ["export_csv"]
@@ -34,9 +35,12 @@ _SCHEMA: Final = pa.schema(
 Progress = Callable[[int], None]
 
 
-def export_csv(recording: RecordingFile, path: Path, progress: Progress) -> int:
-    """Write the good part of a recording; returns the records. Raises RecorderError."""
+def export_csv(recording: RecordingFile, path: Path, progress: Progress, symbol: str = "") -> int:
+    """Write the good part, of one symbol or ("") of all; returns the rows. Raises RecorderError."""
     refuse_existing(path)
+    if symbol:
+        require_symbol(recording, symbol)
+    rows = 0
     partial = temporary_name(path)
     options = arrow_csv.WriteOptions(quoting_style="needed")
     try:
@@ -46,7 +50,10 @@ def export_csv(recording: RecordingFile, path: Path, progress: Progress) -> int:
         ):
             for frame in recording.frames():
                 if frame.head.kind == layout.RECORDS:
-                    writer.write_table(_table(recording, decode_records(frame.body)))
+                    found = decode_records(frame.body)
+                    found = of_symbol(found, recording.instruments, symbol)
+                    writer.write_table(_table(recording, found))
+                    rows += found.size
                 progress(frame.end)
         with partial.open("rb") as written:
             os.fsync(written.fileno())
@@ -55,7 +62,7 @@ def export_csv(recording: RecordingFile, path: Path, progress: Progress) -> int:
         raise RecorderError(f"{path}: cannot be written: {error}") from error
     finally:
         partial.unlink(missing_ok=True)
-    return recording.records
+    return rows
 
 
 def _table(recording: RecordingFile, records: npt.NDArray[Any]) -> Any:

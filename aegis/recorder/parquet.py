@@ -26,6 +26,7 @@ from aegis.recorder.errors import ForeignError, RecorderError
 from aegis.recorder.frames import decode_records
 from aegis.recorder.header import Header, read_header
 from aegis.recorder.reading import Frame, RecordingFile
+from aegis.recorder.symbols import of_symbol, require_symbol
 from aegis.shm.instruments import INSTRUMENT
 from aegis.shm.tick import TICK
 
@@ -60,9 +61,17 @@ def _schema() -> Any:
     return pa.schema([(name, pa.from_numpy_dtype(TICK[name])) for name in _FIELDS])
 
 
-def export_parquet(recording: RecordingFile, path: Path, progress: Progress) -> int:
-    """Write the good part of a recording; returns the records. Raises RecorderError."""
+def export_parquet(
+    recording: RecordingFile, path: Path, progress: Progress, symbol: str = ""
+) -> int:
+    """Write the good part of a recording; returns the rows. Raises RecorderError.
+
+    With a symbol only its records, but the whole tables (its number is a place in them) and losses.
+    """
     refuse_existing(path)
+    if symbol:
+        require_symbol(recording, symbol)
+    rows = 0
     partial = temporary_name(path)
     marks: list[_Mark] = []
     try:
@@ -76,9 +85,11 @@ def export_parquet(recording: RecordingFile, path: Path, progress: Progress) -> 
             waiting: list[Any] = []
             for frame in recording.frames():
                 if frame.head.kind == layout.RECORDS:
-                    waiting.append(decode_records(frame.body))
+                    found = decode_records(frame.body)
+                    waiting.append(of_symbol(found, recording.instruments, symbol))
+                    rows += waiting[-1].size
                 elif frame.head.kind in (layout.INSTRUMENTS, layout.LOSS):
-                    marks.append(_mark_of(frame))
+                    marks.append(_mark_of(frame, rows))
                 if sum(part.size for part in waiting) >= _ROW_GROUP:
                     _write(writer, waiting)
                 progress(frame.end)
@@ -93,12 +104,12 @@ def export_parquet(recording: RecordingFile, path: Path, progress: Progress) -> 
         raise RecorderError(f"{path}: cannot be written: {error}") from error
     finally:
         partial.unlink(missing_ok=True)
-    return recording.records
+    return rows
 
 
-def _mark_of(frame: Frame) -> _Mark:
+def _mark_of(frame: Frame, position: int) -> _Mark:
     body = base64.b64encode(frame.body).decode()
-    return _Mark(frame.head.position, frame.head.kind, body)
+    return _Mark(position, frame.head.kind, body)
 
 
 def _write(writer: Any, waiting: list[Any]) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from aegis.cli.main import main
-from aegis.recorder.layout import FIRST, LEVEL, PICTURE
+from aegis.recorder.layout import FIRST, LEVEL, LOSS, PICTURE
 from aegis.recorder.reading import RecordingFile
 from aegis.shm.tick import QUOTE, TRADE
 from tests.feed.recording import RECORDING, payloads
@@ -154,6 +154,56 @@ def test_csv_holds_every_record(monkeypatch: Patch, capsys: Capture, tmp_path: P
         assert [int(row[name]) for row in rows] == records[name].tolist()
     for name in "abcde":
         assert np.array([float(row[name]) for row in rows]).tolist() == records[name].tolist()
+
+
+def of_two_symbols(path: Path) -> Path:
+    """A recording in which each second record is of the second symbol, and rows have no name."""
+    records = numbered(3_000)
+    records["instrument"] = np.arange(3_000) % 2
+    parts = records[:1_000], records[1_000:]
+    return recording(path, *parts, symbols=("BTCUSDT", "ETHUSDT", "", ""))
+
+
+def test_csv_of_one_symbol(monkeypatch: Patch, capsys: Capture, tmp_path: Path) -> None:
+    path, out = of_two_symbols(tmp_path / "a.rec"), tmp_path / "eth.csv"
+    code, told, _ = call(
+        monkeypatch, capsys, "export", path, out, "--to", "csv", "--symbol", "ETHUSDT", "--json"
+    )
+    assert (code, told["rows"]) == (0, 1_500)
+    with out.open() as stream:
+        rows = list(csv.DictReader(stream))
+    assert {row["symbol"] for row in rows} == {"ETHUSDT"}
+    assert [float(row["d"]) for row in rows] == list(range(1, 3_000, 2))
+
+
+def test_parquet_of_one_symbol_keeps_its_number_and_the_losses_in_their_places(
+    monkeypatch: Patch, capsys: Capture, tmp_path: Path
+) -> None:
+    path = of_two_symbols(tmp_path / "a.rec")
+    middle, back = tmp_path / "eth.parquet", tmp_path / "back.rec"
+    more = ("--to", "parquet", "--symbol", "ETHUSDT")
+    assert call(monkeypatch, capsys, "export", path, middle, *more)[0] == 0
+    assert call(monkeypatch, capsys, "import", "--from", "parquet", middle, back)[0] == 0
+    found = RecordingFile(back)
+    records = found.read_all()
+    assert records["d"].tolist() == list(range(1, 3_000, 2))
+    assert set(records["instrument"].tolist()) == {1}
+    assert found.symbol(1) == "ETHUSDT"
+    places = [frame.head.position for frame in found.frames() if frame.head.kind == LOSS]
+    assert (places, [loss.lost for loss in found.losses]) == ([500], [5])
+
+
+@pytest.mark.parametrize("target", ["csv", "parquet"])
+@pytest.mark.parametrize("symbol", ["XRPUSDT", "ethusdt"])
+def test_a_symbol_that_is_not_in_the_file_is_an_error_that_names_those_there_are(
+    monkeypatch: Patch, capsys: Capture, tmp_path: Path, target: str, symbol: str
+) -> None:
+    path, out = of_two_symbols(tmp_path / "a.rec"), tmp_path / "out"
+    more = ("--to", target, "--symbol", symbol)
+    code, _, said = call(monkeypatch, capsys, "export", path, out, *more)
+    assert code == 1
+    assert f"has no {symbol}; its symbols: BTCUSDT, ETHUSDT\n" in said
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_parquet_there_and_back_by_command(
