@@ -23,6 +23,8 @@ from aegis.recorder.converting import refuse_existing, temporary_name
 from aegis.recorder.errors import RecorderError
 from aegis.recorder.frames import decode_records
 from aegis.recorder.reading import RecordingFile
+from aegis.recorder.symbols import of_symbol, one_symbol
+from aegis.shm.instruments import INSTRUMENT
 from aegis.shm.tick import QUOTE, TICK, TRADE
 
 __all__ = ["EVENT", "Exported", "events_of", "export_hftbacktest"]
@@ -71,10 +73,11 @@ def export_hftbacktest(
     if path.suffix != ".npz":
         raise RecorderError(f"{path}: hftbacktest reads files that are named .npz")
     refuse_existing(path)
-    records, number = _records_of(recording, symbol, progress)
+    symbol = one_symbol(recording, symbol)
+    records, row = _records_of(recording, symbol, progress)
     events, depth, shifted_ns = events_of(records, recording.header.wall_minus_recv_ns, depth)
     if events.size == 0:
-        raise RecorderError(f"{recording.path}: no trade and no depth of that symbol in it")
+        raise RecorderError(f"{recording.path}: no trade and no depth of {symbol} in it")
     partial = temporary_name(path)
     try:
         with partial.open("wb") as stream:
@@ -86,43 +89,30 @@ def export_hftbacktest(
         raise RecorderError(f"{path}: cannot be written: {error.strerror}") from error
     finally:
         partial.unlink(missing_ok=True)
-    row = recording.instruments[number]
     trades = int(((events["ev"] & 0xFF == TRADED) & (events["ev"] & LOCAL != 0)).sum())
     return Exported(
-        recording.symbol(number), events.size, trades, depth, shifted_ns,
+        symbol, events.size, trades, depth, shifted_ns,
         float(row["tick_size"]), float(row["step_size"]),
     )  # fmt: skip
 
 
 def _records_of(
     recording: RecordingFile, symbol: str, progress: Progress
-) -> tuple[npt.NDArray[Any], int]:
-    """The symbol's trades, quotes and levels, and its instrument number."""
-    number: int | None = None
-    found = []
+) -> tuple[npt.NDArray[Any], Any]:
+    """The symbol's trades, quotes and levels, and its row in the last table that had it."""
+    found = [decode_records(b"")]
+    row: Any = np.zeros((), INSTRUMENT)
     for frame in recording.frames():
         if frame.head.kind == layout.RECORDS:
-            number = _number_of(recording, symbol)
-            records = decode_records(frame.body)
+            records = of_symbol(decode_records(frame.body), recording.instruments, symbol)
             kinds = records["kind"]
             wanted = (kinds == TRADE) | (kinds == QUOTE) | (kinds == layout.LEVEL)
-            found.append(records[wanted & (records["instrument"] == number)])
+            found.append(records[wanted])
+        elif frame.head.kind == layout.INSTRUMENTS:
+            held = recording.instruments[recording.instruments["symbol"] == symbol.encode()]
+            row = held[0] if held.size else row
         progress(frame.end)
-    if number is None:
-        raise RecorderError(f"{recording.path}: holds no records")
-    return np.concatenate(found), number
-
-
-def _number_of(recording: RecordingFile, symbol: str) -> int:
-    symbols = [recording.symbol(number) for number in range(recording.instruments.size)]
-    if symbol in symbols:
-        return symbols.index(symbol)
-    shown = ", ".join(name for name in symbols[:20] if name) or "none"
-    if symbol:
-        raise RecorderError(f"{recording.path}: has no {symbol}; its symbols: {shown}")
-    if len(symbols) != 1:
-        raise RecorderError(f"{recording.path}: name one with --symbol; its symbols: {shown}")
-    return 0
+    return np.concatenate(found), row
 
 
 def events_of(

@@ -15,7 +15,7 @@ from aegis.recorder import layout
 from aegis.recorder.errors import RecorderError
 from aegis.recorder.reading import RecordingFile
 
-__all__ = ["named", "of_symbol", "require_symbol", "symbols_in"]
+__all__ = ["named", "of_symbol", "one_symbol", "require_symbol", "symbols_in"]
 
 _SHOWN: Final = 20
 
@@ -40,6 +40,18 @@ def require_symbol(recording: RecordingFile, symbol: str) -> None:
     symbols = symbols_in(recording)
     if symbol not in symbols:
         raise RecorderError(f"{recording.path}: has no {symbol}; its symbols: {_shown(symbols)}")
+
+
+def one_symbol(recording: RecordingFile, symbol: str) -> str:
+    """The symbol that was asked for, or the only one that there is. Raises RecorderError."""
+    if symbol:
+        require_symbol(recording, symbol)
+        return symbol
+    symbols = symbols_in(recording)
+    if len(symbols) != 1:
+        text = f"{recording.path}: name one with --symbol; its symbols: {_shown(symbols)}"
+        raise RecorderError(text)
+    return symbols[0]
 
 
 def of_symbol(

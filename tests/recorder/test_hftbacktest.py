@@ -109,16 +109,17 @@ def test_receipt_times_become_times_of_day() -> None:
 
 
 def test_what_it_cannot_do_is_said(tmp_path: Path) -> None:
-    two = recording(tmp_path / "two.rec", numbered(5), symbols=("BTCUSDT", "ETHUSDT"))
+    symbols = ("BTCUSDT", "ETHUSDT", "", "")
+    two = recording(tmp_path / "two.rec", numbered(5), symbols=symbols)
 
     def export(name: str, symbol: str) -> None:
         export_hftbacktest(RecordingFile(two), tmp_path / name, symbol, "auto", lambda end: None)
 
     for name, symbol, text in (
-        ("a.npz", "", "--symbol"),
-        ("a.npz", "XRPUSDT", "has no XRPUSDT"),
+        ("a.npz", "", "name one with --symbol; its symbols: BTCUSDT, ETHUSDT$"),
+        ("a.npz", "XRPUSDT", "has no XRPUSDT; its symbols: BTCUSDT, ETHUSDT$"),
         ("a.npy", "BTCUSDT", "named .npz"),
-        ("a.npz", "ETHUSDT", "no trade and no depth"),
+        ("a.npz", "ETHUSDT", "no trade and no depth of ETHUSDT"),
     ):
         with pytest.raises(RecorderError, match=text):
             export(name, symbol)
@@ -126,6 +127,15 @@ def test_what_it_cannot_do_is_said(tmp_path: Path) -> None:
     with pytest.raises(RecorderError, match="already exists"):
         export("a.npz", "BTCUSDT")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.npz", "two.rec"]
+
+
+def test_the_only_symbol_needs_no_name(tmp_path: Path) -> None:
+    """A live table has rows that are not filled, before and behind."""
+    records = numbered(5)
+    records["instrument"] = 1
+    path = recording(tmp_path / "one.rec", records, symbols=("", "BTCUSDT", "", ""))
+    done = export_hftbacktest(RecordingFile(path), tmp_path / "a.npz", "", "auto", lambda end: None)
+    assert (done.symbol, done.trades, done.tick_size) == ("BTCUSDT", 5, 0.1)
 
 
 def replayed(path: Path) -> Any:
