@@ -74,7 +74,10 @@ def verify(
     place: Annotated[Path, typer.Argument(metavar="FILE|DIR", help="One file, or all of them.")],
     mend: Annotated[
         bool,
-        typer.Option("--repair", help="Keep the good part; the original is put aside, whole."),
+        typer.Option(
+            "--repair",
+            help="Keep what is good and tell what is missing; the original is put aside, whole.",
+        ),
     ] = False,
     as_json: Json = False,
 ) -> None:

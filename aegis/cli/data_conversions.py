@@ -62,7 +62,7 @@ def export_command(
         complain(f"{file}: {recording.damage}")
     lost = sum(loss.lost for loss in recording.losses)
     if lost:
-        complain(f"{file}: {lost} records were lost while it was recorded")
+        complain(f"{file}: {lost} records are missing in it, as it says itself")
     seconds = time.monotonic() - started_s
     size = out.stat().st_size
     complain(f"{out}: {rows:,} rows, {size:,} bytes, {seconds:.1f} s")

@@ -58,21 +58,24 @@ def verify_command(place: Path, mend: bool, as_json: bool) -> int:
             good = good and found.is_good
             complain(f"{path}: {_verdict(found)}")
             if mend and not found.is_good:
-                entry["repaired"], entry["quarantined"] = _mend(path)
+                entry |= _mend(path)
             told.append(entry)
     if as_json:
         print_object({"ok": good, "files": told})
     return EXIT_GOOD if good else EXIT_FAILED
 
 
-def _mend(path: Path) -> tuple[bool, str | None]:
+def _mend(path: Path) -> dict[str, Any]:
     try:
-        kept = repair(path)
+        done = repair(path)
     except RecorderError as error:
         complain(f"not repaired: {error}")
-        return False, None
-    complain(f"{path}: repaired; the original is {kept}")
-    return True, str(kept)
+        return {"repaired": False, "quarantined": None}
+    complain(f"{path}: repaired; {done}")
+    return {
+        "repaired": True, "quarantined": str(done.kept), "missing": done.missing,
+        "missing_is_exact": done.is_exact, "gaps": done.gaps,
+    }  # fmt: skip
 
 
 def _paths(place: Path) -> list[Path] | None:
@@ -85,8 +88,9 @@ def _paths(place: Path) -> list[Path] | None:
 
 def _verdict(found: Finding) -> str:
     if found.state == "whole":
-        lost = f", {found.lost} lost while recording" if found.lost else ""
-        return f"good, {found.frames} frames with {found.records} records{lost}"
+        lost = f", {found.lost} are missing" if found.lost else ""
+        more = f" ({found.text})" if found.text else ""
+        return f"good, {found.frames} frames with {found.records} records{lost}{more}"
     if found.state == "writing":
         return f"being written, good so far ({found.frames} frames, {found.records} records)"
     return f"DAMAGED: {found.text}"

@@ -23,7 +23,7 @@ kind        body
 HEADER      JSON: what was recorded, when, and how `ts_recv_ns` relates to the time of day
 INSTRUMENTS rows of the instruments table, 128 bytes each; holds for the frames after it
 RECORDS     tick records, 64 bytes each (aegis.shm.tick), in the order of the ring
-LOSS        i64 records lost here, i64 times lapped, i64 reason (RING, BACKLOG)
+LOSS        i64 records lost here, i64 times lapped, i64 reason (RING to TORN below)
 END         i64 records, i64 lost, i64 frames: the recording was closed in good order
 =========== ====================================================================================
 
@@ -53,6 +53,7 @@ __all__ = [
     "BAND",
     "CODEC_COLUMNS",
     "CODEC_PLAIN",
+    "DAMAGE",
     "END",
     "FIRST",
     "HEADER",
@@ -70,6 +71,7 @@ __all__ = [
     "RECORD_WORDS",
     "RING",
     "SUFFIX",
+    "TORN",
     "VERSION",
 ]
 
@@ -88,8 +90,9 @@ HEADER, INSTRUMENTS, RECORDS, LOSS, END = 1, 2, 3, 4, 5
 CODEC_PLAIN, CODEC_COLUMNS = 0, 1
 LOSS_BODY = struct.Struct("<qqq")
 END_BODY = struct.Struct("<qqq")
-# Why records are missing: the ring lapped the reader, or the disk took nothing for too long.
-RING, BACKLOG = 1, 2
+# Why records are missing: the ring lapped the reader; the disk took nothing for too long; a repair
+# found frames spoiled here; or spoiled to the end, and then at least so many are missing.
+RING, BACKLOG, DAMAGE, TORN = 1, 2, 3, 4
 
 RECORD_BYTES = TICK.itemsize
 RECORD_WORDS = RECORD_BYTES // 8

@@ -39,7 +39,7 @@ class Frame(NamedTuple):
 
 
 class Loss(NamedTuple):
-    """Records that are missing at a place, and why (layout.RING, layout.BACKLOG)."""
+    """Records that are missing at a place, and why (layout.RING to layout.TORN)."""
 
     lost: int
     laps: int

@@ -1,7 +1,8 @@
 """Looking after recordings: what a directory holds, what is wrong with a file, making it good.
 
-Called by `aegis data ls` and `verify`. A repair never destroys: the good part takes the file's
-name, the whole of what was there keeps its bytes under the name with `.damaged` behind it.
+Called by `aegis data ls` and `verify`. A repair never destroys: what is good takes the file's name,
+the whole of what was there keeps its bytes under the name with `.damaged` behind it. Nor does it
+hide: where frames were spoiled the new file has a LOSS.
 """
 
 from __future__ import annotations
@@ -14,17 +15,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import numpy as np
+
 from aegis.recorder import layout
 from aegis.recorder.converting import temporary_name
 from aegis.recorder.errors import ForeignError, RecorderError
 from aegis.recorder.frames import decode_records
 from aegis.recorder.header import Header
-from aegis.recorder.reading import RecordingFile
+from aegis.recorder.reading import Frame, RecordingFile
+from aegis.recorder.salvage import Gap, salvage
 from aegis.recorder.writing import FrameFile
+from aegis.shm.instruments import INSTRUMENT
 
-__all__ = ["Finding", "examine", "quarantine_name", "recordings_in", "repair"]
+__all__ = ["Finding", "Repaired", "examine", "quarantine_name", "recordings_in", "repair"]
 
 _DAMAGED: Final = ".damaged"
+_TORN: Final = "its end was spoiled and repaired: more records may be missing than are counted"
 Progress = Callable[[int], None]
 
 
@@ -72,9 +78,10 @@ def examine(path: Path, progress: Progress = lambda end: None, *, bodies: bool =
     for frame in recording.frames(bodies=bodies):
         progress(frame.end)
     damage, header = recording.damage, recording.header
+    torn = any(loss.reason == layout.TORN for loss in recording.losses)
     found = Finding(
-        path, "whole", "", recording.file_bytes, recording.good_frames, recording.records,
-        sum(loss.lost for loss in recording.losses), header=header,
+        path, "whole", _TORN if torn else "", recording.file_bytes, recording.good_frames,
+        recording.records, sum(loss.lost for loss in recording.losses), header=header,
         symbols=recording.instruments.size,
     )  # fmt: skip
     if damage is not None:
@@ -110,8 +117,30 @@ def quarantine_name(path: Path) -> Path:
     return candidate
 
 
-def repair(path: Path, progress: Progress = lambda end: None) -> Path:
-    """Put the good part in the place of a damaged file; returns where the original went.
+@dataclass(slots=True)
+class Repaired:
+    """What a repair did. `kept`: the original; `missing` records in `gaps` places of the result.
+
+    Not `is_exact`: more may be missing, for behind the last place nothing good was found.
+    """
+
+    kept: Path
+    gaps: int = 0
+    missing: int = 0
+    is_exact: bool = True
+
+    def __str__(self) -> str:
+        if not self.gaps:
+            return f"no record is known to be missing; the original is {self.kept}"
+        least = "" if self.is_exact else "at least "
+        return (
+            f"{least}{self.missing} records are missing (spoiled places: {self.gaps}), which the "
+            f"file tells; the original is {self.kept}"
+        )
+
+
+def repair(path: Path, progress: Progress = lambda end: None) -> Repaired:
+    """Put what is good in the place of a damaged file, with a LOSS wherever something was spoiled.
 
     Raises RecorderError for a file that is whole, at work, or holds nothing good.
     """
@@ -120,22 +149,22 @@ def repair(path: Path, progress: Progress = lambda end: None) -> Path:
     recording = RecordingFile(path)
     partial = temporary_name(path)
     good = FrameFile(partial, recording.header)
+    done = Repaired(path)
     try:
-        for frame in recording.frames():
-            kind = frame.head.kind
-            if kind == layout.RECORDS:
-                good.write(decode_records(frame.body))
-            elif kind == layout.INSTRUMENTS:
-                good.instruments(recording.instruments)
-            elif kind == layout.LOSS:
-                last = recording.losses[-1]
-                good.loss(last.lost, last.laps, last.reason)
-            progress(frame.end)
+        for piece in salvage(recording):
+            if isinstance(piece, Gap):
+                good.loss(piece.lost, 0, layout.DAMAGE if piece.exact else layout.TORN)
+                done.gaps += 1
+                done.missing += piece.lost
+                done.is_exact = done.is_exact and piece.exact
+            else:
+                done.missing += _copy(piece, good, done.missing)
+            progress(piece.end)
         if recording.damage is None:
             raise RecorderError(f"{path}: is whole; there is nothing to repair")
         good.close()
-        kept = quarantine_name(path)
-        os.rename(path, kept)
+        done.kept = quarantine_name(path)
+        os.rename(path, done.kept)
         os.rename(partial, path)
     except OSError as error:
         raise RecorderError(f"{path}: cannot be repaired: {error.strerror}") from error
@@ -143,4 +172,26 @@ def repair(path: Path, progress: Progress = lambda end: None) -> Path:
         good.release()
         with contextlib.suppress(FileNotFoundError):
             partial.unlink()
-    return kept
+    return done
+
+
+def _copy(frame: Frame, good: FrameFile, missing: int) -> int:
+    """The frame as it is; HEADER and END are the new file's own.
+
+    `missing` are the records of the gaps so far. Returns how many more an END speaks of: those of
+    LOSS frames that were spoiled themselves.
+    """
+    kind = frame.head.kind
+    if kind == layout.RECORDS:
+        good.write(decode_records(frame.body))
+    elif kind == layout.INSTRUMENTS:
+        good.instruments(np.frombuffer(frame.body, INSTRUMENT))
+    elif kind == layout.LOSS:
+        good.loss(*layout.LOSS_BODY.unpack(frame.body))
+    elif kind == layout.END:
+        _, lost, _ = layout.END_BODY.unpack(frame.body)
+        unsaid: int = lost - (good.lost - missing)
+        if unsaid > 0:
+            good.loss(unsaid, 0, layout.DAMAGE)
+            return unsaid
+    return 0

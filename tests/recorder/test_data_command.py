@@ -122,8 +122,14 @@ def test_verify_names_the_frame_and_repairs(
     assert (by_name["bad.rec"]["bad_frame"], by_name["bad.rec"]["bad_offset"]) == (4, offset)
     assert f"frame 4 at byte {offset}" in said
     assert "kept are 4 frames with 10 records" in said
-    assert call(monkeypatch, capsys, "verify", bad, "--repair")[0] == 1
-    assert call(monkeypatch, capsys, "verify", tmp_path)[0] == 0
+    code, told, said = call(monkeypatch, capsys, "verify", bad, "--repair", "--json")
+    assert code == 1
+    (mended,) = told["files"]
+    assert (mended["repaired"], mended["missing"], mended["missing_is_exact"]) == (True, 500, True)
+    assert "repaired; 500 records are missing (spoiled places: 1), which the file tells" in said
+    code, _, said = call(monkeypatch, capsys, "verify", tmp_path)
+    assert code == 0
+    assert "10 records, 505 are missing" in said
     assert call(monkeypatch, capsys, "verify", good)[0] == 0
     assert (tmp_path / "bad.rec.damaged").read_bytes() == content
 

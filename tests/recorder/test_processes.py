@@ -77,7 +77,7 @@ def test_killed_in_the_middle_it_leaves_a_good_part_that_is_named_and_repaired(
     with path.open("ab") as stream:
         stream.write(path.read_bytes()[-60:-11])
     assert "no frame begins here" in examine(path).text
-    kept = repair(path)
+    kept = repair(path).kept
     assert examine(path).state == "whole"
     assert RecordingFile(path).read_all().tobytes() == records.tobytes()
     assert examine(kept).bad_offset == found.bad_offset

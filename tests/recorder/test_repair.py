@@ -5,9 +5,13 @@ from __future__ import annotations
 import fcntl
 import os
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from aegis.recorder import layout
 from aegis.recorder.errors import ForeignError, RecorderError
 from aegis.recorder.reading import RecordingFile
 from aegis.recorder.repair import examine, quarantine_name, recordings_in, repair
@@ -24,13 +28,17 @@ def test_the_good_part_takes_the_name_and_the_original_keeps_its_bytes(tmp_path:
     path.write_bytes(spoiled)
     found = examine(path)
     assert (found.state, found.bad_frame, found.bad_offset) == ("damaged", 4, frames[4].offset)
-    kept = repair(path)
+    done = repair(path)
+    kept = done.kept
+    assert (done.gaps, done.missing, done.is_exact) == (1, 200, True)
     assert kept.name == "a.rec.damaged"
     assert kept.read_bytes() == spoiled
     mended = RecordingFile(path)
-    assert mended.read_all().tobytes() == PARTS[0].tobytes()
+    assert mended.read_all().tobytes() == PARTS[0].tobytes() + PARTS[2].tobytes()
     assert mended.damage is None
-    assert [loss.lost for loss in mended.losses] == [5]
+    assert [(loss.lost, loss.reason) for loss in mended.losses] == [
+        (5, layout.RING), (200, layout.DAMAGE), (10, layout.RING),
+    ]  # fmt: skip
     assert mended.symbol(0) == "BTCUSDT"
     assert recordings_in(tmp_path) == [path], "what is put aside is no recording any more"
     with pytest.raises(RecorderError, match="whole"):
@@ -44,9 +52,77 @@ def test_a_file_without_its_end_gets_one(tmp_path: Path) -> None:
     end = list(RecordingFile(path).frames())[-1].offset
     os.truncate(path, end)
     assert "no END frame" in examine(path).text
-    repair(path)
-    assert examine(path).state == "whole"
+    assert repair(path).gaps == 0
+    assert (examine(path).state, examine(path).text) == ("whole", "")
     assert RecordingFile(path).read_all().tobytes() == whole
+
+
+def spoil(path: Path, *places: int) -> None:
+    content = bytearray(path.read_bytes())
+    for place in places:
+        content[place] ^= 1
+    path.write_bytes(content)
+
+
+@settings(max_examples=60, deadline=None)
+@given(bits=st.lists(st.tuples(st.floats(0, 0.999), st.integers(0, 7)), min_size=1, max_size=4))
+def test_whatever_bits_are_flipped_what_is_left_and_what_is_missing_make_the_whole(
+    bits: list[tuple[float, int]],
+) -> None:
+    with TemporaryDirectory() as folder:
+        parts = [numbered(30, 30 * number) for number in range(8)]
+        path = recording(Path(folder) / "a.rec", *parts)
+        first = next(iter(RecordingFile(path).frames())).end
+        content = bytearray(path.read_bytes())
+        for share, bit in bits:
+            content[first + int(share * (len(content) - first))] ^= 1 << bit
+        path.write_bytes(content)
+        if examine(path).state == "whole":
+            return  # the same bit twice
+        done = repair(path)
+        found = examine(path)
+        assert found.state == "whole"
+        mended = RecordingFile(path)
+        left = mended.read_all()["d"].tolist()
+        assert left == sorted(left)
+        assert all(left.count(30 * n) * 30 == sum(i // 30 == n for i in left) for n in range(8))
+        losses = [loss for loss in mended.losses if loss.reason >= layout.DAMAGE]
+        assert sum(loss.lost for loss in losses) == done.missing
+        told, all_of_it = found.records + found.lost, 240 + 5 * sum(range(8))
+        assert told == all_of_it if done.is_exact else told <= all_of_it
+        assert done.is_exact == ("more records may be missing" not in found.text)
+
+
+def test_two_spoiled_places_are_two_gaps_and_a_spoiled_loss_is_counted(tmp_path: Path) -> None:
+    path = recording(tmp_path / "a.rec", *[numbered(30, 30 * number) for number in range(5)])
+    frames = list(RecordingFile(path).frames())
+    # HEADER, INSTRUMENTS, then RECORDS with a LOSS between each two.
+    spoil(path, frames[2].offset + 9, frames[5].offset + 50)
+    done = repair(path)
+    assert (done.gaps, done.missing, done.is_exact) == (2, 30 + 10, True)
+    found = RecordingFile(path)
+    assert found.read_all()["d"].tolist() == list(range(30, 150))
+    assert [loss.lost for loss in found.losses] == [30, 5, 0, 15, 20, 10]
+
+
+def test_behind_a_spoiled_end_more_may_be_missing_and_it_says_so(tmp_path: Path) -> None:
+    path = recording(tmp_path / "a.rec", numbered(30), numbered(30, 30))
+    last = list(RecordingFile(path).frames())[-2]
+    os.truncate(path, last.end - 1)
+    done = repair(path)
+    assert (done.gaps, done.missing, done.is_exact) == (1, 30, False)
+    assert "at least 30 records are missing (spoiled places: 1)" in str(done)
+    found = examine(path)
+    assert (found.state, found.records, found.lost) == ("whole", 30, 35)
+    assert "more records may be missing" in found.text
+
+
+def test_of_a_spoiled_end_frame_nothing_is_missing(tmp_path: Path) -> None:
+    path = recording(tmp_path / "a.rec", numbered(30))
+    spoil(path, path.stat().st_size - 1)
+    done = repair(path)
+    assert (done.gaps, done.missing, done.is_exact) == (0, 0, True)
+    assert RecordingFile(path).read_all()["d"].tolist() == list(range(30))
 
 
 def test_a_file_with_nothing_good_is_told_and_left_alone(tmp_path: Path) -> None:
