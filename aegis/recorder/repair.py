@@ -24,6 +24,7 @@ from aegis.recorder.frames import decode_records
 from aegis.recorder.header import Header
 from aegis.recorder.reading import Frame, RecordingFile
 from aegis.recorder.salvage import Gap, salvage
+from aegis.recorder.symbols import named
 from aegis.recorder.writing import FrameFile
 from aegis.shm.instruments import INSTRUMENT
 
@@ -82,7 +83,7 @@ def examine(path: Path, progress: Progress = lambda end: None, *, bodies: bool =
     found = Finding(
         path, "whole", _TORN if torn else "", recording.file_bytes, recording.good_frames,
         recording.records, sum(loss.lost for loss in recording.losses), header=header,
-        symbols=recording.instruments.size,
+        symbols=len(named(recording.instruments)),
     )  # fmt: skip
     if damage is not None:
         found.state = "writing" if locked else "damaged"

@@ -69,7 +69,8 @@ class Segments:
         self.segment_bytes = min(max_bytes // _PARTS_OF_BOUND, _LARGEST_SEGMENT)
         self.segment_s = segment_s
         self.deleted_files = self.deleted_bytes = 0
-        self.files = self.frames = self.bytes_written = self.raw_bytes = 0
+        self.files = self.raw_bytes = 0
+        self._ended_frames = self._ended_bytes = 0
         self.current: FrameFile | None = None
         self.say = say
         self._table: npt.NDArray[Any] | None = None
@@ -98,6 +99,16 @@ class Segments:
         """What all files of the instance take now."""
         return sum(size for _, size in self._closed) + self._current_bytes()
 
+    @property
+    def bytes_written(self) -> int:
+        """The length of all files of this run, also of those that have been deleted."""
+        return self._ended_bytes + self._current_bytes()
+
+    @property
+    def frames(self) -> int:
+        """The frames of all files of this run, of every kind."""
+        return self._ended_frames + (self.current.frames if self.current is not None else 0)
+
     def _current_bytes(self) -> int:
         return self.current.bytes_written if self.current is not None else 0
 
@@ -108,7 +119,6 @@ class Segments:
         if self.current is not None:
             self._make_room(rows.nbytes + _SLACK_BYTES)
             self.current.instruments(rows)
-            self.frames += 1
 
     def write(self, records: npt.NDArray[Any]) -> bool:
         """One frame of records. True: it is the first of a new file."""
@@ -117,9 +127,8 @@ class Segments:
         began = self._begin_if_due(size)
         self._make_room(size + _SLACK_BYTES)
         assert self.current is not None
-        self.bytes_written += self.current.write_encoded(body, records.size)
+        self.current.write_encoded(body, records.size)
         self.raw_bytes += records.nbytes
-        self.frames += 1
         return began
 
     def loss(self, lost: int, laps: int, reason: int) -> None:
@@ -127,7 +136,6 @@ class Segments:
         self._begin_if_due(0)
         assert self.current is not None
         self.current.loss(lost, laps, reason)
-        self.frames += 1
 
     def give_up(self, missing: Iterable[tuple[int, int, int]]) -> bool:
         """Close on a full disk: each (lost, laps, reason) goes into the file at work, then its END.
@@ -142,7 +150,6 @@ class Segments:
                     self._begin()
                 assert self.current is not None
                 self.current.loss(lost, laps, reason)
-                self.frames += 1
         except OSError:
             self._release()
             return False
@@ -165,6 +172,7 @@ class Segments:
         try:
             if self.current is not None:
                 self.current.release()
+                self._count(self.current)
                 self.current = None
         finally:
             for thread in self._syncing:
@@ -207,11 +215,16 @@ class Segments:
         assert self.current is not None
         self.current.end()
         ended, self.current = self.current, None
+        self._count(ended)
         self._closed.append((ended.path, ended.bytes_written))
         # A sync of many megabytes takes longer than the ring has room: not in this thread.
         thread = threading.Thread(target=_sync, args=(ended,), daemon=True)
         thread.start()
         self._syncing = [known for known in self._syncing if known.is_alive()] + [thread]
+
+    def _count(self, left: FrameFile) -> None:
+        self._ended_frames += left.frames
+        self._ended_bytes += left.bytes_written
 
     def _make_room(self, size: int) -> None:
         """Delete the oldest files until `size` more bytes keep the bound."""

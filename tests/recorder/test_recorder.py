@@ -155,6 +155,7 @@ def test_the_bound_holds_and_the_oldest_files_go(memory: InstanceMemory, tmp_pat
         most = max(most, held)
     recorder.finish()
     assert most <= LEAST_MAX_BYTES < total
+    assert segments.bytes_written == segments.total_bytes + segments.deleted_bytes
     assert segments.deleted_files == len([text for text in said if "deleted" in text]) > 0
     assert segments.deleted_bytes > total - LEAST_MAX_BYTES
     assert stranger.exists()
@@ -321,6 +322,7 @@ def test_what_a_full_disk_costs_at_the_end_stands_before_the_end_or_there_is_non
     (path,) = segment_paths(tmp_path / "out", NAME)
     found = examine(path)
     assert (found.state, found.records, found.lost) == (state, 20, lost)
+    assert segments.bytes_written == path.stat().st_size
     Segments(tmp_path / "out", NAME, LEAST_MAX_BYTES).close()  # the lock is free again
 
 

@@ -152,6 +152,11 @@ def test_a_place_that_is_none_is_named(tmp_path: Path) -> None:
         recordings_in(tmp_path / "none")
 
 
+def test_rows_of_the_table_without_a_name_are_no_symbols(tmp_path: Path) -> None:
+    path = recording(tmp_path / "a.rec", numbered(3), symbols=("BTCUSDT", "", "ETHUSDT", "", ""))
+    assert examine(path).symbols == 2
+
+
 def test_heads_alone_find_a_torn_end_but_not_a_spoiled_body(tmp_path: Path) -> None:
     path = recording(tmp_path / "a.rec", *PARTS)
     spoiled = bytearray(path.read_bytes())
