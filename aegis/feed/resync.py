@@ -51,13 +51,12 @@ class Resync:
         """Ask for what is due, as far as the weight of this minute reaches."""
         queue = self._intake.snapshots
         if not queue.is_waiting:
+            self._tell_short(is_short=False)
             return
         symbols = max(sum(self._intake.wanted), 1)
         levels, weight = snapshot_choice(symbols, self._budget.per_minute)
         room = self._budget.room(weight, self._now_ms())
-        if (room == 0) is not self._is_short:
-            self._is_short = room == 0
-            self._counters["weight_waits"] += int(self._is_short)
+        self._tell_short(is_short=room == 0)
         for request in queue.due(now_ns, room):
             self._counters["snapshot_levels"] = levels
             self._counters["snapshots"] += 1
@@ -68,10 +67,18 @@ class Resync:
         self.write_counters()
 
     def write_counters(self) -> None:
-        """Show the weight."""
+        """Show the weight, and the pause that the exchange has asked for."""
+        until_ns = self._intake.snapshots.paused_until_ns
+        self._counters["quiet_until_ns"] = until_ns if until_ns > monotonic_ns() else 0
         self._counters["weight_limit"] = self._budget.limit
         self._counters["weight_used"] = self._budget.used
         self._counters["weight_spent"] = self._budget.spent
+
+    def _tell_short(self, *, is_short: bool) -> None:
+        if is_short is not self._is_short:
+            self._is_short = is_short
+            self._counters["weight_waits"] += int(is_short)
+        self._counters["weight_waiting"] = int(is_short)
 
     async def close(self) -> None:
         """Give up what is under way."""

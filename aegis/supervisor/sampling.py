@@ -34,5 +34,10 @@ def take_sample(memory: InstanceMemory, running: Iterable[str], now_ns: int) -> 
         execution_ready=bool(execution["ready"]),
         books_valid=feed["books_valid"],
         books_total=feed["books_total"],
+        connected=feed["connected"],
+        last_message_ns=feed["last_message_ns"],
+        quiet_until_ns=feed["quiet_until_ns"],
+        weight_waiting=bool(feed["weight_waiting"]),
+        is_recording=venue["mirror_total"] > 0,
         market_over=bool(venue["mirror_done"]),
     )

@@ -11,6 +11,10 @@ every rule asks whether a number has moved, never whether a process exists. Theo
   at fault: a process may spin happily and do nothing.
 * A process must reach READY within a bound after its fork, and a lost connection must come back
   within a bound; a fresh process is the cure for both.
+* The feed is lost as a whole or not at all: no connection, no market data, or not one valid book
+  for the time. A single book is its own watch's matter, and what the exchange makes it wait for (a
+  pause after a 429, a ban, the next minute's weight) is nobody's fault: a fresh process could ask
+  no sooner. Each of the three has its own clock, which begins anew when that gets better.
 * `failing` (a process or the chain does not work) and `unready` (the exchange is not reached, a
   book is not valid) are kept apart: both forbid READY=1, only the first one is a watchdog's matter.
   An exchange that is down for an hour must not make systemd give the appliance up.
@@ -88,6 +92,13 @@ class Sample:
     execution_ready: bool = False
     books_valid: int = 0
     books_total: int = 0
+    connected: int = 0
+    last_message_ns: int = 0
+    # Until when the exchange may not be asked: it said 429 or 418. In the past when it may.
+    quiet_until_ns: int = 0
+    weight_waiting: bool = False
+    # A recording is played as slowly as its conductor likes: silence is no fault.
+    is_recording: bool = False
     # A recording that has ended sends nothing more: silence is then no fault.
     market_over: bool = False
 
@@ -139,13 +150,15 @@ class Watch:
     _canary_back: _Moving = field(default_factory=_Moving)
     _ticks: _Moving = field(default_factory=_Moving)
     _intents: _Moving = field(default_factory=_Moving)
-    _lost_since_ns: dict[str, int] = field(default_factory=dict)
+    _messages: _Moving = field(default_factory=_Moving)
+    # By process and what it has lost.
+    _lost_since_ns: dict[tuple[str, str], int] = field(default_factory=dict)
     _last_check_ns: int = 0
 
     def forked(self, process: str, loop_seq: int, now_ns: int) -> None:
         """A new process runs: `loop_seq` is what its predecessor left in the counter."""
         self._clocks[process] = _Clock(now_ns, _Moving(loop_seq, now_ns))
-        self._lost_since_ns.pop(process, None)
+        self._found_again(process)
         if process in CHAIN:
             self.canary_round = False
             self._restart_canary(now_ns)
@@ -181,8 +194,8 @@ class Watch:
             clock.forked_ns += pause_ns
         for moving in (self._canary_sent, self._canary_back, self._ticks, self._intents):
             moving.moved_ns += pause_ns
-        for process in self._lost_since_ns:
-            self._lost_since_ns[process] += pause_ns
+        for loss in self._lost_since_ns:
+            self._lost_since_ns[loss] += pause_ns
 
     def _check_process(self, process: str, clock: _Clock, sample: Sample) -> list[Verdict]:
         found = sample.processes.get(process)
@@ -203,6 +216,8 @@ class Watch:
             self.failing.append(f"{process} {reason}")
             return [Verdict(process, reason)]
         if not clock.was_ready:
+            if process == "feed" and now_ns < sample.quiet_until_ns:
+                clock.forked_ns = now_ns
             waited_ns = now_ns - clock.forked_ns
             self.failing.append(f"{process} is starting")
             if waited_ns > self.limits.start_timeout_ns:
@@ -247,30 +262,61 @@ class Watch:
 
     def _check_connections(self, sample: Sample, *, blame: bool) -> list[Verdict]:
         self.unready = []
+        speaks = self._messages.look(sample.last_message_ns, sample.now_ns)
         if sample.market_over:
             self._lost_since_ns.clear()
             return []
-        books = f"{sample.books_valid} of {sample.books_total} books valid"
-        lost = {
-            "feed": books if sample.books_valid < max(sample.books_total, 1) else "",
-            "execution": "" if sample.execution_ready else "execution is not reconciled",
+        if sample.books_valid < max(sample.books_total, 1):
+            self.unready.append(f"{sample.books_valid} of {sample.books_total} books valid")
+        if not sample.execution_ready:
+            self.unready.append("execution is not reconciled")
+        losses = {
+            "feed": _losses_of_feed(sample, speaks=speaks),
+            "execution": {"execution is not reconciled": not sample.execution_ready},
         }
         verdicts = []
-        for process, text in lost.items():
+        for process, found in losses.items():
             clock = self._clocks.get(process)
-            if text:
-                self.unready.append(text)
-            if not text or clock is None or not clock.was_ready:
-                self._lost_since_ns.pop(process, None)
+            if clock is None or not clock.was_ready:
+                self._found_again(process)
                 continue
-            lost_ns = sample.now_ns - self._lost_since_ns.setdefault(process, sample.now_ns)
-            if lost_ns > self.limits.reconnect_timeout_ns:
-                verdicts.append(Verdict(process, f"{text} for {_seconds(lost_ns)}"))
+            lost = self._lost_for(process, found, sample.now_ns)
+            if lost is not None:
+                verdicts.append(Verdict(process, lost))
         return verdicts if blame else []
+
+    def _lost_for(self, process: str, found: Mapping[str, bool], now_ns: int) -> str | None:
+        """What the process has been without for too long, and for how long; None when nothing."""
+        words = None
+        for text, is_lost in found.items():
+            if not is_lost:
+                self._lost_since_ns.pop((process, text), None)
+                continue
+            lost_ns = now_ns - self._lost_since_ns.setdefault((process, text), now_ns)
+            if words is None and lost_ns > self.limits.reconnect_timeout_ns:
+                words = f"{text} for {_seconds(lost_ns)}"
+        return words
+
+    def _found_again(self, process: str) -> None:
+        for loss in [loss for loss in self._lost_since_ns if loss[0] == process]:
+            del self._lost_since_ns[loss]
 
     def _restart_canary(self, now_ns: int) -> None:
         for moving in (self._canary_sent, self._canary_back, self._ticks, self._intents):
             moving.moved_ns = now_ns
+
+
+def _losses_of_feed(sample: Sample, *, speaks: bool) -> dict[str, bool]:
+    """What the feed as a whole is without, in words, and whether it is so in this sample."""
+    may_ask = sample.now_ns >= sample.quiet_until_ns
+    is_connected = sample.connected > 0
+    is_silent = is_connected and not speaks and not sample.is_recording
+    no_book = is_connected and sample.books_valid == 0 and sample.books_total > 0
+    return {
+        "no connection to the exchange": may_ask and not is_connected,
+        "no market data": may_ask and is_silent,
+        "not one book valid": may_ask and no_book and not sample.weight_waiting,
+    }
 
 
 def _seconds(nanoseconds: int) -> str:

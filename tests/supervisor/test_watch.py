@@ -37,7 +37,8 @@ class Instance:
         # What each process of the chain has passed on so far.
         self.passed = dict.fromkeys(CHAIN, 0)
         self.deaf: set[str] = set()
-        self.sample = Sample(0, {}, books_valid=1, books_total=1, execution_ready=True)
+        self.sample = Sample(0, {}, books_valid=1, books_total=1, connected=1, execution_ready=True)
+        self.market_speaks = True
         for process in CHILDREN:
             self.watch.forked(process, 0, self.now_ns)
 
@@ -54,6 +55,7 @@ class Instance:
         sample = replace(
             self.sample,
             now_ns=self.now_ns,
+            last_message_ns=self.now_ns if self.market_speaks else 1,
             processes={
                 process: ProcessSample(self.cycles[process], self.now_ns, self.state[process])
                 for process in self.running
@@ -182,8 +184,98 @@ def test_a_connection_that_stays_lost_gets_a_fresh_process() -> None:
     instance.steps(20)
     instance.sample = replace(instance.sample, books_valid=0)
     after_ms, verdicts = until_verdict(instance)
-    assert verdicts[0].process == "feed"
+    assert [verdict.process for verdict in verdicts] == ["feed"]
+    assert verdicts[0].reason == "not one book valid for 30.1 s"
     assert after_ms > 30_000
+
+
+def test_single_books_are_the_feeds_own_matter() -> None:
+    """They forbid READY, and the feed is not killed for them however long it takes."""
+    instance = Instance()
+    instance.steps(20)
+    instance.sample = replace(instance.sample, books_valid=299, books_total=300)
+    assert instance.steps(2_000) == []
+    assert instance.watch.unready == ["299 of 300 books valid"]
+
+
+def test_a_feed_without_any_connection_gets_a_fresh_process() -> None:
+    instance = Instance()
+    instance.steps(20)
+    instance.sample = replace(instance.sample, books_valid=0, connected=0)
+    instance.market_speaks = False
+    _, verdicts = until_verdict(instance)
+    assert verdicts == [Verdict("feed", "no connection to the exchange for 30.1 s")]
+
+
+def test_a_feed_that_hears_nothing_gets_a_fresh_process() -> None:
+    instance = Instance()
+    instance.steps(20)
+    instance.market_speaks = False
+    after_ms, verdicts = until_verdict(instance)
+    assert [verdict.process for verdict in verdicts] == ["feed"]
+    assert verdicts[0].reason.startswith("no market data for 30.")
+    assert after_ms > 30_000
+
+
+def test_a_recording_is_played_as_slowly_as_its_conductor_likes() -> None:
+    instance = Instance()
+    instance.steps(20)
+    instance.sample = replace(instance.sample, is_recording=True)
+    instance.market_speaks = False
+    assert instance.steps(1_000) == []
+
+
+def test_the_feeds_time_begins_anew_whenever_something_gets_better() -> None:
+    instance = Instance()
+    instance.steps(20)
+    lost = replace(instance.sample, books_valid=0)
+    for better in (
+        replace(lost, books_valid=1),
+        replace(lost, weight_waiting=True),
+        replace(lost, connected=0),
+    ):
+        instance.sample = lost
+        assert instance.steps(290) == []
+        instance.sample = better
+        assert instance.step() == []
+    instance.sample = replace(lost, connected=0)
+    assert instance.steps(290) == []
+    instance.sample = replace(lost, connected=1)
+    assert instance.steps(290) == [], "a connection has its own time to bring books"
+    for _ in range(10):
+        instance.sample, instance.market_speaks = replace(lost, books_valid=1), False
+        assert instance.steps(290) == []
+        instance.market_speaks = True
+        assert instance.step() == []
+
+
+def test_a_feed_that_waits_for_the_exchange_is_left_to_wait() -> None:
+    """A fresh process could not ask any sooner, and would have lost what this one knows."""
+    instance = Instance()
+    instance.steps(20)
+    instance.sample = replace(instance.sample, books_valid=0, weight_waiting=True)
+    assert instance.steps(600) == []
+    ban_ns = instance.now_ns + 120_000 * MS_NS
+    for connected in (1, 0):
+        instance.sample = replace(
+            instance.sample, quiet_until_ns=ban_ns, weight_waiting=False, connected=connected
+        )
+        assert instance.steps(590) == []
+    after_ms, verdicts = until_verdict(instance)
+    assert verdicts == [Verdict("feed", "no connection to the exchange for 30.1 s")]
+    assert after_ms > 30_000, "its time begins when it may ask"
+
+
+def test_a_feed_that_starts_inside_a_ban_has_its_time_after_it() -> None:
+    instance = Instance()
+    instance.state["feed"] = STARTING
+    instance.sample = replace(
+        instance.sample, connected=0, quiet_until_ns=instance.now_ns + 120_000 * MS_NS
+    )
+    assert instance.steps(1_790) == []
+    _, verdicts = until_verdict(instance)
+    assert names(verdicts) == ["feed"]
+    assert "not ready" in verdicts[0].reason
 
 
 def test_a_recording_that_has_ended_is_silent_by_right() -> None:

@@ -14,7 +14,7 @@ from tests.appliance.fakes.living import live
 def run(settings: Any, memory: Any, wiring: Any) -> int:
     counters = memory.counters["feed"]
     memory.instruments.set(0, symbol=b"BTCUSDT", status=1, tick_size=0.1, step_size=0.001)
-    counters["books_total"] = 1
+    counters["books_total"] = counters["connected"] = 1
     level = np.array([[100.0, 1.0]])
     memory.books.write(0, 1, 0, time.monotonic_ns(), level, level + 1)
     counters["books_valid"] = 1
