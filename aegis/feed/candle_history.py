@@ -73,7 +73,6 @@ class CandleHistory:
         self._rings: dict[tuple[int, int], _Ring] = {}
         self._wanted: deque[Stretch] = deque()
         self._new: list[int] = []
-        self._paused_until_ns = 0
         self._look_ns = 0
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -98,8 +97,9 @@ class CandleHistory:
         self._look_ns = now_ns + _LOOK_NS
         self._begin_new()
         self._find_broken(now_ns)
+        may_ask = self._rest.gate.left_s == 0.0
         for _ in range(len(self._wanted)):
-            if now_ns < self._paused_until_ns or len(self._tasks) >= _AT_ONCE:
+            if not may_ask or len(self._tasks) >= _AT_ONCE:
                 break
             stretch = self._wanted.popleft()
             ring = self._rings.get(stretch[:2])
@@ -213,10 +213,6 @@ class CandleHistory:
 
     def _failed(self, ring: _Ring, stretch: Stretch, error: FeedError) -> None:
         symbol = self._intake.symbols.symbols[stretch.instrument]
-        if isinstance(error, RateLimitedError):
-            self._counters["rate_limited"] += 1
-            pause_ns = int(error.retry_after_s * _NS)
-            self._paused_until_ns = max(self._paused_until_ns, monotonic_ns() + pause_ns)
         if ring.tries == 0:
             self._say(f"candles of {symbol}: {error}")
         if isinstance(error, InvalidSymbolError | WireError):

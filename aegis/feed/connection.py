@@ -10,15 +10,20 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections.abc import Callable
+
+from picows import WSHandshakeError
 
 from aegis.feed.backoff import Backoff
 from aegis.feed.deadlines import Deadlines, MarkWatch, StreamWatch
 from aegis.feed.endpoints import Endpoints
+from aegis.feed.gate import REFUSALS, AddressGate
 from aegis.feed.handover import Handover
 from aegis.feed.intake import Intake
 from aegis.feed.link import Link
 from aegis.feed.listener import DutyCycle
+from aegis.feed.rest import pause_of
 from aegis.feed.streams import Shard
 from aegis.feed.sync import Reason
 from aegis.host.clock import monotonic_ns
@@ -30,7 +35,7 @@ FIRST_DELAY_S = 0.1
 LIMIT_DELAY_S = 10.0
 # A connection that has lived so long has proved itself: the next failure starts the backoff anew.
 PROVEN_S = 30.0
-# How often the address of an exchange that is not up yet is looked up.
+# How often an exchange is looked up that is not up yet, or that may not be asked now.
 _ADDRESS_POLL_S = 0.05
 _POLL_S = 0.02
 # A takeover waits so many overlaps for books to join, then it is given up and tried again later.
@@ -58,6 +63,7 @@ class MarketConnection:
         on_change: Callable[[], None],
         lifetime_s: float,
         overlap_s: float,
+        gate: AddressGate,
     ) -> None:
         self.shard = shard
         self.link: Link | None = None
@@ -77,6 +83,7 @@ class MarketConnection:
         self._on_change = on_change
         self._lifetime_s = lifetime_s
         self._overlap_s = overlap_s
+        self._gate = gate
         self._reason = Reason.DISCONNECTED
         self._asked_again: set[int] = set()
 
@@ -163,11 +170,11 @@ class MarketConnection:
 
     async def _live(self) -> None:
         """From connecting to the end, over any number of planned replacements."""
-        while self._endpoints.stream() is None:
+        while self._endpoints.stream() is None or self._gate.left_s > 0.0:
             await asyncio.sleep(_ADDRESS_POLL_S)
         link = self._make_link()
         try:
-            await link.open(self._endpoints)
+            await self._open(link)
             self.link = link
             self._reason = Reason.DISCONNECTED
             self.opened += 1
@@ -191,7 +198,13 @@ class MarketConnection:
                 return
             except TimeoutError:
                 pass
-            while not link.ended.is_set() and not await self._replace(link):
+            while not link.ended.is_set():
+                if self._gate.left_s > 0.0:
+                    # The present link is all there is until the exchange may be asked.
+                    await asyncio.sleep(_ADDRESS_POLL_S)
+                    continue
+                if await self._replace(link):
+                    break
                 self.handovers_failed += 1
                 self._on_change()
                 await asyncio.sleep(self._backoff.next_s())
@@ -202,7 +215,7 @@ class MarketConnection:
         handover = Handover(self._intake.rows, self._intake.symbols.index)
         successor.listener.hold(handover)
         try:
-            await successor.open(self._endpoints)
+            await self._open(successor)
             if not self.shard.carries_books:
                 old.listener.copy_to(handover)
             successor.ask(self.shard.names)
@@ -216,6 +229,20 @@ class MarketConnection:
             return False
         self._take_over(old, successor, handover)
         return True
+
+    async def _open(self, link: Link) -> None:
+        """Connect. A handshake that is refused for asking too much shuts the gate for all."""
+        try:
+            await link.open(self._endpoints)
+        except WSHandshakeError as error:
+            response = error.response
+            if response is not None and response.status in REFUSALS:
+                text = (response.body or b"").decode("utf-8", "replace")
+                now_ms = time.time_ns() // 1_000_000
+                retry_after = response.headers.get("Retry-After")
+                pause_s = pause_of(response.status, retry_after, text, now_ms)
+                self._gate.note(int(response.status), pause_s)
+            raise
 
     async def _overlap(self, old: Link, successor: Link, handover: Handover) -> bool:
         """Wait until the successor has heard enough; False when it, or patience, ends before."""

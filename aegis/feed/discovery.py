@@ -3,7 +3,8 @@
 Owned by the process. It asks for exchangeInfo, hands the answer to `Universe`, and says what came
 of it. When the exchange cannot be asked at the start, an instance that takes all symbols goes on
 with a list of well-known pairs, loudly, until the real one comes; an instance that names its
-symbols waits. Raises nothing but SymbolUnknownError: a symbol in the file that does not exist.
+symbols waits. While the gate is shut by a 429 or a ban nothing is asked, and no attempt has failed.
+Raises nothing but SymbolUnknownError: a symbol in the file that does not exist.
 """
 
 from __future__ import annotations
@@ -55,6 +56,7 @@ class Discovery:
         self._now_ms = now_ms
         self._say = say
         self._told = ""
+        self._was_refused = self._waits_told = False
         self._overflow_told = -1
         self._refused_told: set[str] = set()
 
@@ -73,10 +75,10 @@ class Discovery:
             if changes is not None:
                 self._backoff.reset()
                 return changes
-            failures += 1
+            failures += int(not self._was_refused)
             if self.universe.takes_all and failures >= tries:
                 return self._stand_in(failures)
-            await self._pause(self._backoff.next_s(), is_stopping)
+            await self._pause(self._rest.gate.left_s or self._backoff.next_s(), is_stopping)
         return None
 
     async def refresh(self, deadline_s: float = _PATIENT_DEADLINE_S) -> Changes | None:
@@ -87,6 +89,14 @@ class Discovery:
         url = self._endpoints.rest()
         if url is None:
             return None
+        left_s = self._rest.gate.left_s
+        self._was_refused = left_s > 0.0
+        if self._was_refused:
+            if not self._waits_told:
+                self._say(f"the exchange wants silence: not asked for symbols for {left_s:.0f} s")
+            self._waits_told = True
+            return None
+        self._waits_told = False
         was_told = False
         self._budget.begin(EXCHANGE_INFO_WEIGHT)
         try:
@@ -98,8 +108,9 @@ class Discovery:
         except SymbolUnknownError:
             raise
         except FeedError as error:
-            self._counters["discovery_failures"] += 1
-            was_told = was_told or isinstance(error, RateLimitedError)
+            self._was_refused = isinstance(error, RateLimitedError)
+            self._counters["discovery_failures"] += int(not self._was_refused)
+            was_told = was_told or self._was_refused
             self._complain(f"the exchange's list of symbols cannot be had: {error}")
             return None
         finally:

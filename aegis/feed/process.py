@@ -26,6 +26,7 @@ from aegis.feed.endpoints import Endpoints
 from aegis.feed.errors import FeedError, SymbolUnknownError
 from aegis.feed.exchange_clock import ExchangeClock
 from aegis.feed.freshness import Freshness
+from aegis.feed.gate import AddressGate
 from aegis.feed.intake import SIDE_CAPACITY, Intake
 from aegis.feed.rest import MarketRest
 from aegis.feed.resync import Resync
@@ -125,7 +126,8 @@ class Feed:
         self._canary = self.counters["canary_number"]
         self._reconnects = self.counters["reconnects"]
         self._handovers = (self.counters["handovers"], self.counters["handovers_failed"])
-        self._due_ns = {"canary": 0, "watch": 0, "second": 0, "refresh": 0, "notice": 0}
+        timers = ("canary", "watch", "second", "refresh", "notice", "gate")
+        self._due_ns = dict.fromkeys(timers, 0)
         self._noticed = False
         self._told_errors = self.intake.total("decode_errors")
         # A market that runs faster or slower than time has no clock to judge its times by.
@@ -139,11 +141,13 @@ class Feed:
         feed, counters = self.settings.feed, self.counters
         self.endpoints = endpoints
         self.budget = WeightBudget(feed.weight_reserve)
+        self.gate = AddressGate(counters)
         self.rest = MarketRest(
             self.limits.rest_s,
             endpoints.tls,
             endpoints.proxy,
             lambda used: self.budget.observe(used, self.exchange_ms()),
+            self.gate,
         )
         self.discovery = Discovery(
             self.universe, self.rest, endpoints, self.budget, counters,
@@ -167,13 +171,15 @@ class Feed:
         host = environment.host if environment is not None else None
         # No account of ours: what the feed asks for counts by address alone.
         ledger = RateLedger.open(ledger_path(self.memory.directory, host), 0)
-        self.budget.ledger = ledger
+        self.budget.ledger = self.gate.ledger = ledger
+        self.gate.write_counters()
         try:
             async with self.rest:
                 with self.scope:
                     return self._leave(await self._live())
         finally:
             self.budget.ledger = None
+            self.gate.ledger = RateLedger.private()
             ledger.close()
             beating.cancel()
             loop.remove_signal_handler(signal.SIGTERM)
@@ -277,7 +283,7 @@ class Feed:
         feed = self.settings.feed
         connection = MarketConnection(
             shard, self.intake, self.endpoints, self.limits, self.scope, self.source, self.say,
-            self._on_change, feed.lifetime_s, feed.overlap_s,
+            self._on_change, feed.lifetime_s, feed.overlap_s, self.gate,
         )  # fmt: skip
         self.connections.append(connection)
         self._running[connection] = asyncio.create_task(connection.run())
@@ -336,6 +342,8 @@ class Feed:
             last_ns = now_ns
             counters["loop_seq"] += 1
             counters["loop_ts_ns"] = now_ns
+            if self._is_due("gate", now_ns, _WATCH_NS):
+                self.gate.write_counters()
             await asyncio.sleep(_TURN_S)
 
     def _is_due(self, timer: str, now_ns: int, every_ns: int) -> bool:

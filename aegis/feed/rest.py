@@ -1,8 +1,8 @@
 """REST questions to the exchange: GET with a deadline, and what a refusal means.
 
-Called by the process for exchangeInfo and depth snapshots. No retries here: whoever asks knows
-what waiting costs. Raises RestError and RateLimitedError, and InvalidSymbolError where the exchange
-has no such symbol.
+Called by the process for exchangeInfo, depth snapshots and candles. No retries here: whoever asks
+knows what waiting costs. A 429 or 418 shuts the gate, and while it is shut no question leaves.
+Raises RestError and RateLimitedError, and InvalidSymbolError where the exchange has no such symbol.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from types import TracebackType
 import aiohttp
 
 from aegis.feed.errors import InvalidSymbolError, RateLimitedError, RestError
+from aegis.feed.gate import REFUSALS, AddressGate
 
 __all__ = ["MarketRest", "pause_of"]
 
@@ -52,11 +53,14 @@ class MarketRest:
         tls: ssl.SSLContext | None = None,
         proxy: str | None = None,
         observe: Callable[[int], None] = lambda used: None,
+        gate: AddressGate | None = None,
     ) -> None:
         """`tls` verifies https addresses (without it the system's authorities do).
 
-        `observe` hears the request weight of this minute, as each answer tells it.
+        `observe` hears the request weight of this minute, as each answer tells it. Without a
+        `gate` to share with others it has one of its own.
         """
+        self.gate = gate or AddressGate()
         self.deadline_s = deadline_s
         self._observe = observe
         self._tls = tls or ssl.create_default_context()
@@ -84,6 +88,11 @@ class MarketRest:
     async def get(self, url: str, deadline_s: float | None = None, **parameters: str) -> bytes:
         """The body of a 200 answer, within `deadline_s` or else the session's deadline."""
         assert self._session is not None, "use MarketRest as a context manager"
+        left_s = self.gate.left_s
+        if left_s > 0.0:
+            raise RateLimitedError(
+                f"GET {url}: not asked, the exchange wants silence for {left_s:.1f} s", left_s
+            )
         limit_s = self.deadline_s if deadline_s is None else deadline_s
         try:
             async with asyncio.timeout(limit_s):
@@ -101,8 +110,9 @@ class MarketRest:
         if status == 200:
             return body
         text = body[:_SHOWN].decode("utf-8", "replace")
-        if status in (418, 429):
+        if status in REFUSALS:
             pause_s = pause_of(status, retry_after, text, time.time_ns() // 1_000_000)
+            self.gate.note(status, pause_s)
             raise RateLimitedError(f"GET {url}: {status}, wait {pause_s:g} s: {text}", pause_s)
         if status == 400 and _INVALID_SYMBOL in text:
             raise InvalidSymbolError(f"GET {url}: {status}: {text}")

@@ -53,6 +53,9 @@ class Resync:
         if not queue.is_waiting:
             self._tell_short(is_short=False)
             return
+        left_s = self._rest.gate.left_s
+        if left_s > 0.0:
+            queue.pause(now_ns, left_s)
         symbols = max(sum(self._intake.wanted), 1)
         levels, weight = snapshot_choice(symbols, self._budget.per_minute)
         room = self._budget.room(weight, self._now_ms())
@@ -67,9 +70,7 @@ class Resync:
         self.write_counters()
 
     def write_counters(self) -> None:
-        """Show the weight, and the pause that the exchange has asked for."""
-        until_ns = self._intake.snapshots.paused_until_ns
-        self._counters["quiet_until_ns"] = until_ns if until_ns > monotonic_ns() else 0
+        """Show the weight."""
         self._counters["weight_limit"] = self._budget.limit
         self._counters["weight_used"] = self._budget.used
         self._counters["weight_spent"] = self._budget.spent
@@ -99,9 +100,6 @@ class Resync:
         except FeedError as error:
             now_ns = monotonic_ns()
             was_told = isinstance(error, RateLimitedError | InvalidSymbolError)
-            if isinstance(error, RateLimitedError):
-                self._counters["rate_limited"] += 1
-                snapshots.pause(now_ns, error.retry_after_s)
             if isinstance(error, InvalidSymbolError) and snapshots.is_current(request):
                 # Asking again cannot help; the next list of the exchange takes the symbol off.
                 snapshots.cancel(request.instrument)

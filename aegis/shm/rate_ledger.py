@@ -4,7 +4,8 @@ An exchange counts request weight by address and orders by account, not by proce
 that asks it anything writes what it spent into a row of its own, and reads the sum of all rows: no
 lock on the way, one writer a row. The file is `.aegis-rates-<host>` beside the instances' regions
 (for the embedded exchange, which is an instance's own, inside of the instance's directory). It is
-made by the first that opens it and removed by the last; a row of a dead process is taken over.
+made by the first that opens it and removed by the last, unless the exchange wants silence then: a
+ban outlives the instance that met it. A row of a dead process is taken over.
 
 ::
 
@@ -24,6 +25,7 @@ from __future__ import annotations
 import fcntl
 import mmap
 import os
+import time
 from pathlib import Path
 
 import numpy as np
@@ -98,7 +100,7 @@ class RateLedger:
         return cls(rows, place, account, path)
 
     def close(self) -> None:
-        """Give the row up; the last one removes the file."""
+        """Give the row up; the last one removes the file, unless a pause still has to be known."""
         if self._path is None:
             return
         descriptor = _locked(self._path)
@@ -106,7 +108,9 @@ class RateLedger:
             # What was spent stays for a minute: the exchange has not forgotten it either.
             self._row[_PID] = 0
             identity = own_identity()
-            if not any(_lives(row, identity) for row in self._rows):
+            until_ms = int(self._rows[:, [_QUIET, _STOPPED]].max())
+            is_over = until_ms * 1_000_000 <= time.monotonic_ns()
+            if is_over and not any(_lives(row, identity) for row in self._rows):
                 self._path.unlink(missing_ok=True)
         finally:
             _unlock(descriptor)

@@ -16,6 +16,7 @@ from typing import Any
 from aegis.config.models import VenueConfig
 from aegis.feed.candle_history import CandleHistory
 from aegis.feed.endpoints import Endpoints
+from aegis.feed.gate import AddressGate
 from aegis.feed.intake import Intake
 from aegis.feed.weight import WeightBudget
 from aegis.shm.candles import CandlePlan
@@ -105,6 +106,7 @@ class Rest:
 
     def __init__(self, desk: FlowDesk) -> None:
         self.desk = desk
+        self.gate = AddressGate()
         self.asked: list[tuple[str, dict[str, str]]] = []
 
     async def get(self, url: str, deadline_s: float | None = None, **parameters: str) -> bytes:

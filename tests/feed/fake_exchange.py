@@ -45,6 +45,9 @@ class FakeExchange:
         self.info = exchange_info(market.symbol)
         # Answers to the next snapshot requests instead of a good one: (status, headers, body).
         self.refusals: list[tuple[int, dict[str, str], bytes]] = []
+        # Answers to the next handshakes and questions for the list: (status, headers).
+        self.refused_sockets: list[tuple[int, dict[str, str]]] = []
+        self.refused_lists: list[tuple[int, dict[str, str]]] = []
         self.old_snapshots: list[dict[str, Any]] = []
         self._runner: web.AppRunner | None = None
         self._transports: dict[web.WebSocketResponse, Any] = {}
@@ -114,6 +117,9 @@ class FakeExchange:
 
     async def _exchange_info(self, request: web.Request) -> web.Response:
         self.requests["exchangeInfo"] += 1
+        if self.refused_lists:
+            status, headers = self.refused_lists.pop(0)
+            return web.Response(status=status, headers=headers)
         return web.Response(body=compact(self.info), content_type="application/json")
 
     async def _depth(self, request: web.Request) -> web.Response:
@@ -124,8 +130,11 @@ class FakeExchange:
         snapshot = self.old_snapshots.pop(0) if self.old_snapshots else self.market.snapshot()
         return web.Response(body=compact(snapshot), content_type="application/json")
 
-    async def _stream(self, request: web.Request) -> web.WebSocketResponse:
+    async def _stream(self, request: web.Request) -> web.StreamResponse:
         self.requests[request.path] += 1
+        if self.refused_sockets:
+            status, headers = self.refused_sockets.pop(0)
+            return web.Response(status=status, headers=headers)
         socket = web.WebSocketResponse(autoping=False, compress=False)
         await socket.prepare(request)
         transport = request.transport

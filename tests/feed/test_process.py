@@ -18,8 +18,10 @@ from aegis.config.settings import Settings
 from aegis.feed.deadlines import Deadlines
 from aegis.feed.process import Feed, run
 from aegis.feed.sync import Reason
+from aegis.host.clock import monotonic_ns
 from aegis.shm.control import RUN, STOP
 from aegis.shm.instance import InstanceMemory
+from aegis.shm.rate_ledger import RateLedger, ledger_path
 from aegis.shm.tick import CANARY, GAP, QUOTE, STATUS, TRADE
 from aegis.shm.wiring import Wiring
 from tests.feed.fake_exchange import FakeExchange, exchange_info
@@ -347,6 +349,59 @@ def test_refused_snapshots_are_asked_for_again_when_the_exchange_allows(
 
     assert play(body, prepare) == 0
     assert asked[1] - asked[0] >= 0.9, "the exchange asked for a second of silence"
+
+
+def test_nothing_is_asked_inside_a_ban_that_the_list_met(play: Callable[..., int]) -> None:
+    def prepare(exchange: FakeExchange) -> None:
+        exchange.refused_lists = [(418, {"Retry-After": "1"})]
+
+    async def body(stand: Stand) -> None:
+        requests = stand.exchange.requests
+        await eventually(lambda: stand.counter("rate_limited") == 1, "the refusal")
+        assert 0 < stand.counter("quiet_until_ns") - monotonic_ns() < 1.1e9
+        await asyncio.sleep(0.8)
+        assert dict(requests) == {"exchangeInfo": 1}
+        await stand.synchronise()
+        assert stand.counter("discovery_failures") == 0
+        await eventually(lambda: stand.counter("quiet_until_ns") == 0, "the end of the ban")
+
+    assert play(body, prepare) == 0
+
+
+def test_a_feed_that_is_started_inside_a_ban_waits_for_its_end(
+    play: Callable[..., int], memory: InstanceMemory
+) -> None:
+    predecessor = RateLedger.open(ledger_path(memory.directory, None), 0)
+    predecessor.stop(monotonic_ns() // 1_000_000 + 1_500)
+    predecessor.close()
+
+    async def body(stand: Stand) -> None:
+        await asyncio.sleep(0.8)
+        assert stand.exchange.requests.total() == 0
+        assert stand.counter("quiet_until_ns") > monotonic_ns()
+        await stand.synchronise()
+
+    assert play(body) == 0
+
+
+def test_handshakes_wait_while_nothing_may_be_asked(play: Callable[..., int]) -> None:
+    def prepare(exchange: FakeExchange) -> None:
+        exchange.refused_sockets = [(429, {"Retry-After": "1"})]
+
+    async def body(stand: Stand) -> None:
+        exchange = stand.exchange
+        await eventually(lambda: stand.counter("rate_limited") == 1, "the refusal")
+        await asyncio.sleep(0.8)
+        assert exchange.requests["/public/stream"] == 1
+        await stand.synchronise()
+        stand.feed.gate.note(418, 1.0)
+        exchange.abort()
+        await asyncio.sleep(0.8)
+        assert exchange.requests["/public/stream"] == 2
+        await stand.synchronise()
+        assert exchange.requests["/public/stream"] == 3
+
+    assert play(body, prepare) == 0
 
 
 def test_garbage_on_the_socket_is_counted_told_and_survived(

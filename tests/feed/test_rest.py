@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 import pytest
 import uvloop
 from aiohttp import web
 
 from aegis.feed.errors import RateLimitedError, RestError
+from aegis.feed.gate import AddressGate
 from aegis.feed.rest import MAX_BODY_BYTES, MarketRest, pause_of
+from aegis.shm.rate_ledger import RateLedger
 
 
 @pytest.mark.parametrize(
@@ -69,6 +72,44 @@ def test_refusals_tell_how_long_to_wait(status: int) -> None:
     with pytest.raises(RateLimitedError, match=f"{status}, wait 3 s") as error:
         ask(handler)
     assert error.value.retry_after_s == 3.0
+
+
+@pytest.mark.parametrize("status", [429, 418])
+def test_nothing_is_asked_inside_a_pause_also_by_a_successor(status: int, tmp_path: Path) -> None:
+    asked: list[float] = []
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        asked.append(asyncio.get_running_loop().time())
+        return web.Response(status=status if len(asked) == 1 else 200, headers={"Retry-After": "3"})
+
+    async def act() -> None:
+        runner = await serve(handler)
+        url = f"http://127.0.0.1:{runner.addresses[0][1]}/"
+        try:
+            for wait_s in ("wait 3 s", "not asked"):
+                # The second is another process, which met no refusal of its own.
+                gate = AddressGate()
+                gate.ledger = RateLedger.open(tmp_path / "rates", 0)
+                async with MarketRest(1.0, gate=gate) as rest:
+                    with pytest.raises(RateLimitedError, match=wait_s):
+                        await rest.get(url)
+                    with pytest.raises(RateLimitedError, match="not asked") as error:
+                        await rest.get(url)
+                    assert 0.0 < error.value.retry_after_s <= 3.01
+                    assert len(asked) == 1
+                gate.ledger.close()
+            async with MarketRest(1.0, gate=AddressGate()) as rest:
+                rest.gate.ledger = RateLedger.open(tmp_path / "rates", 0)
+                await asyncio.sleep(rest.gate.left_s)
+                assert await rest.get(url) == b""
+                rest.gate.ledger.close()
+        finally:
+            await runner.cleanup()
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(act())
+    assert asked[1] - asked[0] >= 2.99
+    assert not (tmp_path / "rates").exists(), "the last one removes it, once the pause is over"
 
 
 def test_other_errors_show_status_and_text() -> None:

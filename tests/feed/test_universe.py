@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import random
 from typing import Any
 
 import pytest
 
-from aegis.feed.errors import SymbolUnknownError, WireError
+from aegis.feed.backoff import Backoff
+from aegis.feed.discovery import Discovery
+from aegis.feed.endpoints import Endpoints
+from aegis.feed.errors import RateLimitedError, SymbolUnknownError, WireError
 from aegis.feed.exchange_info import Listing, read_listing, status_of_event
+from aegis.feed.gate import AddressGate
 from aegis.feed.universe import EXCHANGE, FALLBACK, FALLBACK_SYMBOLS, FILE, Universe
+from aegis.feed.weight import WeightBudget
 from aegis.shm.instance import InstanceMemory
 from aegis.shm.instruments import NOT_LISTED, TRADING, UNCONFIRMED
 
@@ -133,3 +140,45 @@ def test_the_weight_limit_is_read() -> None:
     ]
     assert listing(rateLimits=limits).weight_per_minute == 2_400
     assert listing().weight_per_minute == 0
+
+
+class Refusing:
+    """Stands in for MarketRest: banned at first, then asked too often, then with a list."""
+
+    def __init__(self) -> None:
+        self.gate = AddressGate()
+        self.asked = 0
+
+    async def get(self, url: str, deadline_s: float | None = None) -> bytes:
+        assert self.gate.left_s == 0.0, "asked inside the ban"
+        self.asked += 1
+        if self.asked <= 3:
+            self.gate.note(418, 0.05)
+            raise RateLimitedError("418", 0.05)
+        if self.asked <= 6:
+            raise RateLimitedError("429, of no length", 0.0)
+        return json.dumps({"symbols": [row("AUSDT")]}).encode()
+
+
+def test_a_refusal_is_no_failed_try_of_the_list(memory: InstanceMemory) -> None:
+    rest, said = Refusing(), []
+    universe = Universe([], memory.instruments)
+    discovery = Discovery(
+        universe,
+        rest,  # type: ignore[arg-type]
+        Endpoints(lambda: "http://exchange", lambda: None),
+        WeightBudget(0.25),
+        memory.counters["feed"],
+        Backoff(0.001, 0.01, random.Random(1)),
+        lambda: 0,
+        said.append,
+    )
+    changes = asyncio.run(discovery.begin(1, lambda: False))
+    assert changes is not None
+    assert (universe.symbols, universe.source, rest.asked) == (["AUSDT"], EXCHANGE, 7)
+    assert memory.counters["feed"]["discovery_failures"] == 0
+    rest.gate.note(418, 60.0)
+    assert asyncio.run(discovery.refresh()) is None
+    assert asyncio.run(discovery.refresh()) is None
+    assert rest.asked == 7
+    assert "not asked for symbols for" in said[-1]
