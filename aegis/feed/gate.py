@@ -57,5 +57,7 @@ class AddressGate:
     def write_counters(self) -> None:
         """Show the pause, for as long as it lasts."""
         if self._counters is not None:
-            until_ns = self.until_ns
-            self._counters["quiet_until_ns"] = until_ns if until_ns > monotonic_ns() else 0
+            now_ns, until_ns = monotonic_ns(), self.until_ns
+            self._counters["quiet_until_ns"] = until_ns if until_ns > now_ns else 0
+            banned_ns = (self.ledger.stopped_until_ms - self.ledger.offset_ms) * _NS_PER_MS
+            self._counters["banned_until_ns"] = banned_ns if banned_ns > now_ns else 0

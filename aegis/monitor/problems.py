@@ -162,6 +162,27 @@ def chain_is_broken(view: InstanceView) -> Iterator[Problem]:
         )
 
 
+def silence_imposed(view: InstanceView) -> Iterator[Problem]:
+    """The exchange has banned this address (418), or wants a pause (429): nothing is asked."""
+    if view.state not in _LIVE_STATES or view.silence_s <= 0.0:
+        return
+    left = f"until {view.silence_until}, {view.silence_s:.0f} s from now"
+    if view.banned:
+        yield Problem(
+            f"the exchange has banned this address {left}",
+            "it answered 418; nothing can be asked: no list, no snapshot, no new connection",
+            "do not restart: the feed goes on by itself when it ends, and each question inside it "
+            "makes it longer; stop what else asks from this address",
+        )
+    else:
+        yield Problem(
+            f"the exchange wants no questions from this address {left}",
+            "it answered 429; books that need a snapshot and connections that are lost wait",
+            "do not restart: the feed goes on by itself; stop what else asks from this address",
+            "warning",
+        )
+
+
 def market_data(view: InstanceView) -> Iterator[Problem]:
     """Books that must not be traded on, silence, comparisons that failed."""
     if view.state != "running":
@@ -417,6 +438,7 @@ RULES: tuple[Rule, ...] = (
     supervisor_stands_still,
     process_faults,
     chain_is_broken,
+    silence_imposed,
     market_data,
     universe,
     execution_faults,

@@ -116,6 +116,7 @@ def read_memory(view: InstanceView, memory: InstanceMemory) -> None:
         "back": execution["canary_number"],
         "age_ms": _age_ms(now_ns, canary_ns),
     }
+    _read_silence(view, now_ns)
     _read_rings(view, memory)
     view.latency = {
         name: histogram.percentiles()
@@ -124,6 +125,17 @@ def read_memory(view: InstanceView, memory: InstanceMemory) -> None:
     }
     _read_books(view, memory, now_ns)
     _read_quotes(view, memory)
+
+
+def _read_silence(view: InstanceView, now_ns: int) -> None:
+    feed = view.counters["feed"]
+    banned_ns = feed["banned_until_ns"]
+    left_ns = max(feed["quiet_until_ns"], banned_ns) - now_ns
+    if left_ns > 0:
+        view.silence_s = round(left_ns / 1e9, 3)
+        until = time.gmtime(time.time() + view.silence_s)
+        view.silence_until = time.strftime("%Y-%m-%d %H:%M:%S UTC", until)
+        view.banned = banned_ns > now_ns
 
 
 def _read_process(known: ProcessView, counters: dict[str, int], now_ns: int) -> None:

@@ -114,6 +114,10 @@ class InstanceView:
     fees: float = 0.0
     gate: dict[str, str] = field(default_factory=dict)
     canary: dict[str, float | int | None] = field(default_factory=dict)
+    # For how long and until when (UTC) the exchange may not be asked, and whether that is a ban.
+    silence_s: float = 0.0
+    silence_until: str = ""
+    banned: bool = False
     degraded: list[str] = field(default_factory=list)
     config_version: int = 0
     config_reload_failures: int = 0

@@ -99,6 +99,7 @@ COUNTERS: Final[dict[str, tuple[tuple[str, str], ...]]] = {
         ("weight_waiting", "1 while snapshots wait for the next minute's weight"),
         ("rate_limited", "answers 429 and 418: must stay 0"),
         ("quiet_until_ns", "CLOCK_MONOTONIC until which a 429 or 418 forbids to ask, 0 for none"),
+        ("banned_until_ns", "CLOCK_MONOTONIC until which a 418 bans this address, 0 for none"),
         ("candles", "candles closed"),
         ("candles_incomplete", "of these, such as may miss trades: told, and asked for again"),
         ("candles_corrected", "incomplete candles put right by the exchange's history"),

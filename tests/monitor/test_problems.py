@@ -103,6 +103,13 @@ def _reload(view: InstanceView) -> None:
     view.last_reload = {"ok": False, "text": "refused: order_qty = nan"}
 
 
+def _silenced(*, banned: bool) -> Callable[[InstanceView], None]:
+    def change(view: InstanceView) -> None:
+        view.silence_s, view.silence_until, view.banned = 93.4, "2026-01-02 03:04:05 UTC", banned
+
+    return change
+
+
 def _many_books(invalid: int, total: int) -> Callable[[InstanceView], None]:
     def change(view: InstanceView) -> None:
         view.books = [
@@ -126,6 +133,18 @@ CASES: list[tuple[Callable[[InstanceView], None], str, str, str]] = [
     (_set("execution", state="degraded"), "execution is degraded", "events", "fault"),
     (_set("venue", state="starting"), "venue is starting", "look again", "fault"),
     (_stuck_canary, "canary is stuck at 5", "restarts the process", "fault"),
+    (
+        _silenced(banned=True),
+        "banned this address until 2026-01-02 03:04:05 UTC, 93 s",
+        "do not restart",
+        "fault",
+    ),
+    (
+        _silenced(banned=False),
+        "wants no questions from this address until",
+        "by itself",
+        "warning",
+    ),
     (_book(valid=False), "book of BTCUSDT is not valid", "resynchronises", "fault"),
     (_book(age_ms=20_000.0), "market data is silent", "venue", "fault"),
     (_many_books(3, 4), "book of C2 is not valid", "resynchronises", "fault"),

@@ -55,6 +55,21 @@ def memory(tmp_path: Path) -> Iterator[InstanceMemory]:
     made.close()
 
 
+def test_a_ban_is_told_with_its_end_while_it_lasts(memory: InstanceMemory, tmp_path: Path) -> None:
+    feed, now_ns = memory.counters["feed"], time.monotonic_ns()
+    feed["quiet_until_ns"] = feed["banned_until_ns"] = now_ns + 90_000_000_000
+    view = judge(read_instance("one", tmp_path))
+    assert (view.banned, view.healthy) == (True, False)
+    assert 80.0 < view.silence_s <= 90.0
+    assert view.silence_until.endswith(" UTC")
+    assert "has banned this address until 20" in view.problems[0].what
+    feed["banned_until_ns"] = 0
+    view = judge(read_instance("one", tmp_path))
+    assert (view.banned, view.healthy) == (False, True), "a pause after a 429 is a warning"
+    feed["quiet_until_ns"] = now_ns - 1
+    assert judge(read_instance("one", tmp_path)).problems == []
+
+
 def test_a_healthy_instance_is_healthy(memory: InstanceMemory, tmp_path: Path) -> None:
     view = judge(read_instance("one", tmp_path))
     assert view.problems == []
