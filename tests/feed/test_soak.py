@@ -36,6 +36,8 @@ WANTED_PER_S = 20_000
 SAMPLE_S = 0.1
 SILENCE_EVERY_S = 20.0
 SILENT_MS = 9_000
+# By then most books have waited for a snapshot at once, which is what takes the most memory.
+SETTLED_S = 600.0
 # Machine code that is not in the cache yet is made first.
 STARTUP_S = 300.0
 # What two processes on a shared machine may add to a promise of seconds.
@@ -102,15 +104,15 @@ class Watchman:
         self._silenced[row] = monotonic_ns()
 
     def slope_kib_per_min(self) -> float:
-        """Of the feed's own resident memory, once everything has been seen at least twice."""
+        """Of the feed's own resident memory, once it has settled."""
         times, sizes = np.array(self.times_s), np.array(self.own_kib)
-        settled = times > min(2.5 * CLOSE_EVERY_MS / 1000, times[-1] / 2)
+        settled = times > min(SETTLED_S, times[-1] / 2)
         return float(np.polyfit(times[settled] / 60.0, sizes[settled], 1)[0])
 
     def growth_kib(self) -> float:
         """Median of the last tenth of its own memory less that of the first settled one."""
         times, sizes = np.array(self.times_s), np.array(self.own_kib)
-        settled = sizes[times > min(2.5 * CLOSE_EVERY_MS / 1000, times[-1] / 2)]
+        settled = sizes[times > min(SETTLED_S, times[-1] / 2)]
         tenth = max(len(settled) // 10, 1)
         return float(np.median(settled[-tenth:]) - np.median(settled[:tenth]))
 
