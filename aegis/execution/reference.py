@@ -149,8 +149,11 @@ def judge_held(tables: Any, slot: Any, valid_until_ns: Any, now_ns: Any) -> Any:
     # The order itself is among those that are open.
     same_side = held.open_buy_lots if row.side > 0 else held.open_sell_lots
     side: Any = np.int64(row.side)
-    reducing = row.flags & REDUCE_ONLY != 0 or is_reducing(side, 0, held.position_lots, same_side)
-    return judge_again(words, reducing, is_fresh, is_reasonable, valid_until_ns, now_ns)
+    is_held_to_it = row.flags & REDUCE_ONLY != 0
+    reducing = is_held_to_it or is_reducing(side, 0, held.position_lots, same_side)
+    return judge_again(
+        words, reducing, is_held_to_it, is_fresh, is_reasonable, valid_until_ns, now_ns
+    )
 
 
 @kernel("b1(i8[::1],i8)")

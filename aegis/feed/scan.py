@@ -297,7 +297,8 @@ def _scan_fields(buffer: Any, at: Any, kind: Any, context: Any) -> Any:
     mark = byte_at(buffer, at)
     if mark != 123:
         return 0, -1
-    while mark == 123 or mark == 44:
+    mark = 44
+    while mark == 44:
         if byte_at(buffer, at + 1) != 34:
             return 0, -1
         letter = byte_at(buffer, at + 2)

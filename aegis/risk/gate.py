@@ -273,10 +273,11 @@ def _judge_whole(
     )
 
 
-@kernel("i8(i8[::1],b1,b1,b1,i8,i8)")
+@kernel("i8(i8[::1],b1,b1,b1,b1,i8,i8)")
 def judge_again(
     words: Any,
     reducing: Any,
+    is_held_to_it: Any,
     is_fresh: Any,
     is_reasonable: Any,
     valid_until_ns: Any,
@@ -285,12 +286,13 @@ def judge_again(
     """Whether an order that passed and had to wait may still be sent: PASS or a control.
 
     Its form and its room were judged and booked when it passed; what may have changed since is the
-    time and the moment. `reducing`: the exchange holds it to that. Whether the message rate has
-    room for it now is asked before, of `held_order_may_leave`.
+    time and the moment. `reducing` is the word of our own books; `is_held_to_it`: the exchange
+    sees to it, too. Whether the message rate has room for it now is asked before, of
+    `held_order_may_leave`.
     """
     if not intent_expired(now_ns, valid_until_ns):
         return _INTENT_EXPIRED
-    return _judge_moment(words, reducing, reducing, is_fresh, is_reasonable)
+    return _judge_moment(words, reducing, is_held_to_it, is_fresh, is_reasonable)
 
 
 @kernel

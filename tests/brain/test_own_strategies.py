@@ -16,6 +16,7 @@ from aegis.shm.candles import CandlePlan, candle_write
 from aegis.shm.intent import CANCEL, PLACE, RESYNC
 from aegis.shm.tick import CANDLE, CLOSED, candle_code
 from tests.brain.harness import START_NS, Harness, by_side, of_kind, quote, tick
+from tests.waiting import eventually
 
 BID = 600_000
 SIZES = {"order_qty": 0.002, "max_inventory_qty": 0.004, "min_requote_ms": 100}
@@ -203,8 +204,13 @@ def test_a_plain_strategy_is_told_what_a_candle_is(
         candle = tick(CANDLE, flags=flags, a=10.0, b=12.0, c=9.0, d=11.0, e=5.0)
         candle["ts_event_ns"] = open_ms * 1_000_000
         harness.feed(candle)
-        for _ in range(3):  # what the history has is shown between the batches
+
+        def is_shown(candles: int = number + 1) -> bool:
+            # What the history has is shown between two batches, after a look now and then.
             harness.turn()
+            return len(harness.strategy.plain.strategy.seen) >= candles
+
+        eventually(is_shown, f"candle {number}")
     assert harness.strategy.plain.fault is None
     seen = harness.strategy.plain.strategy.seen
     assert [(one.ts_event_ns // 1_000_000 - minute_ms) // 60_000 for one in seen] == [0, 1, 2]

@@ -320,6 +320,7 @@ def test_mark_prices_of_every_dialect_are_plain(scan: Scan) -> None:
         (b'"s":"BTCUSDT"', b'"s":"BTCUSDTX"'),
         (b'"e":"trade"', b'"e":"trades"'),
         (b"}}", b"}}}"),
+        (b',"p":', b'{"p":'),
         (b"}}", b"}} "),
         (b"}}", b"}}\0"),
         (b"}}", b'},"id":1}'),
