@@ -211,6 +211,8 @@ def test_a_plain_strategy_is_told_what_a_candle_is(
             return len(harness.strategy.plain.strategy.seen) >= candles
 
         eventually(is_shown, f"candle {number}")
+        for _ in range(3):  # and that there is nothing more in it is found at the next look
+            harness.turn()
     assert harness.strategy.plain.fault is None
     seen = harness.strategy.plain.strategy.seen
     assert [(one.ts_event_ns // 1_000_000 - minute_ms) // 60_000 for one in seen] == [0, 1, 2]
