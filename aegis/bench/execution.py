@@ -129,7 +129,9 @@ def _live(settings: Any, memory: Any, wiring: Any, orders: int) -> None:
         counters = memory.counters["execution"]
         try:
             async with asyncio.timeout(_PATIENCE_S + orders / RATE_PER_S):
-                while counters["orders_sent"] + counters["orders_denied"] < orders:
+                # A placement and a cancel each; one that had to wait too long is neither sent nor
+                # denied.
+                while counters["intents_consumed"] < 2 * orders:
                     await asyncio.sleep(0.05)
                     if main.done():
                         break
