@@ -398,7 +398,7 @@ MUTATIONS: tuple[tuple[str, Patch, int], ...] = (
     ("do not note the latch", _latch_is_not_noted, 11),
     ("snapshot without open orders", _snapshot_without_orders, 19),
     ("lose a record on the way", _confirmed_write_is_lost, 2),
-    ("take a torn end for the end", _torn_end_is_the_end, 166),
+    ("take a torn end for the end", _torn_end_is_the_end, 610),
     ("risk without a countdown", _risk_without_a_countdown, 365),
     ("no countdown at all", _no_countdown, 2),
     ("a countdown of an hour", _countdown_of_an_hour, 2),
