@@ -57,7 +57,8 @@ class Countdown:
     countdown_s: float
     refresh_s: float
     _wound_ns: dict[str, int] = field(default_factory=dict)
-    _ends_ns: dict[str, int] = field(default_factory=dict)
+    # Until when an order may be sent under it.
+    _lapses_ns: dict[str, int] = field(default_factory=dict)
 
     def due(self, now_ns: int, is_well: bool, open_symbols: Iterable[str]) -> list[Winding]:
         """What is to be sent now; tell `sent` of what was. Nothing while something is amiss."""
@@ -80,16 +81,18 @@ class Countdown:
     def sent(self, winding: Winding, now_ns: int) -> None:
         """The exchange has confirmed it."""
         if winding.countdown_ms:
+            length_ns = winding.countdown_ms * _NS_PER_MS
+            # Two thirds are left when it is wound up again; a very short one must not lapse before.
+            spare_ns = min(_TRIP_NS, length_ns * 3 // 5)
             self._wound_ns[winding.symbol] = now_ns
-            self._ends_ns[winding.symbol] = now_ns + winding.countdown_ms * _NS_PER_MS
+            self._lapses_ns[winding.symbol] = now_ns + length_ns - spare_ns
         else:
             self._wound_ns.pop(winding.symbol, None)
-            self._ends_ns.pop(winding.symbol, None)
+            self._lapses_ns.pop(winding.symbol, None)
 
     def is_lapsing(self, now_ns: int) -> bool:
         """Whether one that was wound up may run out before an order sent now is surely there."""
-        spare_ns = min(_TRIP_NS, int(self.countdown_s * _NS_PER_S) // 3)
-        return any(end_ns - now_ns < spare_ns for end_ns in self._ends_ns.values())
+        return any(lapses_ns < now_ns for lapses_ns in self._lapses_ns.values())
 
     @property
     def armed(self) -> list[str]:

@@ -77,6 +77,18 @@ def test_one_that_may_have_run_out_is_told_in_time() -> None:
     assert not countdown.is_lapsing(70 * SECOND_NS)
 
 
+def test_a_short_one_leaves_an_order_its_way_too() -> None:
+    short = Countdown(4.5, 1.5)
+    wind(short, 0, "BTCUSDT")
+    assert not short.is_lapsing(5 * SECOND_NS // 2), "it is wound up again before"
+    assert short.is_lapsing(5 * SECOND_NS // 2 + 1), "two seconds on its way, as ever"
+    # The exchange's weight makes it longer than was asked for, and that is what counts.
+    shortest = Countdown(1.0, 0.1)
+    ((_, length_ms),) = wind(shortest, 0, "BTCUSDT")
+    assert not shortest.is_lapsing((length_ms - 2_000) * 1_000_000)
+    assert shortest.is_lapsing((length_ms - 2_000) * 1_000_000 + 1)
+
+
 def test_without_a_countdown_nothing_is_sent() -> None:
     assert wind(Countdown(0.0, 15.0), 0, "BTCUSDT") == []
 
