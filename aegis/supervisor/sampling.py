@@ -35,7 +35,7 @@ def take_sample(memory: InstanceMemory, running: Iterable[str], now_ns: int) -> 
         books_valid=feed["books_valid"],
         books_total=feed["books_total"],
         connected=feed["connected"],
-        last_message_ns=feed["last_message_ns"],
+        messages=feed["messages"],
         quiet_until_ns=feed["quiet_until_ns"],
         weight_waiting=bool(feed["weight_waiting"]),
         is_recording=venue["mirror_total"] > 0,

@@ -93,7 +93,8 @@ class Sample:
     books_valid: int = 0
     books_total: int = 0
     connected: int = 0
-    last_message_ns: int = 0
+    # Mark prices among them: they come every second from a market in which nothing else happens.
+    messages: int = 0
     # Until when the exchange may not be asked: it said 429 or 418. In the past when it may.
     quiet_until_ns: int = 0
     weight_waiting: bool = False
@@ -262,7 +263,7 @@ class Watch:
 
     def _check_connections(self, sample: Sample, *, blame: bool) -> list[Verdict]:
         self.unready = []
-        speaks = self._messages.look(sample.last_message_ns, sample.now_ns)
+        speaks = self._messages.look(sample.messages, sample.now_ns)
         if sample.market_over:
             self._lost_since_ns.clear()
             return []

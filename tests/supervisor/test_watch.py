@@ -55,7 +55,7 @@ class Instance:
         sample = replace(
             self.sample,
             now_ns=self.now_ns,
-            last_message_ns=self.now_ns if self.market_speaks else 1,
+            messages=self.now_ns if self.market_speaks else 1,
             processes={
                 process: ProcessSample(self.cycles[process], self.now_ns, self.state[process])
                 for process in self.running
