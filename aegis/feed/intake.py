@@ -341,7 +341,6 @@ class Intake:
     def _break_book(self, instrument: int, reason: Reason) -> None:
         """The book cannot be right any more: say so, forget it, and start again."""
         sync = self.syncs[instrument]
-        self.rows[instrument][layout.WITHHELD] = 0
         if sync.phase is not Phase.WAITING:
             if reason is Reason.GAP:
                 self._totals[layout.GAPS] += 1
@@ -354,6 +353,7 @@ class Intake:
             self.snapshots.want(instrument, self.recv_ns)
 
     def _invalidate(self, instrument: int, reason: Reason) -> None:
+        self.rows[instrument][layout.WITHHELD] = 0
         if not self.valid[instrument]:
             return
         self.valid[instrument] = False
