@@ -42,8 +42,6 @@ __all__ = ["universe"]
 
 _DEADLINE_S = 20.0
 _PIPE_COLUMNS = 140
-# A feed whose loop stood still so long can say nothing about its books.
-_ALIVE_NS = 2_000_000_000
 
 
 @dataclass(slots=True)
@@ -118,6 +116,7 @@ def _followed(
     """(rows of the instance, its exchange's port, whether it takes all symbols, its histories)."""
     from aegis.feed.universe import FILE
     from aegis.host.clock import monotonic_ns
+    from aegis.monitor.problems import STALL_MS
     from aegis.shm.errors import ShmError
     from aegis.shm.instance import InstanceMemory
 
@@ -127,12 +126,10 @@ def _followed(
         complain(str(error))
         return None, 0, False, None
     try:
-        stands_still_ns = monotonic_ns() - memory.counters["feed"]["loop_ts_ns"]
-        alive = stands_still_ns < _ALIVE_NS
+        still_ms = (monotonic_ns() - memory.counters["feed"]["loop_ts_ns"]) / 1e6
+        alive = still_ms < STALL_MS
         if not alive:
-            complain(
-                f"the feed stands still for {stands_still_ns / 1e9:.1f} s: no book can be trusted"
-            )
+            complain(f"the feed stands still for {still_ms / 1e3:.1f} s: no book can be trusted")
         rows = range(len(memory.instruments.listed))
         lines = [_line_of_row(memory, row, alive) for row in rows]
         port = memory.counters["venue"]["port"]
