@@ -30,10 +30,10 @@ from aegis.execution.tables import (
 )
 from aegis.execution.words import EPOCH, FEED_CONNECTED_AT, FEED_MESSAGE_AT, TAPE_TIME
 from aegis.host.jit import kernel
-from aegis.risk.checks import data_freshness, data_reasonability, is_reducing
+from aegis.risk.checks import data_reasonability, is_reducing
 from aegis.risk.control_numbers import Control
-from aegis.risk.gate import judge_again
-from aegis.risk.gate_state import IS_MARK_NEEDED, MARK_AGE_NS, MAX_STALE_NS, mark_position
+from aegis.risk.gate import judge_again, judge_market
+from aegis.risk.gate_state import IS_MARK_NEEDED, MARK_AGE_NS, mark_position
 from aegis.risk.message_times import held_order_may_leave, note_held_order_left
 from aegis.risk.trips import watch_losses
 from aegis.shm.books import DEPTH, FLAGS, N_ASKS, N_BIDS, TS_RECV, VALID, book_read
@@ -127,24 +127,9 @@ def judge_held(tables: Any, slot: Any, valid_until_ns: Any, now_ns: Any) -> Any:
         return np.int64(_STALE_EPOCH)
     instrument = np.int64(row.instrument)
     is_listed = read_reference(tables, instrument, np.int64(row.side))
-    reference = reference_of(tables)[0]
-    is_fresh = is_listed and data_freshness(
-        reference.is_book_valid != 0,
-        reference.is_feed_connected != 0,
-        reference.book_recv_ns,
-        reference.feed_message_ns,
-        now_ns,
-        words[MAX_STALE_NS],
-    )
-    is_reasonable = words[IS_MARK_NEEDED] == 0 or data_reasonability(
-        reference.mid_ticks,
-        reference.mark_ticks,
-        reference.index_ticks,
-        reference.mark_recv_ns,
-        now_ns,
-        words[MARK_AGE_NS],
-        rules_of(tables)[instrument].mark_band,
-    )
+    mark_band = rules_of(tables)[instrument].mark_band
+    is_fresh, is_reasonable = judge_market(reference_of(tables)[0], words, mark_band, now_ns)
+    is_fresh = is_fresh and is_listed
     held = exposure_of(tables)[instrument]
     # The order itself is among those that are open.
     same_side = held.open_buy_lots if row.side > 0 else held.open_sell_lots

@@ -57,7 +57,7 @@ from aegis.risk.references import forget_order_refs, order_ref_is_new, use_order
 from aegis.risk.trips import ACTIVE, count_nonsense, count_refusal
 from aegis.shm.intent import PLACE
 
-__all__ = ["forget_order_refs", "judge", "judge_again", "recall_order_refs"]
+__all__ = ["forget_order_refs", "judge", "judge_again", "judge_market", "recall_order_refs"]
 
 PASS = int(Control.PASS)
 _INVALID_INTENT = int(Control.INVALID_INTENT)
@@ -212,19 +212,8 @@ def recall_order_refs(taken: Any, epoch: Any, rules: Any, words: Any, refs: Any)
 
 
 @kernel
-def _judge_whole(
-    intent: Any,
-    row: Any,
-    exposure: Any,
-    words: Any,
-    rates: Any,
-    guards: Any,
-    reference: Any,
-    reducing: Any,
-    now_ns: Any,
-    rate_now_ns: Any,
-) -> Any:
-    """Everything but sense: form, moment, price, and for new risk whether there is room for it."""
+def judge_market(reference: Any, words: Any, mark_band: Any, now_ns: Any) -> Any:
+    """(whether the book is fresh, whether its price is reasonable) as of now."""
     is_fresh = data_freshness(
         reference.is_book_valid != 0,
         reference.is_feed_connected != 0,
@@ -240,8 +229,26 @@ def _judge_whole(
         reference.mark_recv_ns,
         now_ns,
         words[MARK_AGE_NS],
-        row.mark_band,
+        mark_band,
     )
+    return is_fresh, is_reasonable
+
+
+@kernel
+def _judge_whole(
+    intent: Any,
+    row: Any,
+    exposure: Any,
+    words: Any,
+    rates: Any,
+    guards: Any,
+    reference: Any,
+    reducing: Any,
+    now_ns: Any,
+    rate_now_ns: Any,
+) -> Any:
+    """Everything but sense: form, moment, price, and for new risk whether there is room for it."""
+    is_fresh, is_reasonable = judge_market(reference, words, row.mark_band, now_ns)
     mid_ticks = reference.mid_ticks if is_fresh else np.nan
     # A bad print must not value what is held: it would trip the losses.
     value_ticks = mid_ticks if is_reasonable else np.nan
