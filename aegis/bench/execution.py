@@ -93,7 +93,7 @@ def _ours(transport: str, port: int, bid: int, keys: Any, orders: int) -> dict[s
     from aegis.shm.instance import InstanceMemory
     from aegis.shm.wiring import Wiring
 
-    with tempfile.TemporaryDirectory(prefix="aegis-bench-", dir="/dev/shm") as folder:
+    with tempfile.TemporaryDirectory(prefix="aegis.bench-", dir="/dev/shm") as folder:
         memory = InstanceMemory.create(
             "bench", instruments=1, shm_dir=Path(folder), owner=(os.getpid(), 1)
         )

@@ -65,7 +65,7 @@ def _turn(tables: Any, intents: Any, first: Any, count: Any, open_orders: Any) -
 
 def measure_table(marks: tuple[int, ...] = MARKS) -> dict[str, Any]:
     """ns an order at each mark, and how much the process grew from the first mark to the last."""
-    with tempfile.TemporaryDirectory(prefix="aegis-bench-", dir="/dev/shm") as folder:
+    with tempfile.TemporaryDirectory(prefix="aegis.bench-", dir="/dev/shm") as folder:
         memory = InstanceMemory.create(
             "table", instruments=1, shm_dir=Path(folder), owner=(os.getpid(), 1)
         )

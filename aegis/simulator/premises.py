@@ -77,7 +77,8 @@ class Premises:
         pem = credentials.ed25519_private_pem.decode().splitlines()[1]
         self.secrets = (credentials.hmac_secret, pem)
         base = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
-        self._folder = Path(tempfile.mkdtemp(prefix="aegis-simulator-", dir=base))
+        # No dash: what begins with "aegis-" there is an instance, and `--all` would mean it, too.
+        self._folder = Path(tempfile.mkdtemp(prefix="aegis.simulator-", dir=base))
         self.memory = InstanceMemory.create("t", instruments=1, shm_dir=self._folder, owner=(1, 1))
         self.memory.instruments.set(
             0, symbol=SYMBOL.encode(), status=1, tick_size=0.1, step_size=0.001

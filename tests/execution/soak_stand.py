@@ -137,7 +137,7 @@ class Soak:
         warm_up(settings)
         self.exchange = Exchange.open(1, 1, FLOW, Schedule(1, (close,)))
         self.account = Account(self.exchange, 0)
-        self._shm = Path(tempfile.mkdtemp(prefix="aegis-soak-", dir="/dev/shm"))
+        self._shm = Path(tempfile.mkdtemp(prefix="aegis.soak-", dir="/dev/shm"))
         self.memory = InstanceMemory.create(INSTANCE, shm_dir=self._shm, owner=(os.getpid(), 1))
         self.memory.instruments.set(
             0, symbol=BTC.symbol.encode(), status=1, tick_size=0.1, step_size=0.001

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from aegis.monitor.reading import instances_in
 from aegis.simulator.campaign import run_seeds
 from aegis.simulator.premises import Premises
 from aegis.simulator.trial import Trial
@@ -32,6 +33,12 @@ def test_a_seed_gives_the_same_steps_again(premises: Premises) -> None:
         first, again = (Trial(seed, premises).run() for _ in range(2))
         assert first == again
         assert first.steps > 100
+
+
+def test_what_it_keeps_in_shared_memory_is_nobodys_instance(premises: Premises) -> None:
+    folder = premises.memory.directory.parent
+    assert folder.name.startswith("aegis.")
+    assert not [name for name in instances_in(folder.parent) if folder.name.endswith(name)]
 
 
 def test_a_trace_changes_nothing_and_tells_what_crosses_the_edge(premises: Premises) -> None:

@@ -110,7 +110,7 @@ class Round:
     def __init__(self, plan: Plan, exchange: Exchange) -> None:
         self.record = Record(plan)
         self._plan = plan
-        self._folder = Path(tempfile.mkdtemp(prefix="aegis-rounds-", dir="/dev/shm"))
+        self._folder = Path(tempfile.mkdtemp(prefix="aegis.rounds-", dir="/dev/shm"))
         os.environ["XDG_STATE_HOME"] = str(self._folder / "state")
         self._account = Account(exchange, plan.number % len(exchange.keys))
         self._settings = make_settings(self._folder, plan)
