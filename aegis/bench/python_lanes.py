@@ -19,8 +19,8 @@ BATCH = 16
 RECORD = struct.Struct("<IHHqqddddd")
 SLOTS = 16_384
 HEADER = 256
-# Native order on purpose: "<Q" is written byte by byte, and a reader sees half-written cursors.
-_CURSOR = struct.Struct("@Q")
+# Words of the header: the writer's cursor, and the reader's on a cache line of its own.
+_TAIL, _HEAD = 0, 16
 
 Send = Callable[[Any], None]
 Receive = Callable[[], Any]
@@ -32,38 +32,43 @@ def _record(number: int) -> tuple[Any, ...]:
 
 
 class StructRing:
-    """A single-producer, single-consumer ring in plain Python over shared memory."""
+    """A single-producer, single-consumer ring in plain Python over shared memory.
+
+    The cursors are written through a view of words, each in one store. `pack_into` clears what it
+    is going to write, so that the other process can see a cursor that has gone back to nothing.
+    """
 
     def __init__(self) -> None:
         self.memory = mmap.mmap(-1, HEADER + SLOTS * RECORD.size)
+        self.cursors = memoryview(self.memory)[:HEADER].cast("Q")
         self.tail = 0
         self.head = 0
 
     def send(self, record: tuple[Any, ...]) -> None:
         """Pack one record; spins while the ring is full."""
-        while self.tail - _CURSOR.unpack_from(self.memory, 128)[0] >= SLOTS:
+        while self.tail - self.cursors[_HEAD] >= SLOTS:
             pass
         RECORD.pack_into(self.memory, HEADER + self.tail % SLOTS * RECORD.size, *record)
         self.tail += 1
-        _CURSOR.pack_into(self.memory, 0, self.tail)
+        self.cursors[_TAIL] = self.tail
 
     def receive(self) -> tuple[Any, ...]:
         """Unpack one record; spins while the ring is empty."""
-        while _CURSOR.unpack_from(self.memory, 0)[0] == self.head:
+        while self.cursors[_TAIL] == self.head:
             pass
         record = RECORD.unpack_from(self.memory, HEADER + self.head % SLOTS * RECORD.size)
         self.head += 1
-        _CURSOR.pack_into(self.memory, 128, self.head)
+        self.cursors[_HEAD] = self.head
         return record
 
     def send_list(self, records: list[tuple[Any, ...]]) -> None:
         """Pack several records and publish them with one cursor write."""
-        while self.tail + len(records) - _CURSOR.unpack_from(self.memory, 128)[0] > SLOTS:
+        while self.tail + len(records) - self.cursors[_HEAD] > SLOTS:
             pass
         for record in records:
             RECORD.pack_into(self.memory, HEADER + self.tail % SLOTS * RECORD.size, *record)
             self.tail += 1
-        _CURSOR.pack_into(self.memory, 0, self.tail)
+        self.cursors[_TAIL] = self.tail
 
 
 def _queue() -> tuple[Send, Receive]:
