@@ -6,7 +6,7 @@ Called by the intake when a book is taken out of force and when it is put into i
 from __future__ import annotations
 
 from aegis.feed import digest as codes
-from aegis.feed.sync import Reason
+from aegis.shm.absence import Reason
 
 __all__ = ["REASONS", "Absences"]
 

@@ -18,7 +18,7 @@ from aegis.feed.layout import ROW_WORDS
 from aegis.feed.tokens import MAX_LEVELS
 from aegis.shm.tick import MARK, QUOTE, TRADE
 
-__all__ = ["VOID", "load_snapshot", "put_levels", "put_message"]
+__all__ = ["VOID", "load_snapshot", "put_message"]
 
 # What `put_message` says of a trade number without a public trade.
 VOID: Final = 0
@@ -60,11 +60,11 @@ def put_message(
     integers[layout.PREVIOUS_ID] = message.pu
     name = f"depth {message.s}"
     bids = wire.side_arrays(message.b, name)
-    put_levels(memory, bids, wire.side_arrays(message.a, name))
+    _put_levels(memory, bids, wire.side_arrays(message.a, name))
     return layout.DEPTH
 
 
-def put_levels(memory: IntakeMemory, bids: wire.Side, asks: wire.Side) -> None:
+def _put_levels(memory: IntakeMemory, bids: wire.Side, asks: wire.Side) -> None:
     """Put both sides' changed levels where the kernels look for them."""
     keys, quantities = memory["level_keys"], memory["level_quantities"]
     for base, (side_keys, side_quantities) in ((0, bids), (MAX_LEVELS, asks)):

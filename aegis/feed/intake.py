@@ -22,19 +22,21 @@ from aegis.feed.absences import REASONS, Absences
 from aegis.feed.book import FullBook
 from aegis.feed.candle_desk import CandleDesk
 from aegis.feed.conflate import forget_tops, release_tops
-from aegis.feed.decoded import VOID, load_snapshot, put_levels, put_message
+from aegis.feed.decoded import VOID, load_snapshot, put_message
 from aegis.feed.digest import announce_book, apply_depth, digest, take_message
 from aegis.feed.doubt import is_late
 from aegis.feed.emit import flush, push_tick
 from aegis.feed.errors import BadSnapshotError, WireError
+from aegis.feed.held_events import DepthEvent, HeldEvents
 from aegis.feed.intake_memory import MAX_FRAME_BYTES, make_memory
 from aegis.feed.layout import ROW_WORDS, TOTAL_NAMES
 from aegis.feed.news import MarketNews
 from aegis.feed.snapshots import SnapshotQueue, SnapshotRequest
 from aegis.feed.streams import CONTRACT_STREAM
 from aegis.feed.symbols import SymbolTable
-from aegis.feed.sync import BookSync, DepthEvent, Phase, Reason, Verdict, depth_event
+from aegis.feed.sync import BookSync, Phase, Verdict, depth_event, put_head
 from aegis.feed.tokens import MAX_LEVELS
+from aegis.shm.absence import Reason
 from aegis.shm.books import Books
 from aegis.shm.broadcast import BroadcastRing
 from aegis.shm.candles import Candles
@@ -95,7 +97,9 @@ class Intake:
         self.side_capacity = side_capacity
         self.rows: npt.NDArray[np.int64] = self.memory["rows"].reshape(-1, ROW_WORDS)
         capacity = self.symbols.capacity
-        self.syncs = [BookSync(self.rows[number]) for number in range(capacity)]
+        levels = self.memory["level_keys"], self.memory["level_quantities"], MAX_LEVELS
+        self.held = HeldEvents(capacity, *levels)
+        self.syncs = [BookSync(self.rows[row], self.held, row) for row in range(capacity)]
         self.valid = [False] * capacity
         self._absences = Absences(capacity)
         self.wanted = [number < len(symbols) for number in range(capacity)]
@@ -118,14 +122,14 @@ class Intake:
         self._used = 0
         self._count_valid()
         for number in range(len(symbols)):
-            books.set_valid(number, False)
+            books.set_valid(number, False, Reason.STARTING)
 
     # ---- the universe
 
     def add_symbol(self, symbol: str) -> int:
         """Give a symbol that was listed while we run its number; raises ValueError as the table."""
         instrument = self.symbols.add(symbol)
-        self.books.set_valid(instrument, False)
+        self.books.set_valid(instrument, False, Reason.STARTING)
         return instrument
 
     def set_wanted(self, instrument: int, is_wanted: bool) -> None:
@@ -211,14 +215,8 @@ class Intake:
             self._decode(bytes(self._staging[start:end]))
         elif code == codes.DEPTH_HELD:
             instrument = int(self._integers[layout.INSTRUMENT])
-            event = depth_event(
-                self._integers,
-                self.memory["level_keys"],
-                self.memory["level_quantities"],
-                MAX_LEVELS,
-                int(self._control[layout.RECV_NS]),
-            )
-            self._on_event(instrument, event)
+            recv_ns = int(self._control[layout.RECV_NS])
+            self._on_event(instrument, depth_event(self._integers, recv_ns))
         elif code == codes.DEPTH_ON_TIME:
             self._put_in_force(int(self._integers[layout.INSTRUMENT]), self.recv_ns)
         else:
@@ -284,8 +282,8 @@ class Intake:
         phase, expected = sync.phase, sync.last_id
         verdict = sync.on_event(event)
         if verdict is Verdict.APPLY:
-            # The levels are still at hand: the event joins the snapshot that was waiting for it.
-            self._replay(instrument, [event])
+            # It is still at hand, and joins the snapshot that was waiting for it.
+            self._join(instrument, event)
         elif verdict is Verdict.DUPLICATE:
             self._totals[layout.DUPLICATES] += 1
         elif verdict is Verdict.HOLD:
@@ -300,26 +298,21 @@ class Intake:
                 self._invalidate(instrument, Reason.GAP)
             self.snapshots.want(instrument, self.recv_ns)
 
-    def _replay(self, instrument: int, events: list[DepthEvent]) -> None:
-        """Apply events to a book that holds their snapshot, then put the book in force.
+    def _join(self, instrument: int, event: DepthEvent | None) -> None:
+        """Apply the event at hand and all that are held to a book that has their snapshot.
 
-        Unless the last of them came late: the snapshot was fresh, so only the delay is what this
-        book is old by, and it waits for an event that has none.
+        Then put the book in force, unless the last of them came late: the snapshot was fresh, so
+        only the delay is what this book is old by, and it waits for an event that has none.
         """
-        for event in events:
-            integers = self._integers
+        sync, integers = self.syncs[instrument], self._integers
+        while event is not None:
             integers[layout.INSTRUMENT] = instrument
-            integers[layout.FIRST_ID] = event.first_id
-            integers[layout.ID] = event.last_id
-            integers[layout.PREVIOUS_ID] = event.previous_id
-            integers[layout.EVENT_MS] = event.event_ms
-            bids = (event.bid_keys, event.bid_quantities)
-            put_levels(self.memory, bids, (event.ask_keys, event.ask_quantities))
+            put_head(integers, event)
             code = apply_depth(self.context, 0)
             if code != codes.DONE:
                 self._break_book(instrument, REASONS[code])
                 return
-        last = events[-1]
+            last, event = event, sync.take()
         if is_late(self.context, last.event_ms, last.recv_ns):
             self.rows[instrument][layout.WITHHELD] = 1
         else:
@@ -357,7 +350,7 @@ class Intake:
         if not self.valid[instrument]:
             return
         self.valid[instrument] = False
-        self.books.set_valid(instrument, False)
+        self.books.set_valid(instrument, False, reason, self.recv_ns)
         forget_tops(self.context, instrument)
         last_id = int(self.rows[instrument][layout.LAST_ID])
         self._absences.begin(instrument, reason, last_id, self.recv_ns)
@@ -393,15 +386,14 @@ class Intake:
             self.snapshots.failed(instrument, now_ns)
             flush(self.context)
             return False
-        events = sync.on_snapshot(last_id)
-        if events is None:
+        if not sync.on_snapshot(last_id):
             self.snapshots.failed(instrument, now_ns)
             return False
         load_snapshot(self.full_book(instrument), self.rows[instrument], bids, asks, limit)
         self.snapshots.placed(instrument, now_ns)
         self._totals[layout.RESYNCS] += 1
-        if events:
-            self._replay(instrument, events)
+        if sync.waiting:
+            self._join(instrument, sync.take())
         flush(self.context)
         return True
 

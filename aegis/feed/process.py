@@ -31,12 +31,12 @@ from aegis.feed.intake import SIDE_CAPACITY, Intake
 from aegis.feed.rest import MarketRest
 from aegis.feed.resync import Resync
 from aegis.feed.streams import Shard, ShardPlan
-from aegis.feed.sync import Reason
 from aegis.feed.universe import FALLBACK, Changes, Universe
 from aegis.feed.warm_up import warm_up
 from aegis.feed.weight import WeightBudget
 from aegis.host.clock import monotonic_ns
 from aegis.host.gc_scope import GcScope
+from aegis.shm.absence import Reason
 from aegis.shm.instance import InstanceMemory
 from aegis.shm.rate_ledger import RateLedger, ledger_path
 from aegis.shm.wiring import Wiring

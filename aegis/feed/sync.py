@@ -24,14 +24,14 @@ Quantities are absolute, so applying the overlap with the snapshot twice is harm
 
 from __future__ import annotations
 
-from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from aegis.feed.held_events import DepthEvent, HeldEvents
 from aegis.feed.layout import (
     ASK_COUNT,
     BID_COUNT,
@@ -45,7 +45,7 @@ from aegis.feed.layout import (
 )
 from aegis.host.jit import kernel
 
-__all__ = ["BookSync", "DepthEvent", "Phase", "Reason", "Verdict", "depth_event", "judge"]
+__all__ = ["BookSync", "DepthEvent", "Phase", "Verdict", "depth_event", "judge", "put_head"]
 
 
 class Phase(IntEnum):
@@ -64,24 +64,6 @@ class Verdict(IntEnum):
     OLD = 2
     DUPLICATE = 3
     GAP = 4
-
-
-class Reason(IntEnum):
-    """Why a book is not valid: the `b` of a STATUS record."""
-
-    NONE = 0
-    STARTING = 1
-    GAP = 2
-    DISCONNECTED = 3
-    CROSSED = 4
-    EMPTY = 5
-    ABSURD = 6
-    TOP_MISMATCH = 7
-    STALE = 8
-    STOPPING = 9
-    NOT_TRADING = 10
-    SHALLOW = 11
-    LATE = 12
 
 
 _WAITING, _BRIDGING = int(Phase.WAITING), int(Phase.BRIDGING)
@@ -111,39 +93,20 @@ def judge(
     return _GAP
 
 
-@dataclass(slots=True, frozen=True)
-class DepthEvent:
-    """One depth event, copied out of the intake's arrays so that it can wait.
-
-    bid_keys, ask_keys: i64, prices in 1e-8 quote units; the quantities f64 are absolute.
-    """
-
-    first_id: int
-    last_id: int
-    previous_id: int
-    event_ms: int
-    recv_ns: int
-    bid_keys: npt.NDArray[np.int64]
-    bid_quantities: npt.NDArray[np.float64]
-    ask_keys: npt.NDArray[np.int64]
-    ask_quantities: npt.NDArray[np.float64]
-
-    @property
-    def levels(self) -> int:
-        """Changed levels of both sides: what the event costs to keep."""
-        return int(self.bid_keys.size + self.ask_keys.size)
-
-
 @dataclass(slots=True)
 class BookSync:
-    """The sequence state of one instrument. `row` is its row of the intake's state (i64 view)."""
+    """The sequence state of one instrument. `row` is its row of the intake's state (i64 view).
+
+    What must wait is kept in its queue of `held`.
+    """
 
     row: npt.NDArray[np.int64]
+    held: HeldEvents
+    instrument: int = 0
     max_events: int = 4096
     max_levels: int = 1_000_000
-    buffer: deque[DepthEvent] = field(default_factory=deque)
-    buffered_levels: int = 0
     dropped_events: int = 0
+    _newest: DepthEvent | None = None
 
     @property
     def phase(self) -> Phase:
@@ -155,8 +118,13 @@ class BookSync:
         """The u of the last event applied, or the snapshot's id while BRIDGING."""
         return int(self.row[LAST_ID])
 
+    @property
+    def waiting(self) -> int:
+        """How many events are buffered."""
+        return self.held.events(self.instrument)
+
     def on_event(self, event: DepthEvent) -> Verdict:
-        """Judge an event; HOLD and GAP buffer it, APPLY leaves the applying to the caller.
+        """Judge the event at hand; HOLD and GAP buffer it, APPLY leaves the applying to the caller.
 
         After GAP the phase is WAITING and the event is the first of the new chain.
         """
@@ -168,66 +136,72 @@ class BookSync:
             return self._hold(event)
         return verdict
 
-    def on_snapshot(self, last_update_id: int) -> list[DepthEvent] | None:
+    def on_snapshot(self, last_update_id: int) -> bool:
         """Take a snapshot's id; the book must hold that snapshot from here on.
 
-        Returns the buffered events to apply on top of it (maybe none: then the phase is BRIDGING
-        and the next event decides), or None when the snapshot is older than the buffer begins:
-        the phase stays WAITING and another must be fetched.
+        Afterwards the phase is BRIDGING and `take` gives the buffered events to apply on top of it
+        (maybe none: then the next event decides). False when the snapshot is older than the buffer
+        begins: the phase stays WAITING and another must be fetched.
         """
         self.row[PHASE] = Phase.BRIDGING
         self.row[LAST_ID] = last_update_id
-        while self.buffer and self.buffer[0].last_id < last_update_id:
-            self.buffered_levels -= self.buffer.popleft().levels
-        if self.buffer and self._judge(self.buffer[0]) is not Verdict.APPLY:
-            self.row[PHASE] = Phase.WAITING
-            return None
-        events = list(self.buffer)
-        self._clear()
-        return events
+        while self.waiting:
+            oldest = self.held.oldest(self.instrument)
+            if oldest.last_id < last_update_id:
+                self.held.drop(self.instrument)
+                continue
+            if self._judge(oldest) is not Verdict.APPLY:
+                self.row[PHASE] = Phase.WAITING
+                return False
+            break
+        return True
+
+    def take(self) -> DepthEvent | None:
+        """The oldest buffered event, its levels put at hand; None when there are no more."""
+        return self.held.take(self.instrument) if self.waiting else None
 
     def restart(self) -> None:
         """Forget everything and wait for a snapshot (gap, broken book, new connection)."""
         self.row[PHASE] = Phase.WAITING
-        self._clear()
+        self.held.clear(self.instrument)
 
     def _judge(self, event: DepthEvent) -> Verdict:
         first, last, previous = event.first_id, event.last_id, event.previous_id
         return Verdict(judge(self.row, 0, first, last, previous, event.event_ms))
 
     def _hold(self, event: DepthEvent) -> Verdict:
-        """Buffer an event, keeping the buffer one unbroken chain of bounded size."""
-        if self.buffer:
-            newest = self.buffer[-1]
-            if event.previous_id != newest.last_id or event.last_id <= newest.last_id:
-                if event.last_id <= newest.last_id and event.event_ms <= newest.event_ms:
-                    return Verdict.DUPLICATE
-                # What came before the break can no longer be joined to what comes after it.
-                self.dropped_events += len(self.buffer)
-                self._clear()
-        self.buffer.append(event)
-        self.buffered_levels += event.levels
-        while len(self.buffer) > self.max_events or self.buffered_levels > self.max_levels:
-            self.buffered_levels -= self.buffer.popleft().levels
+        """Buffer the event at hand, keeping the buffer one unbroken chain of bounded size."""
+        newest = self._newest if self.waiting else None
+        is_older = newest is not None and event.last_id <= newest.last_id
+        if newest is not None and (is_older or event.previous_id != newest.last_id):
+            if is_older and event.event_ms <= newest.event_ms:
+                return Verdict.DUPLICATE
+            # What came before the break can no longer be joined to what comes after it.
+            self.dropped_events += self.waiting
+            self.held.clear(self.instrument)
+        while not self._has_room(event) or not self.held.put(self.instrument, event):
             self.dropped_events += 1
+            if not self.waiting:
+                # Others hold all the room there is: the chain begins with a later event.
+                return Verdict.HOLD
+            self.held.drop(self.instrument)
+        self._newest = event
         return Verdict.HOLD
 
-    def _clear(self) -> None:
-        self.buffer.clear()
-        self.buffered_levels = 0
+    def _has_room(self, event: DepthEvent) -> bool:
+        levels = self.held.levels(self.instrument) + event.levels
+        return self.waiting < self.max_events and levels <= self.max_levels
 
 
-def depth_event(fields: Any, keys: Any, quantities: Any, asks_at: int, recv_ns: int) -> DepthEvent:
-    """Copy the message at hand (the intake's arrays, asks from `asks_at` on) into an event."""
+def depth_event(fields: Any, recv_ns: int) -> DepthEvent:
+    """The head of the depth event at hand, out of the intake's INTEGERS."""
+    first, last, previous = int(fields[FIRST_ID]), int(fields[ID]), int(fields[PREVIOUS_ID])
     bids, asks = int(fields[BID_COUNT]), int(fields[ASK_COUNT])
-    return DepthEvent(
-        first_id=int(fields[FIRST_ID]),
-        last_id=int(fields[ID]),
-        previous_id=int(fields[PREVIOUS_ID]),
-        event_ms=int(fields[EVENT_MS]),
-        recv_ns=recv_ns,
-        bid_keys=keys[:bids].copy(),
-        bid_quantities=quantities[:bids].copy(),
-        ask_keys=keys[asks_at : asks_at + asks].copy(),
-        ask_quantities=quantities[asks_at : asks_at + asks].copy(),
-    )
+    return DepthEvent(first, last, previous, int(fields[EVENT_MS]), recv_ns, bids, asks)
+
+
+def put_head(fields: Any, event: DepthEvent) -> None:
+    """The way back: write an event's head where `depth_event` reads it."""
+    fields[FIRST_ID], fields[ID], fields[PREVIOUS_ID] = event[:3]
+    fields[EVENT_MS] = event.event_ms
+    fields[BID_COUNT], fields[ASK_COUNT] = event.bids, event.asks

@@ -13,7 +13,7 @@ import numpy as np
 
 from aegis.config.settings import Settings
 from aegis.feed.intake import Intake
-from aegis.feed.sync import Reason
+from aegis.shm.absence import Reason
 from aegis.shm.candles import CANDLE, CandlePlan
 from aegis.shm.instance import InstanceMemory
 

@@ -8,13 +8,15 @@ again, a bounded number of times. Layout of one book (a multiple of 128 bytes)::
          +--------+------------+-------------+------------+--------+--------+--------+
          | seq u64| update id  | ts_event_ns | ts_recv_ns | flags  | n bids | n asks | depth
          +--------+------------+-------------+------------+--------+--------+--------+-------
+    byte 64: why it is not valid (u64, see absence.py), byte 72: since when (CLOCK_MONOTONIC ns)
     byte 128               `depth` bids, best first: price f64, quantity f64
     byte 128 + 16 depth    `depth` asks, best first
 
 Books start at byte 4096 of the region, one after another in instrument order. All have the same
 depth (20 levels a side unless the configuration says otherwise), written into each when the region
 is made; readers take it from the first one. `flags` bit 0 is VALID: a book whose stream has a gap,
-is stale or crossed is not valid and must not be traded on.
+is stale or crossed is not valid and must not be traded on. Why and since when mean nothing while
+the book is valid.
 """
 
 import os
@@ -57,6 +59,7 @@ VALID = 1
 
 HEAD_WORDS = 16
 SEQUENCE, UPDATE_ID, TS_EVENT, TS_RECV, FLAGS, N_BIDS, N_ASKS, LEVELS = range(8)
+WHY, SINCE = 8, 9
 _ONE = np.uint64(1)
 _LINE_PAIR_WORDS = 16
 
@@ -144,11 +147,13 @@ def book_write(
 
 
 @kernel
-def book_set_flags(words: Any, instrument: Any, flags: Any) -> None:
+def book_set_flags(words: Any, instrument: Any, flags: Any, why: Any, since_ns: Any) -> None:
     """Change only the flags (a gap makes a book invalid at once, its levels stay for the eye)."""
     base = np.uint64(instrument) * _stride_of(words)
     inside = open_book(words, base)
     words[base + np.uint64(FLAGS)] = np.uint64(flags)
+    words[base + np.uint64(WHY)] = np.uint64(why)
+    words[base + np.uint64(SINCE)] = np.uint64(since_ns)
     store_release(words, base, inside + _ONE)
 
 
@@ -192,6 +197,9 @@ class BookView(NamedTuple):
     valid: bool
     bids: npt.NDArray[np.float64]
     asks: npt.NDArray[np.float64]
+    # A code of absence.py and CLOCK_MONOTONIC, of a book that is not valid.
+    why: int = 0
+    since_ns: int = 0
 
 
 class Books:
@@ -237,10 +245,10 @@ class Books:
             bids, asks, len(bids), len(asks),
         )  # fmt: skip
 
-    def set_valid(self, instrument: int, valid: bool) -> None:
-        """Mark a book tradable or not, leaving its levels."""
+    def set_valid(self, instrument: int, valid: bool, why: int = 0, since_ns: int = 0) -> None:
+        """Mark a book tradable or not (why and since when not), leaving its levels."""
         self._check(instrument)
-        book_set_flags(self.words, instrument, VALID if valid else 0)
+        book_set_flags(self.words, instrument, VALID if valid else 0, why, since_ns)
 
     def is_valid(self, instrument: int) -> bool:
         """The VALID flag alone, without copying the levels."""
@@ -270,6 +278,8 @@ class Books:
                 valid=bool(head[FLAGS] & VALID),
                 bids=sides[0, : head[N_BIDS]],
                 asks=sides[1, : head[N_ASKS]],
+                why=head[WHY],
+                since_ns=head[SINCE],
             )
         return None
 

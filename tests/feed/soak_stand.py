@@ -72,7 +72,7 @@ def be_feed(name: str, folder: Path, repository: Path, symbols: list[str], port:
     endpoints = Endpoints(lambda: f"http://{host}", lambda: f"ws://{host}")
     feed = Feed(settings, memory, Wiring.make(name, memory), None, endpoints)
     # Books grow into the pages that they were given at the start; an instance locks them there.
-    for array in feed.intake.memory.arrays.values():
+    for array in (*feed.intake.memory.arrays.values(), feed.intake.held.words):
         array.reshape(-1).view("u1")[::4096] |= 0
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(feed.main())

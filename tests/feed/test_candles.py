@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from aegis.feed.candle_desk import SETTLE_MS, Stretch
 from aegis.feed.candles import GRACE_MS, JUMP_MS
 from aegis.feed.intake import Intake
-from aegis.feed.sync import Reason
 from aegis.quant.candles import from_trades, with_flat
+from aegis.shm.absence import Reason
 from aegis.shm.candles import CANDLE as CANDLE_ROW
 from aegis.shm.candles import CandlePlan, candles_read
 from aegis.shm.instance import InstanceMemory

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from aegis.feed.intake import Intake
-from aegis.feed.sync import Reason
+from aegis.shm.absence import Reason
 from aegis.shm.instance import InstanceMemory
 from aegis.shm.tick import BOOK, QUOTE, STATUS, TRADE
 from tests.feed.market import Market, frame

@@ -9,7 +9,7 @@ import pytest
 
 from aegis.feed.intake import Intake
 from aegis.feed.layout import NO_CLOCK
-from aegis.feed.sync import Reason
+from aegis.shm.absence import Reason
 from aegis.shm.instance import InstanceMemory
 from aegis.shm.tick import BOOK, GAP, MARK, QUOTE, RESYNC, STATUS, TRADE
 from tests.feed.market import Market, compact, frame

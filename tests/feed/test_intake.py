@@ -10,7 +10,8 @@ import pytest
 
 from aegis.feed.intake import Intake
 from aegis.feed.intake_memory import MAX_FRAME_BYTES
-from aegis.feed.sync import Phase, Reason
+from aegis.feed.sync import Phase
+from aegis.shm.absence import Reason
 from aegis.shm.broadcast import BroadcastReader
 from aegis.shm.instance import InstanceMemory
 from aegis.shm.tick import (

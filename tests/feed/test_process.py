@@ -17,8 +17,8 @@ from aegis.config.load import load_config
 from aegis.config.settings import Settings
 from aegis.feed.deadlines import Deadlines
 from aegis.feed.process import Feed, run
-from aegis.feed.sync import Reason
 from aegis.host.clock import monotonic_ns
+from aegis.shm.absence import Reason
 from aegis.shm.control import RUN, STOP
 from aegis.shm.instance import InstanceMemory
 from aegis.shm.rate_ledger import RateLedger, ledger_path

@@ -7,19 +7,26 @@ import itertools
 import numpy as np
 import pytest
 
+from aegis.feed.held_events import DepthEvent, HeldEvents
 from aegis.feed.layout import LAST_ID, LAST_MS, PHASE, ROW_WORDS
-from aegis.feed.sync import BookSync, DepthEvent, Phase, Verdict
+from aegis.feed.sync import BookSync, Phase, Verdict
 
-NO_KEYS, NO_QUANTITIES = np.zeros(0, np.int64), np.zeros(0)
+LEVELS = 64
 
 
 def event(first: int, last: int, previous: int, event_ms: int = 1, levels: int = 0) -> DepthEvent:
-    keys, quantities = np.arange(1, levels + 1, dtype=np.int64), np.ones(levels)
-    return DepthEvent(first, last, previous, event_ms, 5, keys, quantities, NO_KEYS, NO_QUANTITIES)
+    return DepthEvent(first, last, previous, event_ms, 5, levels, 0)
 
 
-def new_sync(**limits: int) -> BookSync:
-    return BookSync(np.zeros(ROW_WORDS, np.int64), **limits)
+def new_sync(blocks: int = 0, **limits: int) -> BookSync:
+    keys, quantities = np.arange(1, 2 * LEVELS + 1, dtype=np.int64), np.ones(2 * LEVELS)
+    held = HeldEvents(2, keys, quantities, LEVELS, blocks)
+    return BookSync(np.zeros(ROW_WORDS, np.int64), held, 1, **limits)
+
+
+def buffered(sync: BookSync) -> list[DepthEvent]:
+    """Take all that waits."""
+    return list(iter(sync.take, None))
 
 
 def live_sync(last_id: int = 100, last_ms: int = 50) -> BookSync:
@@ -54,7 +61,7 @@ def test_live_events_must_follow_the_last_one(
     assert sync.on_event(event(first, last, previous, event_ms)) is verdict
     gap = verdict is Verdict.GAP
     assert sync.phase is (Phase.WAITING if gap else Phase.LIVE)
-    assert len(sync.buffer) == int(gap)
+    assert sync.waiting == int(gap)
 
 
 @pytest.mark.parametrize(
@@ -74,7 +81,8 @@ def test_the_first_event_must_reach_the_snapshot(
     first: int, last: int, previous: int, verdict: Verdict
 ) -> None:
     sync = new_sync()
-    assert sync.on_snapshot(100) == []
+    assert sync.on_snapshot(100)
+    assert not sync.waiting
     assert sync.phase is Phase.BRIDGING
     assert sync.on_event(event(first, last, previous)) is verdict
     assert sync.phase is (Phase.WAITING if verdict is Verdict.GAP else Phase.BRIDGING)
@@ -85,9 +93,10 @@ def test_buffered_events_are_dropped_up_to_the_snapshot_and_replayed_from_it() -
     events = chain(10, 20, 30, 40, 50)
     for one in events:
         assert sync.on_event(one) is Verdict.HOLD
-    assert sync.on_snapshot(35) == events[2:]
-    assert not sync.buffer
+    assert sync.on_snapshot(35)
     assert sync.phase is Phase.BRIDGING
+    assert buffered(sync) == events[2:]
+    assert not sync.waiting
 
 
 def test_a_snapshot_older_than_the_buffer_is_refused_and_the_buffer_kept() -> None:
@@ -95,17 +104,19 @@ def test_a_snapshot_older_than_the_buffer_is_refused_and_the_buffer_kept() -> No
     events = chain(10, 20, 30)
     for one in events:
         sync.on_event(one)
-    assert sync.on_snapshot(5) is None
+    assert not sync.on_snapshot(5)
     assert sync.phase is Phase.WAITING
-    assert list(sync.buffer) == events
-    assert sync.on_snapshot(25) == events[1:]
+    assert sync.waiting == len(events)
+    assert sync.on_snapshot(25)
+    assert buffered(sync) == events[1:]
 
 
 def test_a_snapshot_newer_than_the_buffer_waits_for_the_next_event() -> None:
     sync = new_sync()
     for one in chain(10, 20, 30):
         sync.on_event(one)
-    assert sync.on_snapshot(35) == []
+    assert sync.on_snapshot(35)
+    assert not sync.waiting
     assert sync.on_event(event(31, 34, 30)) is Verdict.OLD
     assert sync.on_event(event(35, 40, 34)) is Verdict.APPLY
 
@@ -117,8 +128,9 @@ def test_a_break_in_the_buffer_keeps_only_what_follows_it() -> None:
     after = chain(40, 50, 60)
     for one in after:
         assert sync.on_event(one) is Verdict.HOLD
-    assert list(sync.buffer) == after
-    assert sync.on_snapshot(25) is None, "what came before the break must not be joined"
+    assert sync.waiting == len(after)
+    assert not sync.on_snapshot(25), "what came before the break must not be joined"
+    assert buffered(sync) == after
 
 
 def test_duplicates_in_the_buffer_are_dropped() -> None:
@@ -127,21 +139,42 @@ def test_duplicates_in_the_buffer_are_dropped() -> None:
     for one in (*events, *events):
         last = sync.on_event(one)
     assert last is Verdict.DUPLICATE
-    assert list(sync.buffer) == events
+    assert buffered(sync) == events
 
 
 def test_the_buffer_is_bounded_by_events_and_by_levels() -> None:
     sync = new_sync(max_events=10, max_levels=1000)
     for one in chain(*range(0, 1000, 10)):
         sync.on_event(one)
-    assert len(sync.buffer) == 10
-    assert sync.buffer[-1].last_id == 990
+    assert [one.last_id for one in buffered(sync)] == list(range(900, 1000, 10))
     sync = new_sync(max_events=1000, max_levels=100)
     for number in range(1, 50):
         sync.on_event(event(number, number, number - 1, levels=30))
-    assert sync.buffered_levels == sum(one.levels for one in sync.buffer) <= 100
-    newest = sync.buffer[-1]
-    assert sync.on_snapshot(49) == [newest]
+    assert (sync.waiting, sync.held.levels(1), sync.dropped_events) == (3, 90, 46)
+    assert sync.on_snapshot(49)
+    assert [one.last_id for one in buffered(sync)] == [49]
+
+
+def test_a_buffer_without_memory_keeps_the_newest_end_of_the_chain() -> None:
+    sync = new_sync(blocks=2)
+    events = [event(number, number, number - 1, levels=60) for number in range(1, 50)]
+    for one in events:
+        assert sync.on_event(one) is Verdict.HOLD
+    assert 0 < sync.waiting < len(events)
+    assert sync.dropped_events == len(events) - sync.waiting
+    assert buffered(sync) == events[sync.dropped_events :]
+
+
+def test_where_others_hold_all_memory_the_chain_begins_later() -> None:
+    sync = new_sync(blocks=1)
+    assert sync.held.put(0, event(1, 1, 0, levels=60))
+    assert sync.held.free_blocks == 0
+    assert sync.on_event(event(2, 2, 1, levels=60)) is Verdict.HOLD
+    assert (sync.waiting, sync.dropped_events) == (0, 1)
+    sync.held.clear(0)
+    assert sync.on_event(event(3, 3, 2)) is Verdict.HOLD
+    assert sync.on_snapshot(3)
+    assert buffered(sync) == [event(3, 3, 2)]
 
 
 def test_restart_forgets_everything() -> None:
@@ -149,4 +182,4 @@ def test_restart_forgets_everything() -> None:
     for one in chain(10, 20, 30):
         sync.on_event(one)
     sync.restart()
-    assert (sync.phase, len(sync.buffer), sync.buffered_levels) == (Phase.WAITING, 0, 0)
+    assert (sync.phase, sync.waiting, sync.held.levels(1)) == (Phase.WAITING, 0, 0)

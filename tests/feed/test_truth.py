@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from aegis.feed.intake import Intake
 from aegis.feed.snapshots import SnapshotRequest
-from aegis.feed.sync import Reason
+from aegis.shm.absence import Reason
 from aegis.shm.instance import InstanceMemory
 from tests.feed.market import Market, compact, frame
 

@@ -11,6 +11,7 @@ import pytest
 
 from aegis.host.clock import monotonic_ns
 from aegis.shm import books
+from aegis.shm.absence import Reason
 from aegis.shm.books import (
     DEPTH,
     FLAGS,
@@ -102,10 +103,11 @@ def test_an_empty_and_an_unwritten_book_are_not_valid(table: Books) -> None:
 
 def test_validity_changes_and_the_levels_stay(table: Books) -> None:
     table.write(2, 9, 0, 0, side(100.0, -1.0, 3), side(101.0, 1.0, 3))
-    table.set_valid(2, False)
+    table.set_valid(2, False, Reason.GAP, 77)
     view = table.read(2)
     assert view is not None
     assert (view.valid, view.update_id, view.bids.shape) == (False, 9, (3, 2))
+    assert (view.why, view.since_ns) == (Reason.GAP, 77)
     assert not table.is_valid(2)
     table.set_valid(2, True)
     assert table.is_valid(2)
