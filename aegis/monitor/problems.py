@@ -6,10 +6,11 @@ the order in which they are shown, worst first. A rule names numbers, never only
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-from aegis.monitor.view import InstanceView, Problem, ProcessView
+from aegis.monitor.view import BookLook, InstanceView, Problem, ProcessView
 
 __all__ = ["RULES", "find_problems", "judge"]
 
@@ -20,6 +21,7 @@ _NS_PER_MS = 1e6
 # So many invalid books are named one by one; under this share of all it is no fault of the whole.
 FEW_BOOKS = 3
 FEW_SHARE = 0.05
+FEW_REASONS = 3
 # The feed's code for its own list of symbols, in the counter universe_source.
 _FALLBACK = 3
 CHILDREN = ("venue", "feed", "brain", "execution")
@@ -231,21 +233,27 @@ def _invalid_books(view: InstanceView, feed: dict[str, int]) -> Iterator[Problem
     """Each by its name while they are few; halted symbols have none, and need none."""
     invalid = [book for book in view.books if book.trading and not book.valid]
     names = [book.symbol or str(book.instrument) for book in invalid]
-    why = (
+    severity = "warning" if len(names) < FEW_SHARE * len(view.books) else "fault"
+    counts = (
         f"gaps {feed.get('gaps', 0)}, resyncs {feed.get('resyncs', 0)}, connections "
         f"{feed.get('connected', 0)}; nothing is quoted from it"
     )
     do = "the feed resynchronises by itself; if it stays, check the venue and the network"
     if len(names) <= FEW_BOOKS:
-        few = len(names) < FEW_SHARE * len(view.books)
-        for name in names:
-            severity = "warning" if few else "fault"
+        for name, book in zip(names, invalid, strict=True):
+            why = f"{_why_invalid(book)}; {counts}"
             yield Problem(f"the book of {name} is not valid", why, do, severity)
         return
     shown = f"{', '.join(names[:FEW_BOOKS])} and {len(names) - FEW_BOOKS} more"
-    severity = "warning" if len(names) < FEW_SHARE * len(view.books) else "fault"
     what = f"{len(names)} of {len(view.books)} books are not valid: {shown}"
+    reasons = Counter(book.why for book in invalid if book.why).most_common(FEW_REASONS)
+    why = "; ".join([*(f"{count} because {reason}" for reason, count in reasons), counts])
     yield Problem(what, why, f"{do}; aegis universe {view.instance} names them all", severity)
+
+
+def _why_invalid(book: BookLook) -> str:
+    since = "ever since the start" if book.absent_s is None else f"for {book.absent_s:.0f} s now"
+    return f"{since}, because {book.why}" if book.why else f"{since}, no reason was told"
 
 
 def universe(view: InstanceView) -> Iterator[Problem]:

@@ -18,6 +18,7 @@ from aegis.monitor.lock_holder import holder_pid
 from aegis.monitor.notes import Notes, read_notes
 from aegis.monitor.view import BookLook, InstanceView, ProcessView, RingView
 from aegis.risk.controls import control_name
+from aegis.shm.absence import why_absent
 from aegis.shm.counter_tables import PROCESSES, STATES
 from aegis.shm.errors import ShmError
 from aegis.shm.instance import InstanceMemory, directory_of
@@ -200,6 +201,8 @@ def _read_books(view: InstanceView, memory: InstanceMemory, now_ns: int) -> None
                 ask=float(book.asks[0, 0]) if len(book.asks) else None,
                 age_ms=_age_ms(now_ns, book.ts_recv_ns),
                 trading=trading,
+                why="" if book.valid or not book.why else why_absent(book.why),
+                absent_s=_absent_s(now_ns, book.since_ns) if not book.valid else None,
             )
         )
     if rows:
@@ -279,6 +282,10 @@ def _files(directory: Path) -> list[str]:
         return sorted(entry.name for entry in directory.iterdir())
     except OSError:
         return []
+
+
+def _absent_s(now_ns: int, since_ns: int) -> float | None:
+    return None if since_ns <= 0 else round(max(now_ns - since_ns, 0) / 1e9, 1)
 
 
 def _age_ms(now_ns: int, then_ns: int) -> float | None:

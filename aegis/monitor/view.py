@@ -76,6 +76,9 @@ class BookLook:
     age_ms: float | None
     # Whether the exchange trades it (a code of the instruments table says TRADING).
     trading: bool = True
+    # Of a book that is not valid: why (in words), and for how long (None: since the feed started).
+    why: str = ""
+    absent_s: float | None = None
 
 
 def mode_words(mode: str) -> str:

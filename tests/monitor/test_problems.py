@@ -234,3 +234,26 @@ def test_a_process_that_was_never_forked_is_not_missed() -> None:
     view = healthy()
     _set("brain", generation=0, alive=False)(view)
     assert find_problems(view) == []
+
+
+def test_a_book_out_of_force_says_why_and_since_when() -> None:
+    view = healthy()
+    view.books[0].valid = False
+    (problem,) = find_problems(view)
+    assert problem.why.startswith("ever since the start, no reason was told; gaps 0")
+    view.books[0].why, view.books[0].absent_s = "its connection was lost", 12.3
+    (problem,) = find_problems(view)
+    assert problem.why.startswith("for 12 s now, because its connection was lost; gaps 0")
+
+
+def test_many_books_out_of_force_say_how_many_for_each_reason() -> None:
+    view = healthy()
+    _many_books(9, 300)(view)
+    for book in view.books[:9]:
+        book.why = "its connection was lost" if book.instrument < 7 else "a side had no levels"
+    (problem,) = find_problems(view)
+    lost, empty, *_ = problem.why.split("; ")
+    assert (lost, empty) == (
+        "7 because its connection was lost",
+        "2 because a side had no levels",
+    )

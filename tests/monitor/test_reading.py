@@ -15,6 +15,7 @@ from aegis.host.process_identity import own_identity
 from aegis.monitor.notes import ChildNote, Notes, write_notes
 from aegis.monitor.problems import judge
 from aegis.monitor.reading import instances_in, read_instance
+from aegis.shm.absence import Reason
 from aegis.shm.instance import InstanceMemory, directory_of
 from aegis.shm.tick import TICK
 
@@ -68,6 +69,16 @@ def test_a_ban_is_told_with_its_end_while_it_lasts(memory: InstanceMemory, tmp_p
     assert (view.banned, view.healthy) == (False, True), "a pause after a 429 is a warning"
     feed["quiet_until_ns"] = now_ns - 1
     assert judge(read_instance("one", tmp_path)).problems == []
+
+
+def test_a_book_out_of_force_is_read_with_its_reason(
+    memory: InstanceMemory, tmp_path: Path
+) -> None:
+    memory.books.set_valid(0, False, Reason.GAP, time.monotonic_ns() - 5_000_000_000)
+    book = judge(read_instance("one", tmp_path)).books[0]
+    assert book.why == "depth events were missing or could not be read"
+    assert book.absent_s is not None
+    assert 5.0 <= book.absent_s < 6.0
 
 
 def test_a_healthy_instance_is_healthy(memory: InstanceMemory, tmp_path: Path) -> None:
