@@ -25,8 +25,8 @@ from aegis.feed.link import Link
 from aegis.feed.listener import DutyCycle
 from aegis.feed.rest import pause_of
 from aegis.feed.streams import Shard
-from aegis.feed.sync import Reason
 from aegis.host.clock import monotonic_ns
+from aegis.shm.absence import Reason
 
 __all__ = ["MarketConnection"]
 
@@ -35,6 +35,8 @@ FIRST_DELAY_S = 0.1
 LIMIT_DELAY_S = 10.0
 # A connection that has lived so long has proved itself: the next failure starts the backoff anew.
 PROVEN_S = 30.0
+# Trouble of a symbol so soon after its last is trouble of the connection.
+ASKED_LATELY_S = 120.0
 # How often an exchange is looked up that is not up yet, or that may not be asked now.
 _ADDRESS_POLL_S = 0.05
 _POLL_S = 0.02
@@ -85,7 +87,7 @@ class MarketConnection:
         self._overlap_s = overlap_s
         self._gate = gate
         self._reason = Reason.DISCONNECTED
-        self._asked_again: set[int] = set()
+        self._asked_ns: dict[int, int] = {}
 
     @property
     def is_up(self) -> bool:
@@ -132,16 +134,25 @@ class MarketConnection:
         """A member's streams are no good though they were granted: subscribe to them anew."""
         if self.link is None:
             return
-        self._asked_again.add(instrument)
         now_ns, symbol = monotonic_ns(), self.shard.members[instrument]
+        self._asked_ns[instrument] = now_ns
         self._intake.on_disconnected([instrument], Reason.STALE, now_ns)
         if self.watch is not None:
             self.watch.renew(symbol, now_ns)
         self.link.ask_again(self.shard.streams_of(symbol))
 
-    def is_beyond(self, instruments: list[int]) -> bool:
-        """Whether only a new connection can help these members: they are all, or asked before."""
-        return len(self.shard.members) == 1 or not self._asked_again.isdisjoint(instruments)
+    def is_beyond(self, instruments: list[int], now_ns: int) -> bool:
+        """Whether only a new connection can help these members: they are all, or asked just now.
+
+        One that was in trouble hours ago is in trouble for the first time again: the books of all
+        others are not given up for it.
+        """
+        if len(self.shard.members) == 1:
+            return True
+        recent_ns = now_ns - int(ASKED_LATELY_S * _NS)
+        return any(
+            self._asked_ns.get(instrument, recent_ns) > recent_ns for instrument in instruments
+        )
 
     def restart(self, why: str, reason: Reason = Reason.STALE) -> None:
         """Give the present connection up; `run` makes another."""
@@ -325,7 +336,7 @@ class MarketConnection:
         self._habits = self.watch or self._habits
         self.watch = None
         self.mark_watch = None
-        self._asked_again.clear()
+        self._asked_ns.clear()
         link.close()
         if present is not None:
             present.close()

@@ -84,10 +84,10 @@ class Freshness:
             for instrument in instruments
             if self._intake.is_hopeless(instrument, now_ns, self._limits.bridge_s)
         ]
-        if complaint is None and hopeless and connection.is_beyond(hopeless):
+        if complaint is None and hopeless and connection.is_beyond(hopeless, now_ns):
             complaint = "no snapshot joins the stream"
         many = 2 * len(troubled) > len(instruments)
-        if complaint is None and troubled and (many or connection.is_beyond(troubled)):
+        if complaint is None and troubled and (many or connection.is_beyond(troubled, now_ns)):
             complaint = "; ".join(list(troubles.values())[:_TOLD_TROUBLES])
         if complaint is not None:
             connection.restart(complaint)

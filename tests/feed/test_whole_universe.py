@@ -313,7 +313,9 @@ def test_one_broken_shard_takes_only_its_own_books(
 
 
 def test_a_symbol_beyond_help_is_asked_for_anew_and_its_neighbours_are_spared(
-    settings: Settings, make_memory: Callable[..., InstanceMemory]
+    settings: Settings,
+    make_memory: Callable[..., InstanceMemory],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async def body() -> None:
         async with exchange(4) as venue:
@@ -329,6 +331,19 @@ def test_a_symbol_beyond_help_is_asked_for_anew_and_its_neighbours_are_spared(
                 await life.until_valid(4)
                 assert life.count("subscribed") == life.count("streams_wanted")
                 assert life.count("reconnects") == 0
+
+                # Long after that it is the first time again; soon after it, the connection's fault.
+                monkeypatch.setattr("aegis.feed.connection.ASKED_LATELY_S", 0.0)
+                for _ in range(MAX_ATTEMPTS + 1):
+                    feed.intake.snapshots.failed(1, 0)
+                await life.until("another try", lambda: life.count("streams_asked_again") == 2)
+                await life.until_valid(4)
+                assert life.count("reconnects") == 0
+                monkeypatch.setattr("aegis.feed.connection.ASKED_LATELY_S", 60.0)
+                for _ in range(MAX_ATTEMPTS + 1):
+                    feed.intake.snapshots.failed(1, 0)
+                await life.until("a new connection", lambda: life.count("reconnects") == 1)
+                await life.until_valid(4)
 
     play(body())
 
