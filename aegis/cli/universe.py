@@ -16,6 +16,7 @@ candles, one a symbol and interval: `done` of `total` are fetched; null without 
 from __future__ import annotations
 
 import asyncio
+import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -86,7 +87,8 @@ def universe(
             "[venue] a port"
         )
         raise typer.Exit(EXIT_NOT_RUNNING)
-    listing = _ask(endpoints) if endpoints is not None else None
+    ledger = _ledger_path(result.config, name, shm_dir)
+    listing = _ask(endpoints, ledger) if endpoints is not None else None
     if listing is None and name is None:
         raise typer.Exit(EXIT_NOT_RUNNING)
     asked = endpoints.rest() if endpoints is not None and listing is not None else None
@@ -184,14 +186,43 @@ def _endpoints(config: AegisConfig | None, port: int) -> Endpoints | None:
     return Endpoints(lambda: f"http://{host}:{known}", lambda: None)
 
 
-def _ask(endpoints: Endpoints) -> Listing | None:
-    """The exchange's list; None after complaining."""
+def _ledger_path(config: AegisConfig | None, name: str | None, shm_dir: str) -> Path | None:
+    """Where what may be asked of the exchange is written down; None when nobody shares it."""
+    from aegis.config.environments import environment_of
+    from aegis.shm.instance import directory_of
+    from aegis.shm.rate_ledger import ledger_path
+
+    environment = environment_of(config.venue) if config is not None else None
+    if environment is not None:
+        return ledger_path(directory_of(name or "any", shm_dir), environment.host)
+    return ledger_path(directory_of(name, shm_dir), None) if name is not None else None
+
+
+def _ask(endpoints: Endpoints, ledger_file: Path | None) -> Listing | None:
+    """The exchange's list; None after complaining.
+
+    A question inside a ban makes the ban longer, for the whole box: the ledger is asked first.
+    """
     from aegis.feed.errors import FeedError
     from aegis.feed.exchange_info import read_listing
+    from aegis.feed.gate import AddressGate
     from aegis.feed.rest import MarketRest
+    from aegis.shm.errors import ShmError
+    from aegis.shm.rate_ledger import WEIGHT, RateLedger
+
+    gate = AddressGate()
+    try:
+        if ledger_file is not None and ledger_file.parent.is_dir():
+            gate.ledger = RateLedger.open(ledger_file, 0)
+    except ShmError as error:
+        complain(f"{error}: whether the exchange wants silence is not known, so it is not asked")
+        return None
+
+    def observe(used: int) -> None:
+        gate.ledger.tell(WEIGHT, used, time.time_ns() // 1_000_000)
 
     async def get() -> bytes:
-        async with MarketRest(_DEADLINE_S, endpoints.tls, endpoints.proxy) as rest:
+        async with MarketRest(_DEADLINE_S, endpoints.tls, endpoints.proxy, observe, gate) as rest:
             return await rest.get(f"{endpoints.rest()}/fapi/v1/exchangeInfo")
 
     try:
@@ -199,6 +230,8 @@ def _ask(endpoints: Endpoints) -> Listing | None:
     except FeedError as error:
         complain(f"the exchange's list cannot be had: {error}")
         return None
+    finally:
+        gate.ledger.close()
 
 
 def _answer(
