@@ -31,6 +31,7 @@ from aegis.feed.held_events import DepthEvent, HeldEvents
 from aegis.feed.intake_memory import MAX_FRAME_BYTES, make_memory
 from aegis.feed.layout import ROW_WORDS, TOTAL_NAMES
 from aegis.feed.news import MarketNews
+from aegis.feed.snapshot_body import SnapshotBody
 from aegis.feed.snapshots import SnapshotQueue, SnapshotRequest
 from aegis.feed.streams import CONTRACT_STREAM
 from aegis.feed.symbols import SymbolTable
@@ -106,6 +107,7 @@ class Intake:
         self.snapshots = SnapshotQueue(
             capacity, source or random.Random(0), deferred=self.rows[:, layout.DEFERRED]
         )
+        self.bodies = SnapshotBody()
         self.replies: list[wire.Reply] = []
         # Frames of `!contractInfo`, for whoever keeps the universe.
         self.notices: list[bytes] = []
@@ -380,7 +382,7 @@ class Intake:
             return False
         try:
             symbol = self.symbols.symbols[instrument]
-            last_id, bids, asks = wire.decode_snapshot(body, symbol)
+            last_id, bids, asks = self.bodies.read(body, symbol)
         except BadSnapshotError as error:
             self._refuse(str(error))
             self.snapshots.failed(instrument, now_ns)
