@@ -9,8 +9,10 @@ counted apart, and that count must stay zero.
 
 Theory: CPython frees most objects by reference count; the collector only finds cycles. With it off,
 ``gc.get_count()[0]`` still grows by the net number of new containers, so it is the measure of how
-much there is to look at. Generations are climbed as CPython does: every tenth collection one
-generation higher.
+much there is to look at. Generations are climbed as CPython does, every tenth collection one
+generation higher, and by time as well: what lived for a minute and then died as a cycle, such as a
+connection that was replaced, is in the oldest generation, which a hundred quiet collections may
+take an hour to reach. What was frozen is no part of it, so looking through it is short.
 """
 
 from __future__ import annotations
@@ -32,6 +34,7 @@ COUNTERS: Final = (
 )
 NOTHING_COLLECTED: Final = -1
 _CLIMB_EVERY: Final = 10
+_OLDEST: Final = 2
 _NS_PER_MS: Final = 1_000_000
 
 
@@ -61,7 +64,8 @@ class GcScope:
     ``sink`` receives the counters whenever one moves: a callable ``(name, value)`` or a mapping.
     ``interval_ms`` is the shortest time between two collections while idle, ``force_ms`` the
     longest without one while there is garbage to look for, ``minimum_objects`` what makes a look
-    worthwhile, ``ceiling_objects`` what forces one at the next safe point, idle or not.
+    worthwhile, ``ceiling_objects`` what forces one at the next safe point, idle or not. A collection
+    that is due ``full_ms`` after the last full one is a full one.
     """
 
     def __init__(
@@ -72,6 +76,7 @@ class GcScope:
         force_ms: int = 60_000,
         minimum_objects: int = 700,
         ceiling_objects: int = 100_000,
+        full_ms: int = 60_000,
     ) -> None:
         self.collections = 0
         self.collections_in_cycle = 0
@@ -83,10 +88,12 @@ class GcScope:
         self._force_ns = force_ms * _NS_PER_MS
         self._minimum_objects = minimum_objects
         self._ceiling_objects = ceiling_objects
+        self._full_ns = full_ms * _NS_PER_MS
         self._is_open = False
         self._in_cycle = False
         self._started_ns = 0
         self._last_ns = 0
+        self._last_full_ns = 0
         self._climbed = [0, 0]
         self._pid = 0
         self._was_enabled = True
@@ -156,7 +163,7 @@ class GcScope:
         if self._in_cycle or not self._is_open:
             return NOTHING_COLLECTED
         if self._last_ns == 0:
-            self._last_ns = now_ns
+            self._last_ns = self._last_full_ns = now_ns
         objects = gc.get_count()[0]
         waited_ns = now_ns - self._last_ns
         if objects < self._minimum_objects:
@@ -165,9 +172,11 @@ class GcScope:
         forced = waited_ns >= self._force_ns or objects >= self._ceiling_objects
         if not (calm or forced):
             return NOTHING_COLLECTED
-        generation = self._due_generation()
+        generation = self._due_generation(now_ns)
         gc.collect(generation)
         self._last_ns = now_ns
+        if generation == _OLDEST:
+            self._last_full_ns = now_ns
         return generation
 
     def snapshot(self) -> dict[str, int]:
@@ -180,13 +189,15 @@ class GcScope:
         )
         return dict(zip(COUNTERS, values, strict=True))
 
-    def _due_generation(self) -> int:
+    def _due_generation(self, now_ns: int) -> int:
+        if now_ns - self._last_full_ns >= self._full_ns:
+            return _OLDEST
         for generation in (0, 1):
             self._climbed[generation] += 1
             if self._climbed[generation] < _CLIMB_EVERY:
                 return generation
             self._climbed[generation] = 0
-        return 2
+        return _OLDEST
 
     def _observe(self, phase: str, info: dict[str, int]) -> None:
         """The ``gc.callbacks`` hook: every collection of this process passes here, twice."""

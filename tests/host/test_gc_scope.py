@@ -146,6 +146,26 @@ def test_generations_are_climbed_so_that_nothing_stays_for_ever(scope: GcScope) 
     assert NOTHING_COLLECTED not in seen
 
 
+def test_what_died_old_goes_within_a_minute_however_quiet_it_is(scope: GcScope) -> None:
+    scope.safe_point(1, idle=True)
+    connection = Knot()
+    now = 1
+    for _ in range(11):
+        make_garbage(300)
+        now += 11 * MS
+        scope.safe_point(now, idle=True)
+    assert any(item is connection for item in gc.get_objects(generation=2)), "it has grown old"
+    del connection
+    make_garbage(300)
+    assert scope.safe_point(now + 11 * MS, idle=True) == 0
+    assert sum(isinstance(item, Knot) for item in gc.get_objects()) == 1
+    make_garbage(300)
+    assert scope.safe_point(60_001 * MS, idle=True) == 2
+    assert not any(isinstance(item, Knot) for item in gc.get_objects())
+    make_garbage(300)
+    assert scope.safe_point(60_012 * MS, idle=True) == 0, "the minute begins anew"
+
+
 def test_a_safe_point_inside_a_duty_cycle_never_collects(scope: GcScope) -> None:
     scope.safe_point(1, idle=True)
     make_garbage()
