@@ -3,7 +3,9 @@
 A running instance tells from its shared memory which symbols have rows and books in force, and
 where its exchange is; that one is asked for its list. Without an instance the exchange of
 `[venue]` or `[feed]` is asked alone. Exit 0 when every symbol that should have a valid book has
-one, 1 when not, 2 for a configuration that cannot be used, 3 when there is nobody to ask.
+one, 1 when not or when that cannot be known (an instance that follows nothing yet, or that takes
+all while the exchange cannot be asked), 2 for a configuration that cannot be used, 3 when there is
+nobody to ask.
 
 Keys of the JSON form: `instance` (null without one), `exchange` (its address, null if it was not
 asked), `listed` and `trading` (USDT-margined perpetuals), `followed`, `valid`, `invalid`
@@ -128,9 +130,12 @@ def _followed(
         complain(str(error))
         return None, 0, False, None
     try:
-        still_ms = (monotonic_ns() - memory.counters["feed"]["loop_ts_ns"]) / 1e6
+        turned_ns = memory.counters["feed"]["loop_ts_ns"]
+        still_ms = (monotonic_ns() - turned_ns) / 1e6
         alive = still_ms < STALL_MS
-        if not alive:
+        if not turned_ns:
+            complain("the feed has not begun yet: no book can be trusted")
+        elif not alive:
             complain(f"the feed stands still for {still_ms / 1e3:.1f} s: no book can be trusted")
         rows = range(len(memory.instruments.listed))
         lines = [_line_of_row(memory, row, alive) for row in rows]
@@ -249,6 +254,10 @@ def _answer(
     missing = [symbol for symbol in trading if symbol not in known] if takes_all else []
     others = [_line_of_listing(listing, n) for n in perpetuals if listing and n not in known]
     invalid = [line.symbol for line in lines if line.book == "invalid"]
+    # Nothing is no coverage, and what the exchange lists has to be known before it is covered.
+    is_known = name is None or (bool(lines) and (listing is not None or not takes_all))
+    if not is_known:
+        complain("whether all that should be followed is followed cannot be told now")
     return {
         "instance": name,
         "exchange": asked,
@@ -258,7 +267,7 @@ def _answer(
         "valid": sum(line.book == "valid" for line in lines),
         "invalid": invalid,
         "missing": missing,
-        "covered": not invalid and not missing,
+        "covered": is_known and not invalid and not missing,
         "symbols": [asdict(line) for line in [*lines, *others]],
     }
 

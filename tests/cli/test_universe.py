@@ -1,8 +1,10 @@
-"""`aegis universe` without an instance: it asks the exchange, and only where it may."""
+"""`aegis universe`: it asks the exchange only where it may, and claims only what it knows."""
 
 from __future__ import annotations
 
 import http.server
+import json
+import os
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,6 +14,10 @@ import pytest
 import typer
 
 from aegis.cli.universe import universe
+from aegis.feed.universe import EXCHANGE, FILE
+from aegis.host.clock import monotonic_ns
+from aegis.shm.instance import InstanceMemory
+from aegis.shm.instruments import TRADING
 from aegis.shm.rate_ledger import ledger_path
 
 Call = Callable[[], tuple[int, str]]
@@ -84,3 +90,52 @@ def test_a_ledger_that_cannot_be_read_is_no_leave_to_ask(
     assert (code, _Banning.asked) == (3, [])
     assert f"{file}: belongs to user" in said
     assert "not asked" in said
+
+
+@pytest.fixture
+def memory(tmp_path: Path) -> Iterator[InstanceMemory]:
+    """An instance whose exchange cannot be asked: its venue has no port yet."""
+    made = InstanceMemory.create("one", instruments=1, shm_dir=tmp_path, owner=(os.getpid(), 0))
+    yield made
+    made.close()
+
+
+def ask(file: Path, capsys: pytest.CaptureFixture[str]) -> tuple[int, bool, str]:
+    """(exit code, whether all is covered, what was said) about the instance."""
+    with pytest.raises(typer.Exit) as ended:
+        universe("one", config=file, as_json=True)
+    shown = capsys.readouterr()
+    return ended.value.exit_code, json.loads(shown.out)["covered"], shown.err
+
+
+@pytest.fixture
+def plain_file(repository: Path, tmp_path: Path) -> Path:
+    text = (repository / "aegis.toml").read_text()
+    file = tmp_path / "aegis.toml"
+    file.write_text(text.replace('shm_dir = "/dev/shm"', f'shm_dir = "{tmp_path}"'))
+    return file
+
+
+def test_an_instance_that_follows_nothing_yet_covers_nothing(
+    memory: InstanceMemory, plain_file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, covered, said = ask(plain_file, capsys)
+    assert (code, covered) == (1, False)
+    assert "the feed has not begun yet" in said
+    assert "stands still" not in said
+
+
+def test_what_takes_all_is_covered_only_when_the_list_is_known(
+    memory: InstanceMemory, plain_file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    memory.instruments.set(0, symbol=b"BTCUSDT", status=TRADING, tick_size=0.1, step_size=0.001)
+    memory.books.set_valid(0, True)
+    feed = memory.counters["feed"]
+    feed["loop_ts_ns"] = monotonic_ns()
+    feed["universe_source"] = FILE
+    assert ask(plain_file, capsys)[:2] == (0, True), "the symbols that the file names are known"
+    feed["loop_ts_ns"] = monotonic_ns()
+    feed["universe_source"] = EXCHANGE
+    code, covered, said = ask(plain_file, capsys)
+    assert (code, covered) == (1, False)
+    assert "cannot be told now" in said
