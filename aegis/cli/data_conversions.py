@@ -108,7 +108,7 @@ def import_command(source: str, files: list[Path], out: Path, symbol: str, as_js
                 "ok": whole, "from": source, "out": str(out), "records": output.records,
                 "bytes": output.bytes_written, "ratio": ratio, "seconds": round(seconds, 3),
                 "refused": sum(report.refused for report in reports),
-                "left_out": sum(report.left_out for report in reports),
+                "left_out": sum(report.left_out.total() for report in reports),
                 "files": [
                     {"file": str(report.path), "whole": report.is_whole, "refused": report.refused,
                      "first": report.first, "cut": report.cut}

@@ -70,8 +70,11 @@ class _Lines:
     def _message(
         self, message: wire.Message | wire.Reply | wire.Ignored, recv_ns: int
     ) -> list[Row]:
-        if isinstance(message, wire.Reply | wire.Ignored):
-            self.report.left_out += 1
+        if isinstance(message, wire.Reply):
+            self.report.leave_out("answers to SUBSCRIBE")
+            return []
+        if isinstance(message, wire.Ignored):
+            self.report.leave_out(message.event or message.stream or "messages without a name")
             return []
         number = self.output.number(message.s)
         self._symbol = self._symbol or message.s
@@ -95,7 +98,7 @@ class _Lines:
             values = (order.p, order.q, side, order.ap, order.z)
             return [(number, LIQUIDATION, 0, order.T * _MS, recv_ns, *values)]
         if message.is_void:
-            self.report.left_out += 1
+            self.report.leave_out("trades without a fill")
             return []
         flags = 0 if message.X == "MARKET" else OFF_BOOK
         side = -1.0 if message.m else 1.0

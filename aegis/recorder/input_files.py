@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,24 +27,31 @@ _GZIP: Final = b"\x1f\x8b"
 _ZIP: Final = b"PK\x03\x04"
 _ZIP_HEAD: Final = struct.Struct("<4sHHHHHIIIHH")
 _DEFLATED: Final = 8
+# A signature, a sum and two lengths of up to eight bytes, and then the signature of what follows.
+_DESCRIPTOR_BYTES: Final = 4 + 4 + 16 + len(_ZIP)
+_MORE_MEMBERS: Final = "the zip holds more files than its first; import each by itself"
 _GZIP_WINDOW: Final = 31
 _SHOWN: Final = 80
 # So many refused lines without a good one, and the file is of another kind.
 _PATIENCE: Final = 100
+_KINDS: Final = 20
 
 Advance = Callable[[int], None]
 
 
 @dataclass(slots=True)
 class InputReport:
-    """What was wrong with one input. `cut` says where it breaks off, `first` what was refused."""
+    """What was wrong with one input. `cut` says where it breaks off, `first` what was refused.
+
+    `left_out` counts what is well formed and yet becomes no record, by what it calls itself.
+    """
 
     path: Path
     good: int = 0
     refused: int = 0
-    left_out: int = 0
     first: str = ""
     cut: str = ""
+    left_out: Counter[str] = field(default_factory=Counter)
 
     @property
     def is_whole(self) -> bool:
@@ -61,11 +69,19 @@ class InputReport:
                 f"named; {self.first}"
             )
 
+    def leave_out(self, kind: str) -> None:
+        """Count a good line of which no record is made. A file may hold any number of kinds."""
+        known = kind in self.left_out or len(self.left_out) < _KINDS
+        self.left_out[kind if known else "others"] += 1
+
     def sentences(self) -> list[str]:
         """What a person should read; empty for a whole file."""
         said = []
         if self.refused:
             said.append(f"{self.path}: {self.refused} lines left out; {self.first}")
+        if self.left_out:
+            kinds = ", ".join(f"{count} {kind}" for kind, count in self.left_out.most_common())
+            said.append(f"{self.path}: no record is made of {kinds}")
         if self.cut:
             said.append(f"{self.path}: breaks off: {self.cut}; kept is what comes before")
         return said
@@ -118,7 +134,7 @@ def _chunks(path: Path, report: InputReport, advance: Advance) -> Iterator[bytes
 
 
 def _inflate_zip(stream: Any, report: InputReport, advance: Advance) -> Iterator[bytes]:
-    """The first member, read without the table at the end, which a torn download lacks."""
+    """The only member, read without the table at the end, which a torn download lacks."""
     head = _ZIP_HEAD.unpack(stream.read(_ZIP_HEAD.size).ljust(_ZIP_HEAD.size, b"\0"))
     method, stored, name_bytes, extra_bytes = head[3], head[7], head[9], head[10]
     stream.read(name_bytes + extra_bytes)
@@ -130,6 +146,8 @@ def _inflate_zip(stream: Any, report: InputReport, advance: Advance) -> Iterator
         if len(data) < stored:
             report.cut = f"the zip holds {len(data)} of {stored} bytes"
         yield data
+        if stream.read(len(_ZIP)) == _ZIP:
+            report.cut = _MORE_MEMBERS
     else:
         raise RecorderError(f"{report.path}: zip method {method}; deflated or stored are read")
 
@@ -145,7 +163,12 @@ def _inflate(
             advance(len(chunk))
             while chunk:
                 if machine.eof:
-                    if one_member or not chunk.lstrip(b"\0"):
+                    if one_member:
+                        # Behind it stands its descriptor, if any, and then the next head.
+                        if _ZIP in chunk[:_DESCRIPTOR_BYTES] + stream.read(_DESCRIPTOR_BYTES):
+                            report.cut = _MORE_MEMBERS
+                        return
+                    if not chunk.lstrip(b"\0"):
                         return
                     machine = zlib.decompressobj(window_bits)
                 found = machine.decompress(chunk, _BLOCK_BYTES)

@@ -106,6 +106,21 @@ def test_a_torn_or_spoiled_raw_file_is_named_and_its_good_part_kept(
     assert told["files"][0]["first"].startswith("line 4:")
 
 
+def test_what_no_record_is_made_of_is_told_by_kind(
+    monkeypatch: Patch, capsys: Capture, shared_data: Path, tmp_path: Path
+) -> None:
+    source, out = tmp_path / "mixed.txt", tmp_path / "mixed.rec"
+    aggregate = {"e": "aggTrade", "E": 1, "s": "BTCUSDT", "a": 1, "p": "1", "q": "1", "T": 1}
+    frame = json.dumps({"stream": "btcusdt@aggTrade", "data": aggregate}).encode()
+    good = list(payloads(shared_data / RECORDING))[1]
+    source.write_bytes(
+        b"".join(b"1723161255000000000 %s\n" % line for line in (good, frame, frame))
+    )
+    code, told, said = call(monkeypatch, capsys, "import", "--from", "raw", source, out, "--json")
+    assert (code, told["left_out"]) == (0, 2)
+    assert "no record is made of 2 aggTrade" in said
+
+
 def test_verify_names_the_frame_and_repairs(
     monkeypatch: Patch, capsys: Capture, tmp_path: Path
 ) -> None:

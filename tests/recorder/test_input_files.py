@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import gzip
+import io
 import random
+import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -24,6 +27,20 @@ def read(path: Path) -> tuple[bytes, InputReport, int]:
     report, told = InputReport(path), []
     found = b"".join(line + b"\n" for _, line in lines(path, report, told.append))
     return found, report, sum(told)
+
+
+class Pipe(io.RawIOBase):
+    """Writes on and cannot go back: a zip written to it puts its sums behind the data."""
+
+    def __init__(self, stream: Any) -> None:
+        self.stream = stream
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, text: Any) -> int:
+        count: int = self.stream.write(text)
+        return count
 
 
 @settings(deadline=None)
@@ -81,3 +98,31 @@ def test_a_line_without_an_end_is_not_held_in_memory_for_ever(tmp_path: Path) ->
         read(path)
     with pytest.raises(RecorderError, match="No such file"):
         read(tmp_path / "none")
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_STORED])
+def test_a_zip_of_several_files_is_not_taken_for_its_first(tmp_path: Path, method: int) -> None:
+    text = text_of(300, 1)
+    for names, cut in ((["a.csv"], ""), (["a.csv", "b.csv"], "the zip holds more files")):
+        path = tmp_path / f"{len(names)}.zip"
+        with zipfile.ZipFile(path, "w", method) as archive:
+            for name in names:
+                archive.writestr(name, text)
+        found, report, _ = read(path)
+        assert found == text
+        assert report.cut.startswith(cut)
+        assert bool(report.cut) == bool(cut)
+
+
+def test_a_zip_written_as_a_stream_is_read_alike(tmp_path: Path) -> None:
+    text = text_of(300, 1)
+    for count, cut in ((1, False), (2, True)):
+        path = tmp_path / f"{count}.zip"
+        with path.open("wb") as stream:
+            archive = zipfile.ZipFile(Pipe(stream), "w", zipfile.ZIP_DEFLATED)
+            for number in range(count):
+                archive.writestr(f"{number}.csv", text)
+            archive.close()
+        found, report, _ = read(path)
+        assert found == text
+        assert bool(report.cut) == cut
