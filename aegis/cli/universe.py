@@ -255,7 +255,13 @@ def _answer(
     others = [_line_of_listing(listing, n) for n in perpetuals if listing and n not in known]
     invalid = [line.symbol for line in lines if line.book == "invalid"]
     # Nothing is no coverage, and what the exchange lists has to be known before it is covered.
-    is_known = name is None or (bool(lines) and (listing is not None or not takes_all))
+    has_all = listing is not None and not listing.unreadable
+    is_known = name is None or (bool(lines) and (has_all or not takes_all))
+    if listing is not None and listing.unreadable:
+        first = next(iter(listing.unreadable.values()))
+        complain(
+            f"{len(listing.unreadable)} entries of its list cannot be read; the first: {first}"
+        )
     if not is_known:
         complain("whether all that should be followed is followed cannot be told now")
     return {

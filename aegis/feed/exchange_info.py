@@ -7,7 +7,7 @@ these rows.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -62,6 +62,10 @@ class _Symbol(Struct):
     marginAsset: str = ""  # noqa: N815
 
 
+class _Named(Struct):
+    symbol: str = ""
+
+
 class _RateLimit(Struct):
     rateLimitType: str = ""  # noqa: N815
     interval: str = ""
@@ -70,7 +74,7 @@ class _RateLimit(Struct):
 
 
 class _ExchangeInfo(Struct):
-    symbols: list[_Symbol]
+    symbols: list[msgspec.Raw]
     rateLimits: list[_RateLimit] = []  # noqa: N815
 
 
@@ -88,6 +92,8 @@ class _ContractFrame(Struct):
 
 _contract_decoder = msgspec.json.Decoder(_ContractFrame, strict=False)
 _decoder = msgspec.json.Decoder(_ExchangeInfo, strict=False)
+_symbol_decoder = msgspec.json.Decoder(_Symbol, strict=False)
+_name_decoder = msgspec.json.Decoder(_Named, strict=False)
 
 # Field of the row: the filter it is in, and its name there.
 _FIELDS = {
@@ -111,11 +117,13 @@ class Listing:
     """An exchangeInfo: every symbol's own fields by name, and what the address may weigh.
 
     weight_per_minute is 0 where the exchange does not say. `perpetuals` are those margined in USDT,
-    in the exchange's order, whatever their status.
+    in the exchange's order, whatever their status. `unreadable` are the symbols, with the reason,
+    whose entries are not what they should be: one of them spoils no other.
     """
 
     symbols: dict[str, _Symbol]
     weight_per_minute: int
+    unreadable: dict[str, str] = field(default_factory=dict)
 
     @property
     def perpetuals(self) -> list[str]:
@@ -136,11 +144,25 @@ class Listing:
 
 
 def read_listing(body: bytes) -> Listing:
-    """Decode the body of GET /fapi/v1/exchangeInfo. Raises WireError for what is none."""
+    """Decode the body of GET /fapi/v1/exchangeInfo.
+
+    Raises WireError for what is none, and for one of which no symbol can be read.
+    """
+    symbols: dict[str, _Symbol] = {}
+    unreadable: dict[str, str] = {}
     try:
         info = _decoder.decode(body)
+        for number, entry in enumerate(info.symbols):
+            try:
+                row = _symbol_decoder.decode(entry)
+                symbols[row.symbol] = row
+            except msgspec.MsgspecError as error:
+                name = _name_of(entry) or f"symbol number {number}"
+                unreadable[name] = f"exchangeInfo {name}: {error}"
     except (msgspec.MsgspecError, RecursionError, ValueError) as error:
         raise WireError(f"exchangeInfo: {error}") from error
+    if unreadable and not symbols:
+        raise WireError(next(iter(unreadable.values())))
     weights = [
         limit.limit // limit.intervalNum
         for limit in info.rateLimits
@@ -149,7 +171,14 @@ def read_listing(body: bytes) -> Listing:
         and limit.intervalNum > 0
         and limit.limit > 0
     ]
-    return Listing({row.symbol: row for row in info.symbols}, min(weights, default=0))
+    return Listing(symbols, min(weights, default=0), unreadable)
+
+
+def _name_of(entry: msgspec.Raw) -> str:
+    try:
+        return _name_decoder.decode(entry).symbol
+    except msgspec.MsgspecError:
+        return ""
 
 
 def status_of_event(payload: bytes) -> tuple[str, int] | None:

@@ -88,7 +88,7 @@ class Universe:
         """Take over a list of the exchange.
 
         Raises SymbolUnknownError when the file names a symbol that is not in the very first one,
-        WireError when a named symbol's filters cannot be read; nothing is then written. A symbol
+        WireError when a named symbol's entry cannot be read; nothing is then written. A symbol
         that nobody named is left out instead, and kept in `refused`.
         """
         changes = Changes()
@@ -130,6 +130,9 @@ class Universe:
     def _read(self, listing: Listing) -> dict[str, dict[str, Any]]:
         """Fields by symbol: those that we have or could have a row for."""
         if not self.takes_all:
+            for name in self.symbols:
+                if name in listing.unreadable:
+                    raise WireError(listing.unreadable[name])
             missing = [name for name in self.symbols if name not in listing.symbols]
             if missing and self.refreshes == 0:
                 raise SymbolUnknownError(
@@ -138,7 +141,7 @@ class Universe:
                 )
             return {n: listing.fields(n) for n in self.symbols if n in listing.symbols}
         fields = {}
-        self.refused = {}
+        self.refused = dict(listing.unreadable)
         known = [name for name in self.symbols if name in listing.symbols]
         for symbol in dict.fromkeys([*known, *listing.perpetuals]):
             try:

@@ -57,6 +57,22 @@ def test_all_takes_usdt_perpetuals_that_trade(memory: InstanceMemory) -> None:
     assert (changes.closed, changes.sentences, universe.source) == ([], [], EXCHANGE)
 
 
+def test_an_entry_that_cannot_be_read_spoils_no_other(memory: InstanceMemory) -> None:
+    universe = Universe([], memory.instruments)
+    universe.take(listing(row("AUSDT"), row("BUSDT")))
+    odd = [row("BUSDT", pricePrecision=None), row("CUSDT", filters="none"), {"x": 1}]
+    changes = universe.take(listing(row("AUSDT"), *odd, row("DUSDT")))
+    assert universe.symbols == ["AUSDT", "BUSDT", "DUSDT"]
+    assert changes.closed == [], "a symbol that we follow stays as it was"
+    assert set(universe.refused) == {"BUSDT", "CUSDT", "symbol number 3"}
+    assert "pricePrecision" in universe.refused["BUSDT"]
+    with pytest.raises(WireError, match="CUSDT"):
+        listing(odd[1])
+    named = Universe(["CUSDT"], memory.instruments)
+    with pytest.raises(WireError, match="CUSDT"):
+        named.take(listing(row("AUSDT"), *odd))
+
+
 def test_rows_never_move_and_delisted_ones_say_so(memory: InstanceMemory) -> None:
     universe = Universe([], memory.instruments)
     universe.take(listing(row("AUSDT"), row("BUSDT")))
