@@ -1,4 +1,4 @@
-"""`aegis data ls|verify|export|import`: recordings looked at, checked, and turned into other files.
+"""`aegis data ls|verify|merge|export|import`: recordings looked at, checked, joined and converted.
 
 What each does is in `data_reports.py` and `data_conversions.py`; here is only what can be asked. No
 command writes over a file, and what it writes has its name only when it is whole.
@@ -14,7 +14,7 @@ import typer
 
 __all__ = ["app"]
 
-app = typer.Typer(no_args_is_help=True, help="Recordings: list, verify, repair, convert.")
+app = typer.Typer(no_args_is_help=True, help="Recordings: list, verify, repair, merge, convert.")
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on one line.")]
 Symbol = Annotated[
@@ -85,6 +85,23 @@ def verify(
     from aegis.cli.data_reports import verify_command
 
     raise typer.Exit(verify_command(place, mend, as_json))
+
+
+@app.command()
+def merge(
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILE... OUT", help="Recordings, then the result.")
+    ],
+    as_json: Json = False,
+) -> None:
+    """Join recordings by time of receipt: trades with books, hour after hour. All is kept."""
+    from aegis.cli.data_conversions import merge_command
+    from aegis.cli.exit_codes import EXIT_USAGE, complain
+
+    if len(files) < 3:
+        complain("name two or more recordings, and last the one to make of them")
+        raise typer.Exit(EXIT_USAGE)
+    raise typer.Exit(merge_command(files[:-1], files[-1], as_json))
 
 
 @app.command()

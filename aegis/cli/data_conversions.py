@@ -1,4 +1,4 @@
-"""`aegis data export` and `aegis data import`: a recording into another kind of file, and back.
+"""`aegis data export`, `import` and `merge`: recordings into other files, back, and together.
 
 Called by `data.py`. Exit 0 when all of the input is in the result, 1 when some of it was damaged
 (the result then holds the good part, and what was wrong is said) or it could not be converted, 2
@@ -19,7 +19,7 @@ from aegis.recorder.header import own_header
 from aegis.recorder.input_files import InputReport
 from aegis.recorder.layout import RECORD_BYTES
 
-__all__ = ["export_command", "import_command"]
+__all__ = ["export_command", "import_command", "merge_command"]
 
 
 def export_command(
@@ -117,6 +117,46 @@ def import_command(source: str, files: list[Path], out: Path, symbol: str, as_js
             }
         )  # fmt: skip
     return EXIT_GOOD if whole else EXIT_FAILED
+
+
+def merge_command(files: list[Path], out: Path, as_json: bool) -> int:
+    """Make one recording of several; what is damaged in one is told, its good part taken."""
+    from aegis.recorder.merging import merge, merged_header, shift_ns
+    from aegis.recorder.reading import RecordingFile
+
+    started_s = time.monotonic()
+    for place, path in enumerate(files):
+        if path.exists() and any(path.samefile(other) for other in files[:place]):
+            complain(f"{path}: is named twice; its records would be, too")
+            return EXIT_USAGE
+    try:
+        recordings = [RecordingFile(path) for path in files]
+        headers = [recording.header for recording in recordings]
+        total = sum(recording.file_bytes for recording in recordings)
+        with Output(out, merged_header(headers)) as output, Bar("merging", total) as bar:
+            merge(recordings, output, [bar.file() for _ in files])
+    except RecorderError as error:
+        return _refused(error, out, as_json)
+    damages = {str(one.path): str(one.damage) for one in recordings if one.damage is not None}
+    for name, text in damages.items():
+        complain(f"{name}: {text}")
+    for path, header in zip(files, headers, strict=True):
+        moved_ns = shift_ns(headers[0], header)
+        if moved_ns:
+            complain(f"{path}: receipt times set to the clock of {files[0]}, by {moved_ns} ns")
+        if header.received != headers[0].received:
+            complain(f"{path}: only one of it and {files[0]} knows when its records were received")
+    seconds = time.monotonic() - started_s
+    complain(f"{out}: {output.records:,} records, {output.bytes_written:,} bytes, {seconds:.1f} s")
+    if as_json:
+        print_object(
+            {
+                "ok": not damages, "files": [str(path) for path in files], "out": str(out),
+                "records": output.records, "bytes": output.bytes_written, "lost": output.lost,
+                "seconds": round(seconds, 3), "damage": damages,
+            }
+        )  # fmt: skip
+    return EXIT_FAILED if damages else EXIT_GOOD
 
 
 def _import(

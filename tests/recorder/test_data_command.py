@@ -227,6 +227,53 @@ def test_a_symbol_that_is_not_in_the_file_is_an_error_that_names_those_there_are
     assert list(tmp_path.iterdir()) == [path]
 
 
+TARDIS_TRADES = """exchange,symbol,timestamp,local_timestamp,id,side,price,amount
+binance-futures,BTCUSDT,1700000000000100,1700000000000300,7,buy,100.2,0.5
+binance-futures,BTCUSDT,1700000000000200,1700000000000900,8,sell,100.1,0.4
+"""
+TARDIS_BOOK = """exchange,symbol,timestamp,local_timestamp,is_snapshot,side,price,amount
+binance-futures,BTCUSDT,1700000000000000,1700000000000200,true,bid,100.1,2
+binance-futures,BTCUSDT,1700000000000000,1700000000000200,true,ask,100.2,3
+binance-futures,BTCUSDT,1700000000000100,1700000000000400,false,ask,100.2,2.5
+"""
+
+
+def test_trades_and_books_of_two_files_become_one_npz(
+    monkeypatch: Patch, capsys: Capture, tmp_path: Path
+) -> None:
+    made = []
+    for kind, text in (("trades", TARDIS_TRADES), ("book", TARDIS_BOOK)):
+        source, out = tmp_path / f"{kind}.csv", tmp_path / f"{kind}.rec"
+        source.write_text(text)
+        assert call(monkeypatch, capsys, "import", "--from", f"tardis-{kind}", source, out)[0] == 0
+        made.append(out)
+    out = tmp_path / "both.rec"
+    code, told, _ = call(monkeypatch, capsys, "merge", *made, out, "--json")
+    assert (code, told["records"], told["damage"]) == (0, 5, {})
+    kinds = RecordingFile(out).read_all()["kind"].tolist()
+    assert kinds == [LEVEL, LEVEL, TRADE, LEVEL, TRADE]
+    npz = tmp_path / "both.npz"
+    assert call(monkeypatch, capsys, "export", out, npz, "--to", "hftbacktest")[0] == 0
+    events = np.load(npz)["data"]["ev"] & 0xFF
+    assert {int(kind) for kind in events} == {1, 2, 3, 4}, "trades, changes and the picture"
+
+
+def test_a_merge_tells_what_is_wrong_with_its_files(
+    monkeypatch: Patch, capsys: Capture, tmp_path: Path
+) -> None:
+    whole = recording(tmp_path / "whole.rec", numbered(20))
+    torn = tmp_path / "torn.rec"
+    torn.write_bytes(recording(tmp_path / "later.rec", numbered(20, 20)).read_bytes()[:-60])
+    out = tmp_path / "out.rec"
+    code, told, said = call(monkeypatch, capsys, "merge", whole, torn, out, "--json")
+    assert (code, told["ok"], told["records"]) == (1, False, 40)
+    assert "no END frame" in said or "torn" in said
+    assert call(monkeypatch, capsys, "merge", whole, torn, out)[0] == 1, "nothing written over"
+    code, _, said = call(monkeypatch, capsys, "merge", whole, whole, tmp_path / "twice.rec")
+    assert (code, "named twice" in said) == (2, True)
+    assert call(monkeypatch, capsys, "merge", whole, tmp_path / "one.rec")[0] == 2
+
+
 def test_parquet_there_and_back_by_command(
     monkeypatch: Patch, capsys: Capture, tmp_path: Path
 ) -> None:
