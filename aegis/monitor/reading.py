@@ -79,6 +79,9 @@ def _attach_and_read(view: InstanceView, notes: Notes | None, shm_dir: str | Pat
     memory = InstanceMemory.attach(view.instance, shm_dir=shm_dir)
     try:
         read_memory(view, memory)
+        if view.mode != "embedded":
+            # Its place in the memory stays empty: the exchange is no process of this box.
+            view.processes.pop("venue", None)
         _judge_state(view, notes, memory)
     finally:
         memory.close()

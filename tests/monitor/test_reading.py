@@ -97,6 +97,23 @@ def test_a_healthy_instance_is_healthy(memory: InstanceMemory, tmp_path: Path) -
     assert instances_in(tmp_path) == ["one"]
 
 
+def test_nobody_waits_for_a_venue_that_is_no_process_of_ours(
+    memory: InstanceMemory, tmp_path: Path
+) -> None:
+    venue = memory.counters["venue"]
+    venue["pid"] = venue["state"] = 0
+    me = own_identity()
+    for mode, waits in (("embedded", True), ("testnet", False)):
+        notes = Notes(
+            "one", me.pid, me.start_time_ticks, me.boot_id, "build", phase="starting", mode=mode
+        )
+        assert write_notes(memory.directory, notes)
+        view = judge(read_instance("one", tmp_path))
+        told = [problem.why for problem in view.problems if "is starting" in problem.what]
+        assert ("venue (" in told[0]) == waits
+        assert ("venue" in view.processes) == waits
+
+
 def test_a_reader_changes_nothing(memory: InstanceMemory, tmp_path: Path) -> None:
     def content() -> dict[str, bytes]:
         return {entry.name: entry.read_bytes() for entry in memory.directory.iterdir()}
