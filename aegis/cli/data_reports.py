@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from rich.console import Console
 from rich.table import Table
@@ -20,6 +20,8 @@ from aegis.recorder.layout import RECORD_BYTES
 from aegis.recorder.repair import Finding, examine, recordings_in, repair
 
 __all__ = ["list_command", "verify_command"]
+
+_PIPE_COLUMNS: Final = 160
 
 
 def list_command(place: Path, as_json: bool) -> int:
@@ -34,6 +36,9 @@ def list_command(place: Path, as_json: bool) -> int:
         )
     else:
         console = Console(highlight=False, markup=False)
+        if not console.is_terminal:
+            # A pipe has no width; names should not be folded for it.
+            console = Console(highlight=False, markup=False, width=_PIPE_COLUMNS)
         console.print(_table(findings))
         for found in findings:
             if found.text and not found.is_good:

@@ -170,9 +170,12 @@ def _changes(records: npt.NDArray[Any]) -> Placed:
 
 
 def _pictures(records: npt.NDArray[Any]) -> Placed:
-    """Each side of a picture: a CLEAR as far as its last price, then its levels, best first."""
-    wanted = (records["kind"] == layout.LEVEL) & (records["flags"] & layout.PICTURE != 0)
-    place = np.flatnonzero(wanted)
+    """Each side of a picture: a CLEAR as far as its last price, then its levels, best first.
+
+    A book that the feed had marked as not to be trusted is none that a strategy would have seen.
+    """
+    known = records["flags"] & (layout.PICTURE | layout.INVALID) == layout.PICTURE
+    place = np.flatnonzero((records["kind"] == layout.LEVEL) & known)
     if place.size == 0:
         return place, np.zeros(0, EVENT)
     found = records[place]

@@ -157,8 +157,13 @@ def test_ls_tells_every_file(monkeypatch: Patch, capsys: Capture, tmp_path: Path
     first, second = told["files"]
     assert (first["records"], first["lost"], first["state"]) == (15, 5, "whole")
     assert second["state"] == "foreign"
-    code, _, _ = call(monkeypatch, capsys, "ls", tmp_path / "a.rec")
-    assert code == 0
+    name = "an-instance-20261129T192806.785574Z-000001.rec"
+    (tmp_path / "a.rec").rename(tmp_path / name)
+    monkeypatch.setattr(sys, "argv", ["aegis", "data", "ls", str(tmp_path / name)])
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert end.value.code == 0
+    assert name in capsys.readouterr().out, "in a pipe a name is not folded"
 
 
 def test_csv_holds_every_record(monkeypatch: Patch, capsys: Capture, tmp_path: Path) -> None:

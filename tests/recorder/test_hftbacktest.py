@@ -17,7 +17,7 @@ from aegis.cli.data_conversions import import_command
 from aegis.recorder import hftbacktest as exports
 from aegis.recorder.errors import RecorderError
 from aegis.recorder.hftbacktest import events_of, export_hftbacktest
-from aegis.recorder.layout import FIRST, LEVEL, OFF_BOOK, PICTURE
+from aegis.recorder.layout import FIRST, INVALID, LEVEL, OFF_BOOK, PICTURE
 from aegis.recorder.reading import RecordingFile
 from aegis.shm.tick import TICK
 from tests.recorder.samples import numbered, quotes, recording
@@ -100,6 +100,15 @@ def test_a_picture_clears_as_far_as_it_reaches_then_sets_best_first() -> None:
         ("clear-", 101.0, 0.0), ("snapshot-", 100.5, 4.0), ("snapshot-", 101.0, 2.0),
         ("depth+", 99.0, 0.0),
     ]  # fmt: skip
+
+
+def test_a_picture_of_a_book_out_of_force_is_left_out() -> None:
+    rows = [(99.0, 3.0, 1.0), (100.5, 4.0, -1.0)]
+    good = levels([PICTURE | FIRST, PICTURE], rows)
+    crossed = [(120.0, 1.0, 1.0), (90.0, 1.0, -1.0)]
+    bad = levels([PICTURE | FIRST | INVALID, PICTURE | INVALID], crossed)
+    assert kinds_of(events_of(np.concatenate([good, bad]), 0)[0]) == kinds_of(events_of(good, 0)[0])
+    assert events_of(bad, 0)[0].size == 0
 
 
 def test_receipt_times_become_times_of_day() -> None:
