@@ -131,9 +131,7 @@ class Journal:
         if core is None:
             return True
         words = core.words
-        latch = core.gate.words
-        if (latch[LATCH_STATE], latch[LATCH_REASON]) != self._latch_told:
-            self._note_latch()
+        self._follow_latch()
         count = int(words[JOURNAL_COUNT])
         if count == 0:
             return self._is_whole
@@ -221,6 +219,8 @@ class Journal:
         """Note the hash of the state after everything so far; returns it."""
         assert self._core is not None
         self.flush()
+        # Writing may have tripped the latch, and that is a part of what is hashed.
+        self._follow_latch()
         found = int(state_hash(self._core.directory))
         self.note(CHECKPOINT, ident=signed(found), number=int(self._core.words[OPEN_COUNT]))
         self.flush()
@@ -280,6 +280,13 @@ class Journal:
         for name, value in fields.items():
             note[name] = value
         return note[0]
+
+    def _follow_latch(self) -> None:
+        """Note a latch that has moved since it was last noted."""
+        assert self._core is not None
+        latch = self._core.gate.words
+        if (latch[LATCH_STATE], latch[LATCH_REASON]) != self._latch_told:
+            self._note_latch()
 
     def _note_latch(self) -> None:
         assert self._core is not None

@@ -78,6 +78,20 @@ def test_a_write_that_fails_goes_to_the_reserve(keeper: Keeper) -> None:
     survivor.desk.close()
 
 
+def test_a_checkpoint_whose_own_write_trips_the_latch_is_true(keeper: Keeper) -> None:
+    """The latch is hashed: that it has moved must be written before the hash of it."""
+    keeper.journal.work.turn()
+    keeper.desk.send(keeper.desk.intent())
+    keeper.disk.write_errors = [errno.EIO]
+    live = keeper.journal.checkpoint()
+    assert latch_of(keeper) == (LatchState.HALTED, Control.JOURNAL_SYNC)
+    replay = replayed(keeper)
+    assert replay.hash == live and replay.hash_errors == []
+    survivor = keeper.again()
+    assert survivor.found.findings == []
+    survivor.desk.close()
+
+
 @pytest.mark.parametrize("torn_bytes", [1, RECORD_BYTES - 1, RECORD_BYTES, RECORD_BYTES + 40])
 def test_what_a_failed_write_left_ends_nothing(keeper: Keeper, torn_bytes: int) -> None:
     """A part of it stands in the old segment, perhaps for good; the reserve goes on before it."""
