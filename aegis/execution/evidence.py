@@ -99,6 +99,17 @@ class EvidenceReader:
     def wallet_e8(self, value: int) -> None:
         self.gate.set_wallet(value)
 
+    def is_first_answer(self, answer: Answer) -> bool:
+        """Whether its request had none before: one that comes again tells nothing of now.
+
+        A 429 that is repeated would pass for a second one, which stops even cancels.
+        """
+        if not isinstance(answer.id, int):
+            return True
+        requests = self.tables.requests
+        noted = requests[answer.id % len(requests)]
+        return bool(noted["request_id"] == answer.id and not noted["answered"])
+
     def on_answer(self, answer: Answer, now_ns: int) -> int:
         """One answer of the order connection; the slot it concerned, -1 when it is nobody's."""
         if not isinstance(answer.id, int):

@@ -341,8 +341,10 @@ class TradingSession:
                 pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
 
     def _answered(self, answer: Answer, now_ns: int) -> None:
+        is_first = self.core.is_first_answer(answer)
         self.core.on_answer(answer, now_ns)
-        tell_limits(self.dispatcher, answer, self.rest.now_ms())
+        if is_first:
+            tell_limits(self.dispatcher, answer, self.rest.now_ms())
         self.intake.release()
         self.intake.publish()
         # After its effects: whoever sees the answer counted has seen what it led to.

@@ -17,6 +17,7 @@ from aegis.execution.layouts import (
     ACT_PLACE,
     ACT_RESYNC,
 )
+from aegis.execution.replies import ANSWER_DECODER
 from aegis.execution.tables import ORDERS
 from aegis.execution.user_events import AccountUpdate, PositionRow
 from aegis.execution.words import ANOMALIES, RECONCILE_WANTED, UNKNOWN_COUNT
@@ -199,6 +200,19 @@ def test_a_refused_cancel_leaves_the_order_as_it_was(desk: Desk) -> None:
     desk.answer(failed(2, 429, -1003))
     (order,) = desk.core.open_orders()
     assert (order.slot, order.state, order.cancel_wanted) == (slot, states.LIVE, True)
+
+
+def test_an_answer_that_comes_again_is_not_the_first(desk: Desk) -> None:
+    desk.place()
+    desk.place()
+    answers = [ANSWER_DECODER.decode(failed(number, 429, -1003)) for number in (1, 2)]
+    assert [desk.core.is_first_answer(answer) for answer in answers] == [True, True]
+    desk.core.on_answer(answers[0], desk.now_ns)
+    assert [desk.core.is_first_answer(answer) for answer in answers] == [False, True]
+    nobodys = ANSWER_DECODER.decode(failed(77, 429, -1003))
+    assert not desk.core.is_first_answer(nobodys)
+    unnamed = ANSWER_DECODER.decode(failed(None, 429, -1003))
+    assert desk.core.is_first_answer(unnamed), "it may be: the exchange could not read the request"
 
 
 def test_the_end_waits_for_the_fills_that_it_counts(desk: Desk) -> None:
