@@ -154,11 +154,22 @@ def _judge_moment(
 
 
 @kernel
-def _judge_price(intent: Any, row: Any, mid_ticks: Any, notional_e8: Any, reducing: Any) -> Any:
+def _recent_mark(reference: Any, words: Any, now_ns: Any) -> Any:
+    """The exchange's mark in ticks while it is recent and needed, NaN otherwise."""
+    if words[IS_MARK_NEEDED] == 0 or reference.mark_recv_ns <= 0:
+        return np.nan
+    age_ns = abs(float(now_ns) - float(reference.mark_recv_ns))
+    return reference.mark_ticks if age_ns <= float(words[MARK_AGE_NS]) else np.nan
+
+
+@kernel
+def _judge_price(
+    intent: Any, row: Any, mid_ticks: Any, mark_ticks: Any, notional_e8: Any, reducing: Any
+) -> Any:
     """Worth and price against the book; `mid_ticks` is NaN when the book cannot be trusted.
 
-    Without a book a new risk is refused and a way out is not: a reducing order is held to the
-    collar only where there is one.
+    Without a book a new risk is refused and a way out is not: a reducing order is then held to the
+    collar round the mark, and where no mark is recent either (`mark_ticks` is NaN) to none.
     """
     has_reference = mid_ticks > 0.0
     is_market = intent.flags & MARKET != 0
@@ -168,10 +179,11 @@ def _judge_price(intent: Any, row: Any, mid_ticks: Any, notional_e8: Any, reduci
         notional_e8, row.max_order_notional_e8
     ):
         return _MAX_ORDER_NOTIONAL
-    if is_market or (reducing and not has_reference):
+    middle_ticks = mark_ticks if reducing and not has_reference else mid_ticks
+    if is_market or (reducing and not middle_ticks > 0.0):
         return PASS
     price_ticks = float(intent.price_ticks)
-    return PASS if price_collar(price_ticks, mid_ticks, row.collar) else _PRICE_COLLAR
+    return PASS if price_collar(price_ticks, middle_ticks, row.collar) else _PRICE_COLLAR
 
 
 @kernel
@@ -262,7 +274,8 @@ def _judge_whole(
         return answer
     price_ticks = mid_ticks if intent.flags & MARKET != 0 else float(intent.price_ticks)
     notional_e8 = order_notional_e8(price_ticks, intent.qty_lots, float(row.unit_e8))
-    answer = _judge_price(intent, row, mid_ticks, notional_e8, reducing)
+    mark_ticks = _recent_mark(reference, words, now_ns)
+    answer = _judge_price(intent, row, mid_ticks, mark_ticks, notional_e8, reducing)
     if answer != PASS or reducing:
         return answer
     return judge_new_risk(

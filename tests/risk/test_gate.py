@@ -185,6 +185,37 @@ def test_stale_data_stops_new_risk_only(broken: dict[str, Any]) -> None:
     assert bench.judge(flags=MARKET, price_ticks=0, qty_lots=50) == Control.PASS
 
 
+def test_without_a_book_a_way_out_is_held_to_the_mark() -> None:
+    bench = GateBench(max_orders_per_s=300.0)
+    bench.reference |= {"is_book_valid": 0, "mark_ticks": MID_TICKS}
+    bench.hold(position_lots=-150)
+    assert bench.judge(price_ticks=603_000) == Control.PASS
+    for price_ticks in (603_001, 1_200_000, 596_999):
+        for flags in (POST_ONLY, POST_ONLY | REDUCE_ONLY):
+            answer = bench.judge(price_ticks=price_ticks, qty_lots=10, flags=flags)
+            assert answer == Control.PRICE_COLLAR
+    assert bench.judge(flags=MARKET, price_ticks=0, qty_lots=50) == Control.PASS
+
+
+@pytest.mark.parametrize(
+    "gone",
+    [
+        {"mark_recv_ns": NOW_NS - 10_000_000_001},
+        {"mark_recv_ns": 0},
+        {"mark_ticks": math.nan},
+        {"mark_ticks": 0.0},
+    ],
+)
+def test_with_neither_book_nor_mark_a_way_out_is_open(gone: dict[str, Any]) -> None:
+    bench = GateBench()
+    bench.reference |= {"is_book_valid": 0} | gone
+    bench.hold(position_lots=-150)
+    assert bench.judge(price_ticks=2 * int(MID_TICKS), qty_lots=10) == Control.PASS
+    bench.gate.words[IS_MARK_NEEDED] = 0
+    bench.reference |= {"mark_ticks": MID_TICKS, "mark_recv_ns": NOW_NS}
+    assert bench.judge(price_ticks=2 * int(MID_TICKS), qty_lots=10) == Control.PASS
+
+
 def test_a_valid_book_without_a_mid_has_no_collar() -> None:
     bench = GateBench()
     bench.reference |= {"mid_ticks": math.nan, "mark_ticks": MID_TICKS, "index_ticks": MID_TICKS}
