@@ -31,6 +31,7 @@ from aegis.simulator.bookkeeping import Bookkeeping
 from aegis.simulator.brain import MAX_STALE_NS, Brain
 from aegis.simulator.disk import Storage
 from aegis.simulator.exchange import Exchange, RestingOrder
+from aegis.simulator.loop import Timeline
 
 __all__ = ["Oracles", "Violation"]
 
@@ -57,6 +58,7 @@ class Oracles:
 
     def __init__(
         self,
+        timeline: Timeline,
         exchange: Exchange,
         brain: Brain,
         storage: Storage,
@@ -64,6 +66,7 @@ class Oracles:
         limits: dict[str, float],
         heartbeat_ns: int,
     ) -> None:
+        self._timeline = timeline
         self.exchange = exchange
         self.brain = brain
         self._storage = storage
@@ -80,7 +83,6 @@ class Oracles:
         self._left_ns: deque[int] = deque(maxlen=self.rate)
         self._audit_of: Any = None
         self.bookkeeping = Bookkeeping(storage)
-        self.now_ns = 0
         # The position was moved from outside: the limit is not ours alone to keep.
         self.is_tainted = False
         self.placements = 0
@@ -88,6 +90,11 @@ class Oracles:
         self.ways_out: set[str] = set()
         self.found: Violation | None = None
         exchange.on_new = self.on_new
+
+    @property
+    def now_ns(self) -> int:
+        """The time of the trial, whatever line a request leaves on."""
+        return self._timeline.now_ns
 
     # What leaves execution
 

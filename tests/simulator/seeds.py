@@ -11,10 +11,18 @@ from functools import cache
 
 from aegis.simulator.campaign import Summary, run_seeds
 
-__all__ = ["FIRST_HALF", "SECOND_HALF", "complaint", "run_chunk"]
+__all__ = ["FIRST_HALF", "NAMED", "SECOND_HALF", "complaint", "run_chunk"]
 
 _CHUNK = 250
 _EVERY_TIME = 2_000
+# Seeds that have found something, and what it was.
+NAMED = {
+    14448: "orders over REST were judged by the time of the last message on the order line",
+    38106: "a 429 that came twice stopped everything, for twice as long",
+    45194: "a way out at twice the price passed while the feed was stopped",
+    45602: "a checkpoint whose own write had tripped the latch was not what a replay finds",
+    47919: "a start that failed for lack of room just before the healing was the last one",
+}
 _CHUNKS = [(first, first + _CHUNK - 1) for first in range(1, _EVERY_TIME, _CHUNK)]
 FIRST_HALF, SECOND_HALF = _CHUNKS[: len(_CHUNKS) // 2], _CHUNKS[len(_CHUNKS) // 2 :]
 
