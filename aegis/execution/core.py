@@ -117,9 +117,11 @@ class ExecutionCore(EvidenceReader):
 
         All open orders of its side count, itself among them.
         """
+        return bool(self.tables.rows[slot]["flags"] & REDUCE_ONLY) or self.reduces_by_books(slot)
+
+    def reduces_by_books(self, slot: int) -> bool:
+        """The same by our own books alone, whatever the exchange holds the order to."""
         row = self.tables.rows[slot]
-        if row["flags"] & REDUCE_ONLY:
-            return True
         held = self.gate.exposure[int(row["instrument"])]
         side, position = int(row["side"]), int(held["position_lots"])
         same_side = int(held["open_buy_lots"] if side > 0 else held["open_sell_lots"])

@@ -72,7 +72,8 @@ _MARKS = {Share.STEADY: 0.5, Share.RECONCILE: 0.75, Share.KILL: 1.0}
 class Held:
     """A command that waits: whose it is, its bytes, and the exchange's time until it is good.
 
-    `valid_until_ns` (CLOCK_MONOTONIC) is the decision's own end, of a placement.
+    `valid_until_ns` (CLOCK_MONOTONIC) is the decision's own end, of a placement; `is_way_out`: it
+    only reduced when it passed the gate, which bound it to no message rate.
     """
 
     slot: int
@@ -83,6 +84,7 @@ class Held:
     request: bytes
     until_ms: int
     valid_until_ns: int = 0
+    is_way_out: bool = False
 
 
 class Dispatcher:
@@ -285,10 +287,14 @@ class Dispatcher:
     ) -> Held | None:
         """The most urgent command that may leave now, counted and taken out; None for none.
 
-        `may_leave` is asked of the first of each level: what else it must wait for.
+        `may_leave` tells what else a command must wait for; those of its level that need not wait
+        for that go first.
         """
         for level in Level:
             queue = self._queues[level]
-            if queue and may_leave(queue[0]) and self.admit(level, now_ms):
-                return queue.popleft()
+            at = next((at for at, held in enumerate(queue) if may_leave(held)), None)
+            if at is not None and self.admit(level, now_ms):
+                held = queue[at]
+                del queue[at]
+                return held
         return None

@@ -73,6 +73,7 @@ class HeldCommands:
             request=request,
             until_ms=self._exchange_ms() + window_ms,
             valid_until_ns=valid_until_ns,
+            is_way_out=kind == ACT_PLACE and self._core.reduces_by_books(slot),
         )
         level = self._level_of(slot) if kind == ACT_PLACE else Level.CANCEL
         if not self._dispatcher.hold(level, held):
@@ -105,11 +106,10 @@ class HeldCommands:
     def _has_room(self, held: Held) -> bool:
         """Whether the message rate lets a command leave: only a placement of new risk waits for it.
 
-        One that is not wanted any more need not: it never leaves.
+        What is new risk is what it was for the gate: a reduce-only order is, where our books hold
+        nothing that it could reduce. One that is not wanted any more need not wait: it never leaves.
         """
-        if held.kind != ACT_PLACE or not self._is_open(held):
-            return True
-        if self._level_of(held.slot) is Level.REDUCE:
+        if held.kind != ACT_PLACE or held.is_way_out or not self._is_open(held):
             return True
         return self._core.held_may_leave(monotonic_ns())
 

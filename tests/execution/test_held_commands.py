@@ -15,6 +15,7 @@ from aegis.execution.dispatcher import Dispatcher
 from aegis.execution.held_commands import HeldCommands
 from aegis.execution.layouts import ACT_CANCEL, ACT_PLACE
 from aegis.execution.order_routes import OrderRoutes
+from aegis.risk.message_times import note_order_left
 from aegis.shm.intent import POST_ONLY, REDUCE_ONLY
 from aegis.shm.rate_ledger import RateLedger
 from tests.execution.harness import NOW_MS, NOW_NS, Desk
@@ -49,6 +50,7 @@ class HeldDesk:
     def __init__(self, desk: Desk) -> None:
         self.desk = desk
         self.line = _Line()
+        self.sides: list[str | None] = []
         self.dispatcher = Dispatcher(RateLedger.private())
         self.held = HeldCommands(
             desk.core, OrderRoutes(self.line, None), self.dispatcher, self.now_ms
@@ -75,12 +77,18 @@ class HeldDesk:
         """One order, if the gate lets it pass; its slot."""
         return self.pass_on(self.desk.send(self.desk.intent(**fields)))
 
+    def fill_the_second(self) -> None:
+        """As many orders as may have left have just left."""
+        for _ in range(_RATE):
+            note_order_left(self.desk.gate.words, self.desk.gate.rates, self.desk.now_ns)
+
     def later(self, ms: int) -> list[str]:
         """So much later, release; what has been sent, by method."""
         self.desk.now_ns += ms * _MS
         self.desk.refresh()
         self.held.release()
         sent, self.line.sent = self.line.sent, []
+        self.sides = [request["params"].get("side") for request in sent]
         return [request["method"] for request in sent]
 
 
@@ -139,6 +147,28 @@ def test_cancels_and_what_only_reduces_never_wait_for_the_rate(held: HeldDesk) -
     held.pass_on(held.desk.cancel(1))
     assert held.desk.core.state_of(resting) == states.PENDING_CANCEL
     assert held.later(0) == ["order.cancel"]
+
+
+def test_a_reduce_only_order_that_reduces_nothing_waits_for_the_rate(held: HeldDesk) -> None:
+    """The gate has judged it as new risk, by the rate as well."""
+    held.dispatcher.on_rate_limited(-1015, 10, held.now_ms())
+    assert held.place(flags=REDUCE_ONLY | POST_ONLY), "flat: the exchange would refuse it"
+    held.fill_the_second()
+    assert held.later(10) == []
+    assert held.later(989) == []
+    assert held.later(1) == [PLACED]
+
+
+def test_a_way_out_overtakes_a_reduce_only_order_that_waits_for_the_rate(held: HeldDesk) -> None:
+    held.dispatcher.on_rate_limited(-1015, 10, held.now_ms())
+    assert held.place(flags=REDUCE_ONLY | POST_ONLY, qty_lots=4)
+    held.desk.gate.exposure[0]["position_lots"] = 5
+    assert held.place(side=-1, price_ticks=600_100, qty_lots=1, flags=REDUCE_ONLY | POST_ONLY)
+    held.fill_the_second()
+    assert held.later(10) == [PLACED]
+    assert held.sides == ["SELL"]
+    assert held.later(990) == [PLACED]
+    assert held.sides == ["BUY"]
 
 
 def test_what_is_cancelled_while_it_waits_for_the_rate_never_leaves(held: HeldDesk) -> None:
