@@ -107,7 +107,7 @@ class HeldCommands:
         """Whether the message rate lets a command leave: only a placement of new risk waits for it.
 
         What is new risk is what it was for the gate: a reduce-only order is, where our books hold
-        nothing that it could reduce. One that is not wanted any more need not wait: it never leaves.
+        nothing that it could reduce. One that is not wanted any more need not: it never leaves.
         """
         if held.kind != ACT_PLACE or held.is_way_out or not self._is_open(held):
             return True
