@@ -104,7 +104,8 @@ _ENTRIES = (
     ControlEntry(
         Control.PRICE_COLLAR,
         "A price is within price_collar_bps of the book's mid, and one that adds risk also of "
-        "the mark and of our last price of that side.",
+        "the mark and of our last price of that side. A way out while there is no fresh book: of "
+        "the mark, as long as that is recent.",
         ("RTS 6 art. 15(1)(a)", "FIA 1.3"),
         f"{_CHECKS}::test_price_collar",
         function="checks.price_collar",
