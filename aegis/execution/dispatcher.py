@@ -24,6 +24,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from enum import IntEnum
+from itertools import islice
 
 from aegis.execution.replies import LimitCount
 from aegis.shm.rate_ledger import ORDERS_1M, ORDERS_10S, WEIGHT, WINDOW_MS, RateLedger
@@ -287,12 +288,13 @@ class Dispatcher:
     ) -> Held | None:
         """The most urgent command that may leave now, counted and taken out; None for none.
 
-        `may_leave` tells what else a command must wait for; those of its level that need not wait
-        for that go first.
+        `may_leave` tells what else a command must wait for. It is asked of the first of each level,
+        and of the ways out one by one: none of them waits behind another that must.
         """
         for level in Level:
             queue = self._queues[level]
-            at = next((at for at, held in enumerate(queue) if may_leave(held)), None)
+            asked = queue if level is Level.REDUCE else islice(queue, 1)
+            at = next((at for at, held in enumerate(asked) if may_leave(held)), None)
             if at is not None and self.admit(level, now_ms):
                 held = queue[at]
                 del queue[at]
