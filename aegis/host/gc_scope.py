@@ -64,8 +64,8 @@ class GcScope:
     ``sink`` receives the counters whenever one moves: a callable ``(name, value)`` or a mapping.
     ``interval_ms`` is the shortest time between two collections while idle, ``force_ms`` the
     longest without one while there is garbage to look for, ``minimum_objects`` what makes a look
-    worthwhile, ``ceiling_objects`` what forces one at the next safe point, idle or not. A collection
-    that is due ``full_ms`` after the last full one is a full one.
+    worthwhile, ``ceiling_objects`` what forces one at the next safe point, idle or not. One that is
+    due ``full_ms`` after the last full one is a full one itself.
     """
 
     def __init__(
