@@ -68,6 +68,8 @@ def simulate_fills(
         order = "ascending" if side == 1 else "descending"
         raise ValueError(f"levels must be {order}, best first, with quantities of at least 0")
     if limit_price is not None:
+        if not limit_price > 0.0:
+            raise ValueError(f"limit_price is {limit_price}; a positive number is wanted")
         good = (levels - limit_price) * side <= 0.0
         levels, sizes = levels[good], sizes[good]
     before = np.concatenate(([0.0], np.cumsum(sizes)[:-1])) if sizes.size else sizes
@@ -85,7 +87,7 @@ def calculate_slippage(side: int, average_price: float, reference_price: float) 
     """
     if side not in (1, -1):
         raise ValueError(f"side is {side}; 1 (buy) or -1 (sell) is wanted")
-    if not (reference_price > 0.0 and average_price > 0.0):
+    if not (0.0 < reference_price < math.inf and 0.0 < average_price < math.inf):
         raise ValueError(
             f"prices are {average_price} and {reference_price}; positive ones are wanted"
         )

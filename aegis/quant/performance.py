@@ -54,13 +54,15 @@ def equity_of(returns: npt.ArrayLike, start: float = 1.0) -> FloatArray:
 def annual_return(returns: npt.ArrayLike, periods_per_year: float = DAYS_PER_YEAR) -> float:
     """The compound growth per year (CAGR); -1 where the capital was lost."""
     array = returns_of(returns, 1)
-    final = float(np.prod(1.0 + array))
-    return float(final ** (periods_per_year / array.size) - 1.0) if final > 0.0 else -1.0
+    # Of two losses beyond everything the product would be a capital again.
+    if not (array > -1.0).all():
+        return -1.0
+    return float(np.prod(1.0 + array) ** (_periods(periods_per_year) / array.size) - 1.0)
 
 
 def annual_volatility(returns: npt.ArrayLike, periods_per_year: float = DAYS_PER_YEAR) -> float:
     """Standard deviation (ddof 1) per square root of a year."""
-    return float(np.std(returns_of(returns), ddof=1) * math.sqrt(periods_per_year))
+    return float(np.std(returns_of(returns), ddof=1) * math.sqrt(_periods(periods_per_year)))
 
 
 def calculate_sharpe(
@@ -70,11 +72,11 @@ def calculate_sharpe(
 
     `risk_free` is per period. A series that does not vary has no ratio: NaN.
     """
-    excess = returns_of(returns) - risk_free
+    excess = returns_of(returns) - _finite(risk_free, "risk_free")
     deviation = float(np.std(excess, ddof=1))
     if not deviation > 1e-15 * float(np.max(np.abs(excess))):
         return math.nan
-    return float(np.mean(excess)) / deviation * math.sqrt(periods_per_year)
+    return float(np.mean(excess)) / deviation * math.sqrt(_periods(periods_per_year))
 
 
 def calculate_sortino(
@@ -85,11 +87,11 @@ def calculate_sortino(
     The downside is averaged over all periods, not over the losing ones alone. Without any loss
     there is no ratio: NaN.
     """
-    excess = returns_of(returns) - target
+    excess = returns_of(returns) - _finite(target, "target")
     downside = math.sqrt(float(np.mean(np.minimum(excess, 0.0) ** 2)))
     if downside == 0.0:
         return math.nan
-    return float(np.mean(excess)) / downside * math.sqrt(periods_per_year)
+    return float(np.mean(excess)) / downside * math.sqrt(_periods(periods_per_year))
 
 
 def drawdowns(equity: npt.ArrayLike) -> FloatArray:
@@ -123,10 +125,12 @@ def probabilistic_sharpe(returns: npt.ArrayLike, threshold: float = 0.0) -> floa
     """The probability that the true Sharpe ratio per period is above `threshold`.
 
     Bailey and Lopez de Prado (2012): Phi((S - S*) sqrt(n - 1) / sqrt(1 - g3 S + (g4 - 1)/4 S^2)),
-    with the biased sample's skewness g3 and raw kurtosis g4.
+    with the biased sample's skewness g3 and raw kurtosis g4. NaN where there is no ratio.
     """
     array = returns_of(returns, 3)
     ratio = calculate_sharpe(array, periods_per_year=1.0)
+    if math.isnan(ratio):
+        return math.nan
     centred = array - array.mean()
     variance = float(np.mean(centred**2))
     skewness = float(np.mean(centred**3)) / variance**1.5
@@ -150,6 +154,18 @@ def deflated_sharpe_threshold(trials: int, ratio_deviation: float) -> float:
         (1.0 - _EULER_GAMMA) * quantile(1.0 - 1.0 / trials)
         + _EULER_GAMMA * quantile(1.0 - 1.0 / (trials * math.e))
     )
+
+
+def _finite(value: float, name: str) -> float:
+    if not math.isfinite(value):
+        raise ValueError(f"{name} is {value}; a finite number is wanted")
+    return value
+
+
+def _periods(periods_per_year: float) -> float:
+    if not 0.0 < periods_per_year < math.inf:
+        raise ValueError(f"periods_per_year is {periods_per_year}; a positive number is wanted")
+    return periods_per_year
 
 
 def _normal_cdf(value: float) -> float:

@@ -2,7 +2,7 @@
 
 Quantities are in base units, prices and equity in quote units. Every function rounds down to the
 step and never up, gives 0 where the smallest order would already be too much, and raises ValueError
-for an input that makes no sense: a stop on the wrong side must not become a position.
+for an input that makes no sense: a stop that is none must not become a position.
 """
 
 from __future__ import annotations
@@ -57,6 +57,11 @@ def volatility_target_size(
         )
     wanted = target_volatility / volatility if volatility > 0.0 else math.inf
     leverage = min(wanted, max_leverage) if target_volatility > 0.0 else 0.0
+    if not math.isfinite(leverage):
+        raise ValueError(
+            f"volatility is {volatility} and target_volatility {target_volatility}: without a "
+            "finite max_leverage there is no size"
+        )
     return _step_down(leverage * equity / price, step)
 
 
@@ -81,10 +86,11 @@ def _step_down(quantity: float, step: float) -> float:
     if not (step >= 0.0 and math.isfinite(step)):
         raise ValueError(f"step is {step}; at least 0 is wanted")
     if step == 0.0:
-        return quantity
+        return float(quantity)
     # In decimals: 0.3 // 0.1 is 2 in binary, and a tenth of the position would be missing.
-    size = Decimal(repr(step))
-    return float(Decimal(repr(quantity)) // size * size)
+    # float(): what NumPy gives has a repr of its own, which is no number.
+    size = Decimal(repr(float(step)))
+    return float(Decimal(repr(float(quantity))) // size * size)
 
 
 def _rate(bps: float) -> float:

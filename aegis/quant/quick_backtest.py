@@ -50,6 +50,8 @@ class BacktestConfig:
             value = getattr(self, name)
             if not (value >= 0 and math.isfinite(value)):
                 raise ValueError(f"{name} is {value}; at least 0 is wanted")
+        if self.delay_bars != int(self.delay_bars):
+            raise ValueError(f"delay_bars is {self.delay_bars}; a whole number is wanted")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,14 +86,16 @@ def _run(
 ) -> int:
     """Fill equity per bar and the profit of each round trip; returns how many there were.
 
-    totals: fees and slippage paid. The last bar closes whatever is open.
+    totals: fees and slippage paid. The last bar closes whatever is open, and so does the first one
+    at which nothing is left of the capital: a position is not carried beyond it to better days.
     """
     cash, held, opened, trades = capital, 0.0, 0.0, 0
-    target_before = 0.0
+    target_before, ruined = 0.0, False
     last = prices.size - 1
     for index in range(prices.size):
         price = prices[index]
-        target = 0.0 if index == last else targets[index]
+        ruined = ruined or not cash + held * price > 0.0
+        target = 0.0 if ruined or index == last else targets[index]
         if target != target_before:
             turned = target * target_before <= 0.0
             wealth = cash + held * price
@@ -123,8 +127,8 @@ def backtest_strategy(
     """Trade `signals` (target positions from -1 to 1, one per bar) on `prices`.
 
     Costs are charged per leg on the notional. A position is sized when its signal changes and then
-    left alone. Raises ValueError for lengths that differ, prices that are not positive, signals
-    outside [-1, 1] or not finite.
+    left alone. Capital that is lost ends the trading at that bar. Raises ValueError for lengths
+    that differ, prices that are not positive, signals outside [-1, 1] or not finite.
     """
     config = config or BacktestConfig()
     series = np.ascontiguousarray(prices, np.float64)
@@ -141,7 +145,8 @@ def backtest_strategy(
         place = int(np.argmin(np.abs(wanted) <= 1.0))
         raise ValueError(f"signals[{place}] is {wanted[place]}; -1 to 1 is wanted")
     targets = np.zeros_like(wanted)
-    targets[config.delay_bars :] = wanted[: wanted.size - config.delay_bars]
+    delay = min(int(config.delay_bars), wanted.size)
+    targets[delay:] = wanted[: wanted.size - delay]
     if not config.allow_short:
         np.maximum(targets, 0.0, out=targets)
     equity, profits, totals = np.zeros_like(series), np.zeros_like(series), np.zeros(1)
@@ -163,14 +168,16 @@ def _results(
     config: BacktestConfig, equity: FloatArray, profits: FloatArray, costs: float
 ) -> BacktestResults:
     curve = np.concatenate(([config.initial_capital], equity))
+    # n bars are n - 1 periods: what the first bar costs belongs to the first of them.
+    points = np.concatenate(([config.initial_capital], equity[1:]))
     with np.errstate(divide="ignore", invalid="ignore"):
-        returns = np.diff(curve) / curve[:-1]
-    alive = bool((curve > 0.0).all())
+        returns = np.diff(points) / points[:-1]
+    has_ratio = returns.size > 1 and bool((curve > 0.0).all())
     return BacktestResults(
         total_return=float(equity[-1] / config.initial_capital - 1.0),
         sharpe_ratio=(
             calculate_sharpe(returns, periods_per_year=config.periods_per_year)
-            if alive
+            if has_ratio
             else math.nan
         ),
         max_drawdown=calculate_max_drawdown(curve),

@@ -57,7 +57,8 @@ def calculate_cvar(
     """The mean return in the worst 1 - `confidence` of periods (expected shortfall).
 
     historical: the mean of the int((n - 1) * tail) + 1 smallest. gaussian: the normal's tail mean.
-    cornish_fisher: the mean of the bent quantiles over the tail. Raises ValueError as above.
+    cornish_fisher: the mean of the bent quantiles over the tail, which have to rise all along it.
+    Raises ValueError as above.
     """
     tail = _tail(confidence)
     array = returns_of(returns)
@@ -70,8 +71,9 @@ def calculate_cvar(
         return mean - deviation * normal.pdf(normal.inv_cdf(tail)) / tail
     if method == "cornish_fisher":
         skewness, excess = _moments(array)
-        cornish_fisher_quantile(normal.inv_cdf(tail), skewness, excess)
-        scores = (normal.inv_cdf(tail * (step + 0.5) / 1000) for step in range(1000))
+        scores = [normal.inv_cdf(tail * (step + 0.5) / 1000) for step in range(1000)]
+        # The mean goes far beyond the quantile: there, too, the curve has to rise.
+        cornish_fisher_quantile(scores[0], skewness, excess)
         bent = [_bend(score, skewness, excess) for score in scores]
         return mean + deviation * math.fsum(bent) / len(bent)
     raise ValueError(f"method is {method!r}; one of {', '.join(_METHODS)} is wanted")

@@ -80,6 +80,15 @@ def test_the_mean_of_the_tail_is_beyond_its_edge(returns: npt.NDArray[np.float64
         assert calculate_cvar(returns, 0.95, method) < edge < 0.0
 
 
+def test_cornish_fisher_has_to_rise_all_along_the_tail() -> None:
+    """A curve that turns beyond the quantile made the mean of the tail better than its edge."""
+    source = np.random.default_rng(3).gamma(4.0, 1.0, 20_000)
+    skewed = source[source < np.quantile(source, 0.995)] / 100.0
+    assert calculate_var(skewed, 0.95, "cornish_fisher") > 0.0
+    with pytest.raises(ValueError, match="its quantiles fall"):
+        calculate_cvar(skewed, 0.95, "cornish_fisher")
+
+
 def test_a_fall_from_the_first_point_is_a_drawdown() -> None:
     assert perf.calculate_max_drawdown(perf.equity_of([-0.5, 0.1])) == -0.5
     assert perf.calculate_max_drawdown([1.0, 2.0, 3.0]) == 0.0
@@ -91,7 +100,20 @@ def test_a_ratio_of_nothing_is_not_a_number() -> None:
     assert math.isnan(perf.calculate_sharpe([0.0, 0.0]))
     assert math.isnan(perf.calculate_sortino([0.1, 0.2]))
     assert math.isnan(perf.calculate_calmar([0.1, 0.2]))
+    assert math.isnan(perf.probabilistic_sharpe([0.1, 0.1, 0.1]))
     assert perf.annual_return([-1.0, 0.5]) == -1.0
+    assert perf.annual_return([-1.5, -1.5, 50.0]) == -1.0
+
+
+def test_what_a_ratio_is_made_with_must_be_a_number() -> None:
+    returns = [0.1, -0.2, 0.3]
+    for days in (0.0, -3.0, math.nan, math.inf):
+        with pytest.raises(ValueError, match="periods_per_year is"):
+            perf.calculate_sharpe(returns, periods_per_year=days)
+    with pytest.raises(ValueError, match="risk_free is nan"):
+        perf.calculate_sharpe(returns, risk_free=math.nan)
+    with pytest.raises(ValueError, match="target is inf"):
+        perf.calculate_sortino(returns, target=math.inf)
 
 
 @pytest.mark.parametrize("broken", [[], [0.1], [0.1, math.nan], [0.1, math.inf], [[0.1], [0.2]]])

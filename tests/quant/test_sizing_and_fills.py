@@ -10,6 +10,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from aegis.quant.fills import calculate_slippage, simulate_fills
+from aegis.quant.performance import calculate_sharpe
 from aegis.quant.position_sizing import kelly_fraction, position_size, volatility_target_size
 from aegis.quant.quick_backtest import BacktestConfig, backtest_strategy
 
@@ -22,6 +23,14 @@ def test_a_position_loses_what_was_allowed() -> None:
     assert position_size(10_000.0, 0.01, 60_000.0, 59_000.0, step=0.003) == 0.099
     assert position_size(10_000.0, 0.01, 60_000.0, 59_990.0, max_leverage=3.0) == 0.5
     assert position_size(10.0, 0.01, 60_000.0, 59_000.0, step=0.001) == 0.0
+
+
+def test_numbers_of_numpy_give_the_same_sizes() -> None:
+    plain = position_size(10_000.0, 0.01, 60_000.0, 59_000.0, step=0.003)
+    given_by_numpy = (np.float64(10_000.0), 0.01, np.float64(60_000.0), np.float64(59_000.0))
+    assert position_size(*given_by_numpy, step=np.float64(0.003)) == plain == 0.099
+    found = volatility_target_size(np.float64(10_000.0), 0.2, np.float64(0.4), 100.0, step=0.1)
+    assert (found, type(found)) == (50.0, float)
 
 
 @given(
@@ -46,6 +55,8 @@ def test_a_target_of_volatility() -> None:
     assert volatility_target_size(10_000.0, 0.2, 0.05, 100.0, max_leverage=2.0) == 200.0
     assert volatility_target_size(10_000.0, 0.2, 0.0, 100.0) == 100.0
     assert volatility_target_size(10_000.0, 0.0, 0.0, 100.0) == 0.0
+    with pytest.raises(ValueError, match="there is no size"):
+        volatility_target_size(10_000.0, 0.2, 0.0, 100.0, max_leverage=math.inf)
 
 
 def test_kelly_is_scaled_and_capped() -> None:
@@ -108,6 +119,14 @@ def test_a_book_that_is_wrong_gives_no_fill() -> None:
             simulate_fills(1, 1.0, prices, sizes)
 
 
+def test_a_limit_or_a_price_that_is_none_is_refused() -> None:
+    for limit in (math.nan, 0.0, -1.0):
+        with pytest.raises(ValueError, match="limit_price is"):
+            simulate_fills(1, 1.0, [100.0], [1.0], limit_price=limit)
+    with pytest.raises(ValueError, match="positive ones are wanted"):
+        calculate_slippage(1, math.inf, 100.0)
+
+
 def test_slippage_is_what_was_lost_against_the_reference() -> None:
     assert calculate_slippage(1, 100.1, 100.0) == pytest.approx(10.0)
     assert calculate_slippage(-1, 99.9, 100.0) == pytest.approx(10.0)
@@ -166,6 +185,28 @@ def test_the_sums_add_up(seed: int, size: int, fee: float) -> None:
     assert found.num_trades == free.num_trades
     if found.fees > 1e-6:
         assert found.fees > free.fees == 0.0
+
+
+def test_holding_has_the_ratio_of_the_market() -> None:
+    """n bars are n - 1 returns; a return of 0 before the first would belittle every ratio."""
+    prices = np.array([100.0, 110.0, 99.0, 120.0, 130.0])
+    found = backtest_strategy(prices, np.ones(5), FREE)
+    assert found.sharpe_ratio == pytest.approx(calculate_sharpe(np.diff(prices) / prices[:-1]))
+    assert math.isnan(backtest_strategy(prices[:2], np.ones(2), FREE).sharpe_ratio)
+
+
+def test_lost_capital_does_not_come_back() -> None:
+    """A short that lost more than there was is over, however far the price falls later."""
+    found = backtest_strategy(np.array([100.0, 300.0, 100.0, 50.0]), -np.ones(4), FREE)
+    assert found.equity.tolist() == [10_000.0, -10_000.0, -10_000.0, -10_000.0]
+    assert (found.num_trades, found.win_rate, found.total_return) == (1, 0.0, -2.0)
+    assert math.isnan(found.sharpe_ratio)
+
+
+def test_a_delay_longer_than_the_series_trades_nothing() -> None:
+    assert backtest_strategy([1.0, 2.0], [1.0, 1.0], BacktestConfig(delay_bars=7)).num_trades == 0
+    with pytest.raises(ValueError, match=r"delay_bars is 1\.5; a whole number"):
+        BacktestConfig(delay_bars=1.5)  # type: ignore[arg-type]
 
 
 def test_nothing_wanted_is_nothing_done() -> None:
