@@ -5,6 +5,7 @@ the brain calls it, on the brain's own market records, and each wish is judged a
 It sends nothing, and knows no orders in flight: a wish here is not yet an order.
 """
 
+import math
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -18,15 +19,18 @@ from aegis.brain.layout import CORE, as_records
 from aegis.brain.load import compiler_words
 from aegis.brain.market import DECIDE, apply_tick
 from aegis.brain.quoter import is_sane
+from aegis.brain.trust import line_of
 from aegis.config.settings import is_path
 from aegis.shm.instruments import INSTRUMENT, TRADING
-from aegis.shm.intent import POST_ONLY
+from aegis.shm.intent import MARKET as MARKET_ORDER
+from aegis.shm.intent import POST_ONLY, REDUCE_ONLY
 from aegis.shm.tick import CANDLE, CLOSED, QUOTE, TICK, TRADE, candle_code
 from aegis.strategies.contract import (
     EVENT_FILL,
     EVENT_POSITION,
     EVENT_TIMER,
     MARKET,
+    MAX_LEVELS,
     MAX_WISHES,
     POSITION,
     WISH,
@@ -90,6 +94,15 @@ class Trial:
             self._params[index] = self.strategy.pack(model, self._row(symbol))
         self.begin()
 
+    def compile(self) -> None:
+        """Compile the step without calling it: a large one takes longer than any event may."""
+        if self.strategy.plain is None:
+            from numba import typeof
+
+            self._compiling(
+                lambda: self.strategy.step.compile(tuple(typeof(each) for each in self._given(0)))
+            )
+
     def begin(self) -> None:
         """Forget everything: markets, positions, the strategy's memory, the time."""
         count = len(self.symbols)
@@ -152,6 +165,7 @@ class Trial:
 
         `progress(number, kind)` is called before each event.
         """
+        self.compile()
         report = TrialReport()
         first = self._run(events, seed, report, progress)
         again = TrialReport()
@@ -171,9 +185,7 @@ class Trial:
         seen: list[Any] = []
         for number in range(events):
             middle = max(middle + chance.randint(-3, 3), 1_000)
-            kind = chance.choices(
-                (QUOTE, TRADE, EVENT_FILL, CANDLE, EVENT_TIMER), (80, 12, 4, 2, 2)
-            )
+            kind = chance.choices(_KINDS, _WEIGHTS)
             if progress is not None:
                 progress(number, _NAMES[kind[0]])
             began_ns = time.perf_counter_ns()
@@ -181,7 +193,9 @@ class Trial:
                 wished = self._random_event(kind[0], middle, chance)
             except Exception as error:
                 message = " ".join(str(error).split())
-                self.refused.append(f"event {number}: {type(error).__name__}: {message}")
+                line = line_of(error, self.strategy.source)
+                place = f" (line {line})" if line else ""
+                self.refused.append(f"event {number}: {type(error).__name__}: {message}{place}")
                 wished = None
                 report.errors += self.refused
                 report.events = number + 1
@@ -244,18 +258,24 @@ class Trial:
         event = self._event[0]
         event.a, event.b, event.c, event.d, event.e = numbers
 
-    def _ask(self, index: int) -> list[Wish] | None:
+    def _given(self, index: int) -> tuple[Any, ...]:
+        """What the step is called with."""
+        return (
+            self._event[0], self._markets[index], self._positions[index],
+            self._params[index], self._states[index], self._wishes,
+        )  # fmt: skip
+
+    def _compiling(self, call: Callable[[], Any]) -> Any:
+        """`call`, which may have to compile the step first. Raises BrokenStrategyError."""
         from numba.core.errors import NumbaError
 
         try:
-            count = int(
-                self.strategy.step(
-                    self._event[0], self._markets[index], self._positions[index],
-                    self._params[index], self._states[index], self._wishes,
-                )
-            )  # fmt: skip
+            return call()
         except NumbaError as error:
             raise BrokenStrategyError(compiler_words(str(error), self.strategy.source)) from None
+
+    def _ask(self, index: int) -> list[Wish] | None:
+        count = int(self._compiling(lambda: self.strategy.step(*self._given(index))))
         if count < 0:
             return None
         if count > MAX_WISHES:
@@ -266,7 +286,7 @@ class Trial:
             if is_sane(record):
                 found.append(self._read(record))
             else:
-                self.refused.append(f"a wish that is no order: {record.tolist()}")
+                self.refused.append(f"a wish that is no order: {_why(record)}")
         return found
 
     def _read(self, record: Any) -> Wish:
@@ -279,7 +299,9 @@ class Trial:
             confidence=float(record.confidence),
             cause=int(record.cause),
             post_only=bool(flags & POST_ONLY),
-            reduce_only=bool(flags & 2),
+            reduce_only=bool(flags & REDUCE_ONLY),
+            stop_price=float(record.stop_price),
+            target_price=float(record.target_price),
         )
 
     def _row(self, symbol: str) -> Any:
@@ -288,3 +310,27 @@ class Trial:
         row["tick_size"], row["step_size"] = self.tick_size, self.step_size
         row["min_qty"], row["max_qty"] = self.step_size, 1e6 * self.step_size
         return row
+
+
+def _why(record: Any) -> str:
+    """The first field that keeps a refused wish from being an order, and what would be right."""
+    broken = [
+        name
+        for name in ("fair_price", "confidence", "stop_price", "target_price")
+        if not math.isfinite(record[name])
+    ]
+    if record.side not in (1, -1):
+        return (
+            f"side {record.side}; +1 or -1 is wanted (of a plain strategy: a Wish with side "
+            '"buy" or "sell" and a price and a qty above 0)'
+        )
+    if record.level >= MAX_LEVELS:
+        return f"level {record.level}; 0 to {MAX_LEVELS - 1} is wanted"
+    if int(record["flags"]) & MARKET_ORDER:
+        return "a market order; a price is wanted"
+    if broken:
+        return f"{broken[0]} {record[broken[0]]}; a finite number is wanted"
+    for name in ("price_ticks", "qty_lots", "ttl_ms"):
+        if not record[name] > 0:
+            return f"{name} {record[name]}; above 0 is wanted"
+    return f"a price, quantity or ttl_ms beyond all bounds: {record.tolist()}"

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import keyword
 import os
 import re
 import select
 import signal
+import sys
 import time
 from importlib.resources import files
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -53,9 +56,16 @@ def new(
     if taken or not into.is_dir():
         complain(f"{taken[0]}: exists already" if taken else f"{into}: no such directory")
         raise typer.Exit(EXIT_REFUSED)
+    if name in sys.stdlib_module_names or find_spec(name) is not None:
+        complain(f"{name!r}: a Python module has that name, and the file would hide it")
+        raise typer.Exit(EXIT_USAGE)
     for written, text in texts.items():
-        with open(into / written, "x") as target:
-            target.write(text)
+        try:
+            with open(into / written, "x") as target:
+                target.write(text)
+        except OSError as error:
+            complain(f"{into / written}: cannot be written ({(error.strerror or 'error').lower()})")
+            raise typer.Exit(EXIT_FAILED) from None
     file = into / f"{name}.py"
     print(f"{file}: written; its test: {into / f'test_{name}.py'} (python -m pytest)")
     print(f"try it: aegis strategy check {file}")
@@ -93,11 +103,13 @@ def list_strategies(config: ConfigOption = None, as_json: Json = False) -> None:
         row: dict[str, Any] = {"strategy": name, "kind": "built-in", "about": "", "problem": ""}
         row["instances"] = [key for key, table in instances.items() if table.strategy == name]
         try:
-            reference = strategy_reference(name, path)
+            reference, strategy = strategy_reference(name, path), None
             if is_path(reference):
                 strategy = load_strategy(reference)
                 row["kind"] = "plain" if strategy.plain is not None else "compiled"
-            row["about"] = _first_line(load_parameters_model(reference))
+            else:
+                load_parameters_model(reference)
+            row["about"] = _about(strategy, reference)
         except StrategyError as error:
             row["kind"], row["problem"] = "broken", str(error)
         rows.append(row)
@@ -110,10 +122,14 @@ def list_strategies(config: ConfigOption = None, as_json: Json = False) -> None:
     raise typer.Exit(EXIT_FAILED if any(row["problem"] for row in rows) else EXIT_GOOD)
 
 
-def _first_line(model: type) -> str:
-    import sys
-
-    text = getattr(sys.modules.get(model.__module__), "__doc__", None) or ""
+def _about(strategy: Any, reference: str) -> str:
+    """The first line that a built-in strategy's folder, or the user's own file, says of itself."""
+    if strategy is None:
+        module = f"aegis.strategies.{reference}"
+    else:
+        step = getattr(strategy.step, "py_func", None)
+        module = (strategy.plain.kind if step is None else step).__module__
+    text = getattr(sys.modules.get(module), "__doc__", None) or ""
     return text.strip().splitlines()[0] if text.strip() else ""
 
 
@@ -205,7 +221,9 @@ def _try_out(strategy: str, given: dict[str, Any], events: int, seed: int, repor
         "same_again": False,
     }  # fmt: skip
     try:
-        found |= _report(strategy, given, events, seed, report_to)
+        # Whatever the strategy prints, standard output is the answer's.
+        with contextlib.redirect_stdout(sys.stderr):
+            found |= _report(strategy, given, events, seed, report_to)
     except Exception as error:
         found["errors"] = str(error).splitlines() or [type(error).__name__]
     finally:

@@ -8,6 +8,8 @@ A file has `STRATEGY`: a `contract.Strategy`, or a class that derives from `plai
 (which is found without that name if it is the only one). A folder has it in `strategy.py`.
 """
 
+import contextlib
+import difflib
 import hashlib
 import importlib.util
 import re
@@ -156,7 +158,9 @@ def _execute(source: Path, name: str, stamp: str) -> ModuleType:
     # Numba finds the module of a cached kernel by its name.
     sys.modules[module_name] = module
     try:
-        spec.loader.exec_module(module)
+        # What the file prints when it is executed must not get into somebody's `--json`.
+        with contextlib.redirect_stdout(sys.stderr):
+            spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:
         for added in [entry for entry in sys.modules if entry.startswith(package)]:
             del sys.modules[added]
@@ -210,6 +214,15 @@ def _check_plain(kind: type[PlainStrategy], file: str) -> None:
         raise BrokenStrategyError(
             f"{file}: {kind.__name__}.Parameters must derive from StrategyParameters"
         )
+    events = [name for name in vars(PlainStrategy) if name.startswith("on_")]
+    for name in dir(kind):
+        # One letter off, and an event would pass by without a word.
+        near = difflib.get_close_matches(name, events, n=1, cutoff=0.8)
+        if near and name not in events:
+            raise BrokenStrategyError(
+                f"{file}: {kind.__name__}.{name} is no event; did you mean {near[0]}? "
+                f"(there are {', '.join(events)})"
+            )
 
 
 def _check_compiled(strategy: Strategy, module: ModuleType, file: str) -> None:

@@ -5,8 +5,9 @@ same loop uncompiled, so wishes go through the same quoter and the same gate. So
 microseconds an event instead of less than one; all else is as in `contract`, also that a decision
 may depend on nothing but the events: no clock, no file, no random number without a seed.
 
-The host trusts nothing. What a method raises, or a method that does not come back in time, latches
-the strategy; a return value that is no list of wishes is refused and counted by the quoter.
+The host trusts nothing. What a method raises, a return value that is no list, or a method that does
+not come back in time latches the strategy; what is in a list and is no order is refused and counted
+by the quoter.
 """
 
 import linecache
@@ -68,6 +69,14 @@ _NO_SIDE: Final = 0
 _TOO_MANY: Final = MAX_WISHES + 1
 _LARGEST: Final = 1 << 52
 _SIDES: Final[Mapping[str, int]] = {"buy": 1, "sell": -1}
+_METHODS: Final[Mapping[int, str]] = {
+    QUOTE: "on_quote",
+    BOOK: "on_quote",
+    TRADE: "on_trade",
+    CANDLE: "on_candle",
+    EVENT_FILL: "on_fill",
+    EVENT_TIMER: "on_timer",
+}
 
 
 class TookTooLongError(BaseException):
@@ -254,9 +263,14 @@ class PlainHost:
                 self.strategy.parameters = self.model
                 self.strategy.markets = getattr(self.strategy, "markets", {})
             self.strategy.markets[symbol] = _market(symbol, market, position)
-            wished = self._call(self.strategy, kind, symbol, event, market)
+            wished: object = self._call(self.strategy, kind, symbol, event, market)
             if wished is None:
                 return NO_OPINION
+            if not isinstance(wished, Sequence):
+                raise TypeError(
+                    f"{_METHODS[kind]} returned a {type(wished).__name__}; a list of Wish, or "
+                    "None, is wanted"
+                )
             # Sized inside: a lazy sequence is the user's code too.
             count = len(wished)
             if count > MAX_WISHES:

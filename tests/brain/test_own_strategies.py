@@ -125,6 +125,14 @@ def test_what_raises_is_latched_and_its_orders_are_cancelled(own: Callable[..., 
     assert harness.core["ticks_lost"] == 0
 
 
+def test_what_is_no_list_is_latched_and_told(own: Callable[..., Harness]) -> None:
+    harness = own("return good[0]")
+    harness.accept(harness.feed(quote(BID, 0)))
+    harness.feed(quote(BID, 1_000))
+    assert harness.core["strategy_latch"] == RAISED
+    assert str(harness.strategy.plain.fault).startswith("on_quote returned a Wish; a list of Wish")
+
+
 @pytest.mark.parametrize(
     "then",
     [

@@ -69,12 +69,44 @@ def test_a_name_that_is_none_is_refused(tmp_path: Path, name: str) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("name", ["random", "numpy"])
+def test_a_name_that_would_hide_a_module_is_refused(tmp_path: Path, name: str) -> None:
+    """Beside such a file, `python -m pytest` would import it in place of the module."""
+    refused = aegis("strategy", "new", name, at=tmp_path)
+    assert (refused.returncode, list(tmp_path.iterdir())) == (2, [])
+    assert f"'{name}': a Python module has that name" in refused.stderr
+
+
+def test_a_folder_that_takes_no_file_is_told(tmp_path: Path) -> None:
+    refused = aegis("strategy", "new", "mine", "--into", "/proc", at=tmp_path)
+    assert refused.returncode == 1
+    assert refused.stderr.startswith("aegis: /proc/mine.py: cannot be written (")
+
+
+def test_what_a_strategy_prints_is_not_in_the_answer(tmp_path: Path) -> None:
+    text = '"""It talks."""\n\nprint("as it is loaded")\n'
+    (tmp_path / "mine.py").write_text(text + PLAIN.format(then="print('as it decides')"))
+    checked = aegis("strategy", "check", "mine.py", "--json", "--events", "200", at=tmp_path)
+    assert json.loads(checked.stdout)["ok"]
+    assert "as it is loaded" in checked.stderr and "as it decides" in checked.stderr
+    config = (REPOSITORY / "aegis.toml").read_text()
+    config = config.replace('strategy = "avellaneda_stoikov"', 'strategy = "./mine.py"', 1)
+    (tmp_path / "aegis.toml").write_text(config)
+    listed = aegis("strategy", "list", "--config", "aegis.toml", "--json", at=tmp_path)
+    about = {row["strategy"]: row["about"] for row in json.loads(listed.stdout)["strategies"]}
+    assert about["./mine.py"] == "It talks."
+    assert about["avellaneda_stoikov"].startswith("Market making after Avellaneda and Stoikov")
+
+
 @pytest.mark.parametrize(
     ("then", "message"),
     [
-        ("return [Wish('buy', float('nan'), 1.0)]", "a wish that is no order"),
+        ("return [Wish('buy', float('nan'), 1.0)]", "a wish that is no order: side 0; +1 or -1"),
+        ("return [Wish('buy', 1.0, 1.0, level=9)]", "a wish that is no order: level 9; 0 to 7"),
+        ("return [Wish('buy', 1.0, 1e-9)]", "a wish that is no order: qty_lots 0; above 0"),
+        ("return Wish('buy', 60000.0, 1.0)", "on_quote returned a Wish; a list of Wish, or None,"),
         ("return [Wish('buy', 60000.0, 1.0)] * 10_000", "17 wishes at once, at most 16"),
-        ("raise KeyError('x')", "KeyError: 'x'"),
+        ("raise KeyError('x')", "KeyError: 'x' (line 12)"),
         ("import os; os.abort()", "it died"),
         ("import os; return [Wish('buy', 1 + os.urandom(4)[0] * 9, 1.0)]", "or on chance"),
     ],

@@ -54,6 +54,10 @@ def test_a_folder_in_the_form_of_the_built_in_ones(tmp_path: Path) -> None:
         (PLAIN + "STRATEGY = 5\n", "STRATEGY is a int"),
         (PLAIN + "Mine.timer_ms = -5\n", "timer_ms = -5; wanted 0"),
         (PLAIN + "Mine.Parameters = dict\n", "must derive from StrategyParameters"),
+        (
+            PLAIN + "Mine.on_qoute = Mine.on_quote\n",
+            r"Mine\.on_qoute is no event; did you mean on_qu",
+        ),
     ],
 )
 def test_what_cannot_be_used_is_told_with_its_place(
