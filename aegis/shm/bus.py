@@ -145,7 +145,11 @@ class Bus:
 
         Raises ValueError with the topics there are.
         """
-        self._channel(topic).subscribers.append(subscriber)
+        channel = self._channel(topic)
+        if not channel.subscribers:
+            # What came while nobody listened is nobody's, and was not lost.
+            channel.source.cursor[0] = channel.source.ring.published
+        channel.subscribers.append(subscriber)
 
     def unsubscribe(self, topic: str, subscriber: Subscriber) -> None:
         """End it. Raises ValueError for one that was not subscribed."""

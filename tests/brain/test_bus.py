@@ -118,6 +118,23 @@ def test_a_slow_listener_is_told_what_it_missed(harness: Harness) -> None:
         bus.subscribe("ORDERS", print)
 
 
+def test_a_subscriber_hears_what_comes_after_it(harness: Harness) -> None:
+    """Not what the bus, made long before, might have heard; nor is any of that lost."""
+    bus = Bus(harness.memory)
+    capacity = harness.memory.ticks.capacity
+    for _ in range(0, 2 * capacity, 1_000):
+        harness.memory.ticks.publish(np.zeros(1_000, harness.memory.ticks.records.dtype))
+    intents = np.zeros(1, INTENT)
+    intents["kind"] = PLACE
+    harness.memory.intents.offer(intents)
+    heard = heard_by(bus)
+    assert bus.poll() == 0
+    assert (bus.lost(TICK_UPDATE), bus.lost(ORDER_REQUEST)) == (0, 0)
+    harness.memory.intents.offer(intents)
+    bus.poll()
+    assert len(heard[ORDER_REQUEST]) == 1
+
+
 def test_kept_records_come_from_the_pool(harness: Harness) -> None:
     bus = Bus(harness.memory)
     handles: list[int] = []
