@@ -83,6 +83,7 @@ SLOT = np.dtype(
         ("price_ticks", "<i8"),
         ("qty_lots", "<i8"),
         ("filled_lots", "<i8"),
+        ("flags", "<i8"),  # of the last PLACE; kept when the slot empties
         ("placed_ts_ns", "<i8"),  # event clock of the last PLACE; kept when the slot empties
         ("changed_ts_ns", "<i8"),  # event clock of the last PLACE or CANCEL
         ("refusals", "<i8"),  # placements refused in a row

@@ -33,7 +33,7 @@ from aegis.brain.layout import (
     TRUSTED,
 )
 from aegis.host.jit import kernel
-from aegis.shm.intent import CANCEL, PLACE, POST_ONLY
+from aegis.shm.intent import CANCEL, IOC, PLACE, POST_ONLY
 from aegis.shm.intent import MARKET as MARKET_ORDER
 from aegis.strategies.contract import MAX_LEVELS
 
@@ -138,11 +138,17 @@ def may_rest(core: Any, lane: Any, market: Any, slot: Any, side: Any) -> Any:
 
 
 @kernel
+def is_urgent(slot: Any) -> Any:
+    """Whether what should take at once (a stop) finds an order that was to rest, or nothing."""
+    return (slot.want_flags & IOC) != 0 and (slot.flags & IOC) == 0
+
+
+@kernel
 def may_place(core: Any, lane: Any, slot: Any) -> Any:
     """Whether the slot has waited long enough since its last order."""
     if slot.placed_ts_ns == 0:
         return True
-    pause_ns = lane.min_requote_ns
+    pause_ns = np.int64(0) if is_urgent(slot) else lane.min_requote_ns
     if slot.refusals > 0:
         doublings = min(slot.refusals - 1, np.int64(_REFUSAL_DOUBLINGS))
         pause_ns = max(pause_ns, np.int64(_REFUSAL_PAUSE_NS) << doublings)
@@ -153,7 +159,12 @@ def may_place(core: Any, lane: Any, slot: Any) -> Any:
 
 @kernel
 def must_move(core: Any, lane: Any, slot: Any) -> Any:
-    """Whether a live order is too far from its wish, or too small or too large for it."""
+    """Whether a live order is another than its wish: too far from it, too small or too large.
+
+    A stop waits neither for the time between two quotes nor for a distance worth a new one.
+    """
+    if is_urgent(slot):
+        return True
     elapsed_ns = core.clock_ns - slot.placed_ts_ns
     if 0 <= elapsed_ns < lane.min_requote_ns:
         return False
@@ -218,6 +229,7 @@ def send(core: Any, lane: Any, slot: Any, stage: Any, kind: Any, side: Any, leve
     slot.price_ticks = slot.want_price_ticks
     slot.qty_lots = slot.want_qty_lots
     slot.filled_lots = 0
+    slot.flags = slot.want_flags
     slot.placed_ts_ns = core.clock_ns
 
 

@@ -97,11 +97,11 @@ class Trial:
     def compile(self) -> None:
         """Compile the step without calling it: a large one takes longer than any event may."""
         if self.strategy.plain is None:
-            from numba import typeof
+            import numba
 
-            self._compiling(
-                lambda: self.strategy.step.compile(tuple(typeof(each) for each in self._given(0)))
-            )
+            type_of: Callable[[Any], Any] = numba.typeof
+            types = tuple(type_of(each) for each in self._given(0))
+            self._compiling(lambda: self.strategy.step.compile(types))
 
     def begin(self) -> None:
         """Forget everything: markets, positions, the strategy's memory, the time."""

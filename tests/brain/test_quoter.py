@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from aegis.brain.layout import CANCELING, EMPTY, HALTED, LIVE, PENDING, REDUCING, RESERVED
-from aegis.shm.intent import CANCEL, PLACE, POST_ONLY, RESYNC
+from aegis.brain.quoter import may_place, must_move
+from aegis.shm.intent import CANCEL, IOC, PLACE, POST_ONLY, REDUCE_ONLY, RESYNC
 from aegis.shm.outcome import (
     ACCEPTED,
     CANCELED,
@@ -101,6 +102,24 @@ def test_min_requote_counts_event_time_from_the_place(harness: Harness) -> None:
     harness.accept(first_pair(harness))
     assert harness.feed(quote(BID + 500, 119.9)) == []
     assert len(harness.feed(quote(BID + 500, 120))) == 2
+
+
+@pytest.mark.parametrize("changes", [{"min_requote_ms": 600_000}, {"refresh_tolerance_ticks": 1e6}])
+def test_a_stop_waits_for_no_quoting_habit(
+    make_harness: Callable[..., Harness], changes: dict[str, Any]
+) -> None:
+    """What is to take at once replaces a resting order, however lazily quotes are moved."""
+    harness = make_harness(parameters=changes)
+    harness.accept(first_pair(harness))
+    wish = harness.desk.slots[:1]
+    assert harness.feed(quote(BID, 40)) == []
+    core, lane = harness.desk.core[0], harness.desk.lanes[0]
+    wish["want_flags"], wish["want_price_ticks"] = IOC | REDUCE_ONLY, BID
+    assert must_move(core, lane, wish[0]), "the resting order goes at once"
+    wish["state"] = EMPTY
+    assert may_place(core, lane, wish[0]), "and what takes comes at once"
+    wish["flags"] = IOC | REDUCE_ONLY
+    assert not may_place(core, lane, wish[0]), "again: at its pace"
 
 
 def test_outcomes_alone_send_nothing(harness: Harness) -> None:
