@@ -295,12 +295,20 @@ def limits_leave_room(tables: Tables) -> Iterator[Finding]:
         pairs = (
             ("order_qty", "max_order_qty", limits.max_order_qty),
             ("max_inventory_qty", "max_position_qty", limits.max_position_qty),
+            ("max_notional_quote", "max_order_notional", limits.max_order_notional),
         )
         for parameter, limit, bound in pairs:
             asked = instance.parameters.get(parameter)
             if isinstance(asked, int | float) and asked > bound:
                 message = f"is above limits.{limit} = {bound:g}: the gate will deny it"
                 yield Finding((*under, "parameters", parameter), asked, message)
+        levels = instance.parameters.get("order_levels")
+        if isinstance(levels, int):
+            orders, bound = 2 * levels * len(instance.symbols), limits.max_open_orders
+            if orders > bound:
+                message = f"makes {orders} orders, above limits.max_open_orders = {bound}"
+                key = (*under, "parameters", "order_levels")
+                yield Finding(key, levels, f"{message}: the gate will deny some")
         yield from _orders_are_worth_it(tables, under, instance)
 
 

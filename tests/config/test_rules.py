@@ -136,6 +136,20 @@ def test_a_strategy_that_wants_more_than_its_limits_is_warned(tmp_path: Path) ->
     assert "limits.max_order_qty = 0.01" in warning.message
 
 
+def test_more_levels_than_orders_may_be_open_are_warned(tmp_path: Path) -> None:
+    assert read_text(edited(("levels = 2", "order_levels = 5")), tmp_path).warnings == []
+    warning = only(read_text(edited(("levels = 2", "order_levels = 6")), tmp_path).warnings)
+    assert warning.key == "instances.btc.parameters.order_levels"
+    assert "makes 12 orders, above limits.max_open_orders = 10" in warning.message
+
+
+def test_a_notional_above_that_of_an_order_is_warned(tmp_path: Path) -> None:
+    text = edited(("levels = 2", "max_notional_quote = 2500.0"))
+    warning = only(read_text(text, tmp_path).warnings)
+    assert warning.key == "instances.btc.parameters.max_notional_quote"
+    assert "limits.max_order_notional = 2000" in warning.message
+
+
 def test_an_order_limit_above_the_position_limit_is_warned(tmp_path: Path) -> None:
     result = read_text(edited(("max_position_qty = 0.05", "max_position_qty = 0.005")), tmp_path)
     assert [warning.key for warning in result.warnings] == ["instances.btc.limits.max_order_qty"]
