@@ -90,11 +90,12 @@ def _table(title: str) -> Table:
 
 
 def _quotes(view: InstanceView) -> str:
-    """The last prices quoted on each side, empty before the first."""
+    """The newest prices of each side, empty before the first; whether one of them may rest yet."""
     if not view.quotes:
         return ""
     bid, ask = (view.quotes.get(side) for side in ("bid", "ask"))
-    return f"quoted {'-' if bid is None else f'{bid:g}'}/{'-' if ask is None else f'{ask:g}'}"
+    quoted = "quoted" if view.open_orders else "last quoted"
+    return f"{quoted} {'-' if bid is None else f'{bid:g}'}/{'-' if ask is None else f'{ask:g}'}"
 
 
 def _headline(view: InstanceView) -> Text:

@@ -44,6 +44,14 @@ def test_the_line_for_a_pipe_is_one_line() -> None:
     assert "100/100.1" in line
 
 
+def test_prices_of_which_none_rests_are_not_shown_as_quotes() -> None:
+    view = healthy()
+    view.quotes, view.open_orders = {"bid": 99.0, "ask": 101.0}, 2
+    assert "| quoted 99/101 |" in live_line(judge(view))
+    view.open_orders = 0
+    assert "| last quoted 99/101 |" in live_line(judge(view))
+
+
 def test_a_view_without_anything_can_be_shown() -> None:
     assert "absent" in text_of(judge(InstanceView("btc")))
 
