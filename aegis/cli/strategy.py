@@ -1,4 +1,4 @@
-"""`aegis strategy new|check|list`: a strategy of one's own, from a working skeleton to a trial."""
+"""`aegis strategy new|check|list|parameters`: a strategy of one's own, from skeleton to trial."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ from aegis.cli.exit_codes import (
     complain,
     print_object,
 )
+from aegis.cli.strategy_parameters import parameter_lines, parameter_rows, reference_of
 
 __all__ = ["app"]
 
@@ -120,6 +121,26 @@ def list_strategies(config: ConfigOption = None, as_json: Json = False) -> None:
             used = f" [{', '.join(row['instances'])}]" if row["instances"] else ""
             print(f"{row['strategy']:<24} {row['kind']:<9}{used} {row['problem'] or row['about']}")
     raise typer.Exit(EXIT_FAILED if any(row["problem"] for row in rows) else EXIT_GOOD)
+
+
+@app.command("parameters")
+def parameters_of(
+    strategy: Annotated[str, typer.Argument(metavar="NAME", help="A name, a .py file, a folder.")],
+    as_json: Json = False,
+) -> None:
+    """Every parameter of a strategy: its default, what is allowed, what it does."""
+    from aegis.strategies.errors import StrategyError
+    from aegis.strategies.registry import load_parameters_model
+
+    try:
+        rows = parameter_rows(load_parameters_model(reference_of(strategy)))
+    except StrategyError as error:
+        complain(str(error))
+        raise typer.Exit(EXIT_USAGE) from None
+    if as_json:
+        print_object({"ok": True, "strategy": strategy, "parameters": rows})
+    else:
+        print("\n".join(["[instances.NAME.parameters]", *parameter_lines(rows)]))
 
 
 def _about(strategy: Any, reference: str) -> str:
@@ -251,10 +272,7 @@ def _report(
             os.write(report_to, f"event {number} ({kind})\n".encode())
 
     try:
-        known = load_parameters_model(
-            str(Path(strategy).absolute()) if "/" in strategy or strategy.endswith(".py")
-            else strategy
-        ).model_fields  # fmt: skip
+        known = load_parameters_model(reference_of(strategy)).model_fields
     except UnknownStrategyError as error:
         raise ValueError(f"{error}; a file of your own is named by its path, with .py") from None
     chosen = {key: value for key, value in given.items() if key in known or key not in _DEFAULTS}

@@ -128,7 +128,10 @@ class StrategyParameters(BaseModel):
         default=5.0, ge=0.0, le=1e6, description="leave an order alone that is this close"
     )
     min_requote_ms: int = Field(
-        default=250, ge=1, le=600_000, description="shortest time between two orders of one slot"
+        default=250,
+        ge=1,
+        le=600_000,
+        description="shortest time between two orders of one slot; a stop waits for none",
     )
     intent_ttl_ms: int = Field(
         default=2_000, ge=10, le=60_000, description="after that the gate refuses the intent"

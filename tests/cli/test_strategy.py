@@ -9,7 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
+import tomli
 
+from aegis.strategies.registry import read_parameters
 from tests.conftest import REPOSITORY
 
 PLAIN = """
@@ -134,3 +136,23 @@ def test_list_shows_built_in_and_own_ones(tmp_path: Path) -> None:
     assert checked.returncode == 2
     assert "mine.py:1: invalid syntax" in checked.stderr
     assert "instances.btc.strategy" in checked.stderr
+
+
+def test_parameters_are_told_with_their_bounds(tmp_path: Path) -> None:
+    told = aegis("strategy", "parameters", "smc", at=tmp_path)
+    assert told.returncode == 0
+    first, second, *rest = told.stdout.splitlines()
+    assert first == "[instances.NAME.parameters]"
+    assert second.startswith("risk_quote = ") and second.endswith("; > 0 and <= 1_000_000_000")
+    assert any(line.startswith("# swing_length = 5 ") for line in rest)
+    given = "\n".join([first, "risk_quote = 1.0", "max_notional_quote = 1.0", *rest[1:]])
+    commented = tomli.loads(given.replace("\n# ", "\n"))["instances"]["NAME"]["parameters"]
+    assert read_parameters("smc", commented) == read_parameters(
+        "smc", {"risk_quote": 1.0, "max_notional_quote": 1.0}
+    )
+    (tmp_path / "mine.py").write_text(PLAIN.format(then="pass"))
+    own = json.loads(aegis("strategy", "parameters", "mine.py", "--json", at=tmp_path).stdout)
+    rows = {row["key"]: row for row in own["parameters"]}
+    assert rows["min_requote_ms"]["default"] == 250 and not rows["min_requote_ms"]["required"]
+    unknown = aegis("strategy", "parameters", "smx", at=tmp_path)
+    assert (unknown.returncode, "did you mean 'smc'?" in unknown.stderr) == (2, True)

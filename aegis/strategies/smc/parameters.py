@@ -39,7 +39,9 @@ class SmcParameters(StrategyParameters):
     min_reward_risk: float = Field(
         default=1.5, ge=0.1, le=100.0, description="target distance over stop distance, at least"
     )
-    stop_buffer_atr: float = Field(default=0.25, ge=0.0, le=100.0)
+    stop_buffer_atr: float = Field(
+        default=0.25, ge=0.0, le=100.0, description="how far beyond area and sweep the stop lies"
+    )
     pool_reach_atr: float = Field(
         default=0.1, ge=0.0, le=100.0, description="equal highs or lows lie so close together"
     )
