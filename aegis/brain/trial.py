@@ -88,6 +88,7 @@ class Trial:
         self.symbols = tuple(symbols)
         self.tick_size, self.step_size = tick_size, step_size
         model = read_parameters(reference, parameters)
+        self._interval_s = int(getattr(model, model.interval_parameter or "", 60))
         count = len(self.symbols)
         self._params = as_records(np.zeros(count, self.strategy.parameters_dtype))
         for index, symbol in enumerate(self.symbols):
@@ -115,6 +116,9 @@ class Trial:
         self._event = as_records(np.zeros(1, TICK))
         self._wishes = as_records(np.zeros(MAX_WISHES, WISH))
         self._now_ns, self._update_id = START_NS, 0
+        # Of each symbol and interval: when its newest candle opened; and its last close, in ticks.
+        self._opens_ns: dict[tuple[int, int], int] = {}
+        self._closes: dict[int, int] = {}
         self.refused: list[str] = []
         if self.strategy.plain is not None:
             self.strategy.plain.rearm()
@@ -135,10 +139,26 @@ class Trial:
         return self._market(TRADE, (price, qty, sign, 0.0, 0.0), **where)
 
     def candle(
-        self, prices: tuple[float, float, float, float], volume: float, **where: Any
+        self,
+        prices: tuple[float, float, float, float],
+        volume: float,
+        interval_s: int | None = None,
+        **where: Any,
     ) -> list[Wish] | None:
-        """A closed candle: open, high, low, close."""
-        return self._market(CANDLE, (*prices, volume), **where)
+        """A closed candle: open, high, low, close. Each follows on the symbol's one before it.
+
+        Without `interval_s` it is of the length that the strategy lives on, else of a minute.
+        """
+        seconds = interval_s or self._interval_s
+        width_ns = seconds * 1_000_000_000
+        index = self._begin(CANDLE, **where)
+        opened_ns = self._opens_ns.get((index, seconds), START_NS // width_ns * width_ns) + width_ns
+        self._opens_ns[index, seconds] = opened_ns
+        self._now_ns = max(self._now_ns, opened_ns + width_ns)
+        event = self._event[0]
+        event.ts_event_ns, event.flags = opened_ns, CLOSED | candle_code(seconds)
+        self._set((*prices, volume))
+        return self._told(CANDLE, index)
 
     def fill(self, side: str, price: float, qty: float, **where: Any) -> list[Wish] | None:
         """A fill of ours; it moves the position first."""
@@ -225,8 +245,7 @@ class Trial:
         if kind == TRADE:
             return self.trade(price, qty, side, **where)
         if kind == CANDLE:
-            high, low = price + 9 * tick, price - 9 * tick
-            return self.candle((price, high, low, price + tick), qty, **where)
+            return self._random_candle(middle, qty, chance, **where)
         if kind == EVENT_TIMER:
             return self.timer(**where) if self.strategy.timer_ms else None
         index = self.symbols.index(where["symbol"])
@@ -235,13 +254,30 @@ class Trial:
         side = ("sell" if held > 0 else "buy") if held else side
         return self.fill(side, price, step * (abs(held) or 1), **where)
 
+    def _random_candle(
+        self, middle: int, qty: float, chance: random.Random, **where: Any
+    ) -> list[Wish] | None:
+        """From the close before it to somewhere around the market, with wicks on both ends."""
+        index = self.symbols.index(where["symbol"])
+        opened = self._closes.get(index, middle)
+        closed = self._closes[index] = middle + chance.randint(-60, 60)
+        high = max(opened, closed) + chance.randint(0, 30)
+        low = min(opened, closed) - chance.randint(0, 30)
+        tick = self.tick_size
+        prices = (opened * tick, high * tick, low * tick, closed * tick)
+        return self.candle(prices, qty, **where)
+
     def _market(
         self, kind: int, numbers: tuple[float, float, float, float, float], **where: Any
     ) -> list[Wish] | None:
         index = self._begin(kind, **where)
         self._set(numbers)
+        return self._told(kind, index)
+
+    def _told(self, kind: int, index: int) -> list[Wish] | None:
         event = self._event[0]
         if apply_tick(self._core[0], event, self._markets[index]) != DECIDE:
+            numbers = [float(event[name]) for name in "abcde"]
             raise ValueError(f"{_NAMES[kind]} {numbers} is no market event")
         return self._ask(index)
 
@@ -250,8 +286,7 @@ class Trial:
         self._now_ns += round(after_ms * _MS)
         event = self._event[0]
         event.instrument, event.kind, event.ts_event_ns = index, kind, self._now_ns
-        # A strategy sees closed candles only.
-        event.flags = CLOSED | candle_code(60) if kind == CANDLE else 0
+        event.flags = 0
         return index
 
     def _set(self, numbers: tuple[float, float, float, float, float]) -> None:
