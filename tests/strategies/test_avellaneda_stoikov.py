@@ -393,6 +393,20 @@ def test_live_intensity_finds_the_law_of_the_trades_and_quotes_by_it() -> None:
     assert state["live_c2"] == pytest.approx(c2, rel=0.10)
 
 
+@pytest.mark.parametrize("quoted", [True, False])
+def test_a_thin_market_is_not_taken_for_a_busy_one(quoted: bool) -> None:
+    """Half a minute without trades counts while quotes come, and is a break when nothing does."""
+    desk = Desk(intensity="live", intensity_halflife_s=86_400.0).warm()
+    for number in range(40):
+        for at_s in range(30 * number, 30 * number + 30) if quoted else (30 * number,):
+            desk.quote(600_000, 1.0 + at_s)
+        desk.market["trade_side"], desk.market["trade_ticks"] = 1, 600_001 + number % 20
+        told(desk, TRADE, 1.0 + 30 * number + (29.5 if quoted else 0.5))
+    state = desk.state[0]
+    rate = state["arrivals"] / state["arrival_seconds"]
+    assert rate == pytest.approx(1.0 / 30.0 if quoted else 1.0 / 10.5, rel=0.06)
+
+
 def test_too_few_trades_leave_the_fixed_intensity() -> None:
     desk = Desk(intensity="live", intensity_min_orders=1e6).warm()
     trade_for(desk, 60, a=2.0, k=0.05, seed=12)

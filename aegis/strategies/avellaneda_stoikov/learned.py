@@ -85,6 +85,9 @@ STATE_RECORD = np.dtype(
         ("order_side", "<i8"),
         ("order_mid_ticks", "<f8"),
         ("order_ticks", "<f8"),
+        ("order_after_s", "<f8"),  # seen of the market since the order before it
+        ("seen_ts_ns", "<i8"),
+        ("seen_s", "<f8"),
         ("counted_ts_ns", "<i8"),
         ("arrivals", "<f8"),
         ("distances", "<f8"),
@@ -181,11 +184,7 @@ def count_order(params: Any, state: Any) -> Any:
         state.watched_side = state.order_side
         state.watched_mid_ticks = state.order_mid_ticks
     distance -= cost_of_fill(params, state, state.order_mid_ticks)
-    elapsed_s = 0.0
-    if state.counted_ts_ns != 0:
-        elapsed_s = (state.order_ts_ns - state.counted_ts_ns) * 1e-9
-    # A break in the data is no time without trades.
-    elapsed_s = min(elapsed_s, _BREAK_S)
+    elapsed_s = state.order_after_s if state.counted_ts_ns != 0 else 0.0
     count, total, seconds = intensity_sums(
         state.arrivals, state.distances, state.arrival_seconds, distance, elapsed_s,
         params.intensity_halflife_s, 0.0, params.intensity_range_ticks,
@@ -198,10 +197,22 @@ def count_order(params: Any, state: Any) -> Any:
 
 
 @kernel
+def see_time(event: Any, state: Any) -> None:
+    """How long the market has been seen: quotes alone are time without trades, a break is none."""
+    elapsed_s = (event.ts_event_ns - state.seen_ts_ns) * 1e-9
+    if state.seen_ts_ns == 0 or elapsed_s < -_BREAK_S:
+        state.seen_ts_ns = event.ts_event_ns
+    elif elapsed_s > 0.0:
+        state.seen_s += min(elapsed_s, _BREAK_S)
+        state.seen_ts_ns = event.ts_event_ns
+
+
+@kernel
 def learn_trade(event: Any, market: Any, params: Any, state: Any) -> Any:
     """A trade of others: the same taker at the same time reaches further, or a new one begins."""
     if not state.mid_ticks > 0.0:
         return
+    see_time(event, state)
     side, ticks = market.trade_side, float(market.trade_ticks)
     if state.order_ts_ns == event.ts_event_ns and state.order_side == side:
         if side * (ticks - state.order_ticks) > 0.0:
@@ -210,6 +221,8 @@ def learn_trade(event: Any, market: Any, params: Any, state: Any) -> Any:
     if state.order_ts_ns != 0:
         count_order(params, state)
     state.order_ts_ns = event.ts_event_ns
+    state.order_after_s = state.seen_s
+    state.seen_s = 0.0
     state.order_side = side
     state.order_ticks = ticks
     state.order_mid_ticks = state.mid_ticks
@@ -218,6 +231,7 @@ def learn_trade(event: Any, market: Any, params: Any, state: Any) -> Any:
 @kernel
 def learn_intensity(event: Any, params: Any, state: Any) -> Any:
     """Fit A and k anew when it is time; what shows no decay, or too little, changes nothing."""
+    see_time(event, state)
     elapsed_ns = event.ts_event_ns - state.fitted_ts_ns
     if 0 <= elapsed_ns < params.intensity_refresh_ns:
         return
