@@ -53,12 +53,14 @@ def _sma(values: FloatArray, start: int, period: int, out: FloatArray) -> float:
     total = 0.0
     for index in range(start, start + period):
         total += values[index]
-    out[start + period - 1] = total / period
+    share = 1.0 / period
+    out[start + period - 1] = total * share
     gone, come, means = values[start:], values[start + period :], out[start + period :]
     for index in range(come.size):
-        # The difference first: it does not wait for the sum before it.
+        # The difference first: it does not wait for the sum before it. A division a value would
+        # take longer than the chain of sums.
         total += come[index] - gone[index]
-        means[index] = total / period
+        means[index] = total * share
     return total
 
 
@@ -75,4 +77,4 @@ def sma_update(state: FloatArray, value: float) -> float:
         state[_SUM] += value - state[_WINDOW + at]
     state[_WINDOW + at] = value
     state[_AT] = at + 1 if at + 1 < period else 0
-    return state[_SUM] / period if state[_SEEN] >= period else math.nan
+    return state[_SUM] * (1.0 / period) if state[_SEEN] >= period else math.nan
