@@ -2,6 +2,9 @@
 
 J. Welles Wilder, New Concepts in Technical Trading Systems (1978). First value at `period`; a
 series that does not move has 0, as in TA-Lib, not 50.
+
+Falls stay negative: a gain is one maximum and a fall one minimum of the same weighted change, and a
+value that is not finite stays in both averages, so that nothing else has to be carried along.
 """
 
 from __future__ import annotations
@@ -24,14 +27,14 @@ from aegis.quant.indicators.series import (
 
 __all__ = ["rsi", "rsi_state", "rsi_update"]
 
-# state: period, values seen, the value before, smoothed gains, smoothed losses
-_PERIOD, _SEEN, _LAST, _GAIN, _LOSS = 0, 1, 2, 3, 4
+# state: period, values seen, the value before, smoothed gains, smoothed falls (negative)
+_PERIOD, _SEEN, _LAST, _GAIN, _FALL = 0, 1, 2, 3, 4
 
 _NAMES = ("values",)
 
 
 def rsi(values: npt.ArrayLike, period: int = 14) -> FloatArray:
-    """100 * gains / (gains + losses), each smoothed (TA-Lib: RSI); 0 to 100.
+    """100 * gains / (gains - falls), each smoothed (TA-Lib: RSI); 0 to 100.
 
     Raises ValueError for a period below 2 or a value that is not finite.
     """
@@ -49,25 +52,38 @@ def rsi_state(period: int = 14) -> FloatArray:
 
 
 @kernel("f8(f8, f8)")
-def _index(gain: float, loss: float) -> float:
-    total = gain + loss
-    return 100.0 * (gain / total) if total > 0.0 else 0.0
+def _index(gain: float, fall: float) -> float:
+    """Divides always and then chooses: one instruction each, and no branch."""
+    moved = gain - fall
+    index = 100.0 * (gain / moved)
+    return index if moved > 0.0 else 0.0
+
+
+@kernel("f8(f8)")
+def _rise(change: float) -> float:
+    """What is above 0. A change that is not a number stays one: written so, not as `max`."""
+    return 0.0 if change < 0.0 else change
+
+
+@kernel("f8(f8)")
+def _drop(change: float) -> float:
+    """What is below 0, or not a number."""
+    return 0.0 if change > 0.0 else change
 
 
 @kernel("f8(f8[::1], i8, i8, f8[::1])")
 def _rsi(values: FloatArray, start: int, period: int, out: FloatArray) -> float:
-    """Returns 0, or NaN if a value was not finite."""
+    """Returns 0, or NaN if a value was not finite: it stays in the averages for ever."""
     if values.size - start <= period:
         return math.nan
-    gain = loss = rest = 0.0
+    gain = fall = 0.0
     for index in range(start + 1, start + period + 1):
         change = values[index] - values[index - 1]
-        rest += change - change
-        gain += max(change, 0.0)
-        loss += max(-change, 0.0)
+        gain += _rise(change)
+        fall += _drop(change)
     gain /= period
-    loss /= period
-    out[start + period] = _index(gain, loss)
+    fall /= period
+    out[start + period] = _index(gain, fall)
     keep, weight = (period - 1) / period, 1.0 / period
     before, come, out = (
         values[start + period :],
@@ -75,12 +91,11 @@ def _rsi(values: FloatArray, start: int, period: int, out: FloatArray) -> float:
         out[start + period + 1 :],
     )
     for index in range(come.size):
-        change = come[index] - before[index]
-        rest += change - change
-        gain = fused(gain, keep, max(change, 0.0) * weight)
-        loss = fused(loss, keep, max(-change, 0.0) * weight)
-        out[index] = _index(gain, loss)
-    return rest
+        change = (come[index] - before[index]) * weight
+        gain = fused(gain, keep, _rise(change))
+        fall = fused(fall, keep, _drop(change))
+        out[index] = _index(gain, fall)
+    return (gain - fall) * 0.0
 
 
 @kernel("f8(f8[::1], f8)")
@@ -93,16 +108,17 @@ def rsi_update(state: FloatArray, value: float) -> float:
     state[_LAST] = value
     if seen > period:
         keep, weight = (period - 1.0) / period, 1.0 / period
-        state[_GAIN] = fused(state[_GAIN], keep, max(change, 0.0) * weight)
-        state[_LOSS] = fused(state[_LOSS], keep, max(-change, 0.0) * weight)
-        return _index(state[_GAIN], state[_LOSS])
+        change *= weight
+        state[_GAIN] = fused(state[_GAIN], keep, _rise(change))
+        state[_FALL] = fused(state[_FALL], keep, _drop(change))
+        return _index(state[_GAIN], state[_FALL])
     state[_SEEN] = seen + 1.0
     if seen == 0.0:
         return math.nan
-    state[_GAIN] += max(change, 0.0)
-    state[_LOSS] += max(-change, 0.0)
+    state[_GAIN] += _rise(change)
+    state[_FALL] += _drop(change)
     if seen < period:
         return math.nan
     state[_GAIN] /= period
-    state[_LOSS] /= period
-    return _index(state[_GAIN], state[_LOSS])
+    state[_FALL] /= period
+    return _index(state[_GAIN], state[_FALL])
