@@ -34,7 +34,6 @@ _RECENTRE_EVERY = 64
 # Squares that are so many times the spread they hold have lost 4 of their 16 digits.
 _CANCELLED = 1e4
 _NEVER_SPOILT = 1e300
-_LARGEST = float(np.finfo(np.float64).max)
 
 # state: period, values seen, widths up and down, centre, sum, sum of squares, values since the
 # centre was moved, place of the oldest, the window
@@ -91,15 +90,6 @@ def _centred(values: FloatArray, start: int, size: int) -> tuple[float, float, f
     return centre, rest, squares
 
 
-@kernel("f8(f8[::1])")
-def _unfinite(values: FloatArray) -> float:
-    """0, or NaN if one of the values is not finite; vectorised, as the order of it is no matter."""
-    worst = 0
-    for value in values:
-        worst |= int(not (abs(value) <= _LARGEST))
-    return math.nan if worst != 0 else 0.0
-
-
 @kernel("f8(f8, f8, f8)")
 def _spread(total: float, squares: float, share: float) -> float:
     """The sum of squares around the mean, of sums around a centre; `share` is 1 / period."""
@@ -150,13 +140,14 @@ def _steps(
         upper[index] = come * come - gone * gone
 
 
-@kernel("void(f8[::1], f8[::1], f8[:, ::1], f8[::1], f8[::1])")
+@kernel("f8(f8[::1], f8[::1], f8[:, ::1], f8[::1], f8[::1])")
 def _four_sums(
     going: FloatArray, coming: FloatArray, begin: FloatArray, upper: FloatArray, middle: FloatArray
-) -> None:
+) -> float:
     """Squares and sums of four stretches that begin from the rows (centre, sum, squares).
 
-    The chains take one addition a value each, and four of them wait side by side.
+    The chains take one addition a value each, and four of them wait side by side. Returns 0, or NaN
+    if a value was not finite: it stays in its sums to their end.
     """
     length = _RECENTRE_EVERY
     for stretch in range(4):
@@ -184,11 +175,15 @@ def _four_sums(
         middle_b[index], upper_b[index] = tb, sb
         middle_c[index], upper_c[index] = tc, sc
         middle_d[index], upper_d[index] = td, sd
+    return float((sa + sb) + (sc + sd)) * 0.0
 
 
-@kernel("void(f8[::1], i8, f8[:, ::1])")
-def _four_centres(going: FloatArray, period: int, begin: FloatArray) -> None:
-    """`_centred` of the four windows at whose ends the centre is moved, into rows 1 to 4."""
+@kernel("f8(f8[::1], i8, f8[:, ::1])")
+def _four_centres(going: FloatArray, period: int, begin: FloatArray) -> float:
+    """`_centred` of the four windows at whose ends the centre is moved, into rows 1 to 4.
+
+    Returns 0, or NaN if a value was not finite.
+    """
     one, two = going[_RECENTRE_EVERY:], going[2 * _RECENTRE_EVERY :]
     three, four = going[3 * _RECENTRE_EVERY :], going[4 * _RECENTRE_EVERY :]
     a = b = c = d = 0.0
@@ -216,21 +211,22 @@ def _four_centres(going: FloatArray, period: int, begin: FloatArray) -> None:
     begin[2, 0], begin[2, 1], begin[2, 2] = b, rb, sb
     begin[3, 0], begin[3, 1], begin[3, 2] = c, rc, sc
     begin[4, 0], begin[4, 1], begin[4, 2] = d, rd, sd
+    return float((sa + sb) + (sc + sd)) * 0.0
 
 
-@kernel("i8(f8[::1], f8[::1], i8, f8, f8, f8[:, ::1], f8[::1], f8[::1], f8[::1])")
+@kernel("Tuple((i8, f8))(f8[::1], f8[::1], i8, f8, f8, f8[:, ::1], f8[::1], f8[::1], f8[::1])")
 def _four_stretches(
     going: FloatArray, coming: FloatArray, period: int, up: float, down: float,
     begin: FloatArray, upper: FloatArray, middle: FloatArray, lower: FloatArray,
-) -> int:  # fmt: skip
-    """Bands of four stretches from row 0 of `begin` on; how many were good.
+) -> tuple[int, float]:  # fmt: skip
+    """Bands of four stretches from row 0 of `begin` on: how many were good, and 0 or NaN.
 
     `going` begins one value before the window of the first, `coming` with its newest. The row of
-    `begin` after the last good stretch is where to go on from.
+    `begin` after the last good stretch is where to go on from. NaN: a value was not finite.
     """
     share = 1.0 / period
-    _four_centres(going, period, begin)
-    _four_sums(going, coming, begin, upper, middle)
+    rest = _four_centres(going, period, begin)
+    rest += _four_sums(going, coming, begin, upper, middle)
     for stretch in range(4):
         first = stretch * _RECENTRE_EVERY
         last = first + _RECENTRE_EVERY - 1
@@ -240,13 +236,13 @@ def _four_stretches(
             begin[stretch, 0], share, up, down, going[first : last + 1],
             upper[first : last + 1], middle[first : last + 1], lower[first : last + 1],
         ):  # fmt: skip
-            return stretch
+            return stretch, rest
         total, squares = begin[stretch + 1, 1], begin[stretch + 1, 2]
         spread = _spread(total, squares, share)
         mean, deviation = _band(begin[stretch + 1, 0], total, spread, share)
         middle[last], upper[last] = mean, mean + up * deviation
         lower[last] = mean - down * deviation
-    return 4
+    return 4, rest
 
 
 @kernel("f8(f8[::1], i8, i8, f8, f8, f8[:, ::1], f8[::1], f8[::1], f8[::1])")
@@ -270,22 +266,24 @@ def _bands(
         index += 1
         while since == 0 and index + 4 * _RECENTRE_EVERY <= coming.size:
             begin[0, 0], begin[0, 1], begin[0, 2] = centre, total, squares
-            good = _four_stretches(
+            good, broken = _four_stretches(
                 going[index - 1 :], coming[index:], period, up, down, begin,
                 upper[index:], middle[index:], lower[index:],
             )  # fmt: skip
             centre, total, squares = begin[good, 0], begin[good, 1], begin[good, 2]
             index += good * _RECENTRE_EVERY
+            rest += broken
             if good < 4:
                 break
         if index >= coming.size:
-            return rest + _unfinite(coming)
+            return rest + squares * 0.0
         gone, come = going[index - 1] - centre, coming[index] - centre
         total += come - gone
         squares += come * come - gone * gone
         since += 1
         spoilt = _is_spoilt(gone, squares, _spread(total, squares, share))
         if since == _RECENTRE_EVERY or spoilt:
+            rest += squares * 0.0  # a value that is not finite may have left the window
             centre, total, squares = _centred(going, index, period)
             since = 0
 
