@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import itertools
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -186,6 +187,40 @@ def test_a_broken_value_is_refused_or_passed_over(
     assert all(math.isnan(column[place]) for column in streamed)
     without = tuple(np.delete(column, place) for column in streamed)
     assert same_bits(without, batch(indicator, clean))
+
+
+# Long enough for what is computed in several stretches at once, and no multiple of anything.
+LONG = 20_011
+
+
+def moods(size: int) -> npt.NDArray[np.float64]:
+    """A walk that stands still for a while, falls without a pause, and leaps once."""
+    prices = walk(size)
+    prices[size // 5 : size // 4] = prices[size // 5]
+    prices[size // 2 : size // 2 + 2_000] *= np.exp(-np.arange(2_000) * 1e-4)
+    prices[3 * size // 4] *= 1e3
+    return prices
+
+
+@each
+def test_a_long_series_streams_to_the_same_bits(indicator: Indicator) -> None:
+    inputs = inputs_of(indicator, moods(LONG))
+    assert same_bits(batch(indicator, inputs), stream(indicator, inputs))
+
+
+@each
+@pytest.mark.parametrize("broken", [math.nan, math.inf, -math.inf])
+def test_a_broken_value_is_found_wherever_it_hides(indicator: Indicator, broken: float) -> None:
+    """In every stretch, at its seams and at both ends; of a bar, in one price alone."""
+    clean = inputs_of(indicator, walk(LONG))
+    quarter = (LONG - 15) // 4
+    seams = [15 + part * quarter + step for part in range(1, 4) for step in (-1, 0, 1)]
+    places = (1, 14, 15, 4_000, *seams, 9_000, 14_000, LONG - 300, LONG - 2, LONG - 1)
+    for place, column in itertools.product(places, range(len(clean))):
+        dirty = tuple(values.copy() for values in clean)
+        dirty[column][place] = broken
+        with pytest.raises(ValueError, match=rf"\[{place}\] is {broken}"):
+            batch(indicator, dirty)
 
 
 @each
