@@ -44,6 +44,21 @@ def weighted_mid(bid: float, bid_qty: float, ask: float, ask_qty: float) -> floa
     return bid + (ask - bid) * share
 
 
+@kernel("UniTuple(f8, 2)(f8[::1], f8[::1], f8[::1], f8[::1], f8)")
+def _within(
+    bids: npt.NDArray[np.float64],
+    bid_qtys: npt.NDArray[np.float64],
+    asks: npt.NDArray[np.float64],
+    ask_qtys: npt.NDArray[np.float64],
+    reach: float,
+) -> tuple[float, float]:
+    """(lowest, highest) price within `reach` of the mid; NaN where a side has no best level."""
+    if not (bids.size > 0 and asks.size > 0 and bid_qtys[0] > 0.0 and ask_qtys[0] > 0.0):
+        return math.nan, math.nan
+    mid = 0.5 * (bids[0] + asks[0])
+    return mid * (1.0 - reach), mid * (1.0 + reach)
+
+
 @kernel("f8(f8[::1], f8[::1], f8[::1], f8[::1], f8)")
 def vamp(
     bids: npt.NDArray[np.float64],
@@ -58,10 +73,9 @@ def vamp(
     the same rank of the other side; a rank that one side lacks is left out. Levels come best first;
     one with no quantity ends its side. NaN where there is nothing to weigh.
     """
-    if not (bids.size > 0 and asks.size > 0 and bid_qtys[0] > 0.0 and ask_qtys[0] > 0.0):
+    lowest, highest = _within(bids, bid_qtys, asks, ask_qtys, reach)
+    if math.isnan(lowest):
         return math.nan
-    mid = 0.5 * (bids[0] + asks[0])
-    lowest, highest = mid * (1.0 - reach), mid * (1.0 + reach)
     weighted = total = 0.0
     for rank in range(min(bids.size, asks.size)):
         bid_qty, ask_qty = bid_qtys[rank], ask_qtys[rank]
@@ -102,10 +116,9 @@ def effective_vamp(
     (Pb_eff Qa + Pa_eff Qb) / (Qa + Qb), P_eff a side's mean price by quantity and Q its quantity.
     Unlike `vamp` no rank of one side needs one of the other. Levels as there; NaN likewise.
     """
-    if not (bids.size > 0 and asks.size > 0 and bid_qtys[0] > 0.0 and ask_qtys[0] > 0.0):
+    lowest, highest = _within(bids, bid_qtys, asks, ask_qtys, reach)
+    if math.isnan(lowest):
         return math.nan
-    mid = 0.5 * (bids[0] + asks[0])
-    lowest, highest = mid * (1.0 - reach), mid * (1.0 + reach)
     bid, bid_qty = _effective(bids, bid_qtys, lowest, highest)
     ask, ask_qty = _effective(asks, ask_qtys, lowest, highest)
     return (bid * ask_qty + ask * bid_qty) / (bid_qty + ask_qty)
