@@ -8,26 +8,40 @@ ends the wandering (R1, R2). With g1 = (1 - Q)^-1 R1 k and B = (1 - Q)^-1 R2 the
     g = g1 + B g1 + B^2 g1 + ...        micro-price = mid + g(imbalance, spread)
 
 Six terms are enough. The data are mirrored (imbalance to the other side, moves with the other
-sign), without which B has no limit. `fit_micro_price` learns the table from recorded tops, off the
-hot path; `micro_price` reads it, in a kernel.
+sign), without which B has no limit.
+
+`micro_price_count` takes in one change of the touch and `micro_price_table` turns counts into the
+table, both without memory of their own, so that a strategy may learn while it trades;
+`fit_micro_price` does it at once for recorded tops. `micro_price` reads the table.
+
+Counts are f8[n, 2 n + 1], n = buckets * spreads, a row for each state: how often it went to each
+state without a move of the mid, how often to each with one, and the sum of those moves in ticks.
 """
 
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from aegis.host.jit import kernel
+from aegis.quant.fair_price import weighted_mid
 
-__all__ = ["fit_micro_price", "micro_price", "micro_price_state"]
+__all__ = [
+    "fit_micro_price",
+    "micro_price",
+    "micro_price_count",
+    "micro_price_state",
+    "micro_price_table",
+]
 
 FloatArray = npt.NDArray[np.float64]
 
 _TERMS = 6
-# Moves of the mid, in half ticks; larger ones count as the largest.
-_MOVES = np.array([-2, -1, 1, 2])
+# Larger moves of the mid count as one of so many half ticks.
+_LARGEST_MOVE = 2
 
 
 @kernel("i8(f8, f8, f8, f8, f8, i8, i8)")
@@ -41,6 +55,8 @@ def micro_price_state(
     total = bid_qty + ask_qty
     if not (tick > 0.0 and ask > bid and bid_qty >= 0.0 and ask_qty >= 0.0 and total > 0.0):
         return -1
+    if not math.isfinite(total):
+        return -1
     rank = math.floor((ask - bid) / tick + 0.5) - 1
     if not 0 <= rank < spreads:
         return -1
@@ -48,10 +64,8 @@ def micro_price_state(
     return rank * buckets + bucket
 
 
-@kernel("f8(f8, f8, f8, f8, f8, f8[:, ::1])")
-def micro_price(
-    bid: float, bid_qty: float, ask: float, ask_qty: float, tick: float, table: FloatArray
-) -> float:
+@kernel
+def micro_price(bid: Any, bid_qty: Any, ask: Any, ask_qty: Any, tick: Any, table: Any) -> Any:
     """mid + table[spread rank, bucket] ticks; the weighted mid's place for a spread it lacks.
 
     table: f8[spreads, buckets], in ticks, of `fit_micro_price`. NaN where there is no touch.
@@ -59,11 +73,87 @@ def micro_price(
     spreads, buckets = table.shape
     state = micro_price_state(bid, bid_qty, ask, ask_qty, tick, buckets, spreads)
     if state >= 0:
-        return 0.5 * (bid + ask) + float(table[state // buckets, state % buckets]) * tick
-    total = bid_qty + ask_qty
-    if not (total > 0.0 and ask > bid):
-        return math.nan
-    return (bid * ask_qty + ask * bid_qty) / total
+        return 0.5 * (bid + ask) + table[state // buckets, state % buckets] * tick
+    return weighted_mid(bid, bid_qty, ask, ask_qty) if ask > bid else math.nan
+
+
+@kernel
+def _mirrored(state: Any, buckets: Any) -> Any:
+    """The state in which the sides have changed places."""
+    return state // buckets * buckets + (buckets - 1 - state % buckets)
+
+
+@kernel
+def micro_price_count(counts: Any, buckets: Any, before: Any, after: Any, half_ticks: Any) -> None:
+    """Count that state `before` was followed by `after`, the mid having moved; and its mirror."""
+    size = counts.shape[0]
+    move = max(min(half_ticks, _LARGEST_MOVE), -_LARGEST_MOVE)
+    for _ in range(2):
+        if move == 0:
+            counts[before, after] += 1.0
+        else:
+            counts[before, size + after] += 1.0
+            counts[before, 2 * size] += 0.5 * move
+        before, after, move = _mirrored(before, buckets), _mirrored(after, buckets), -move
+
+
+@kernel
+def _factorise(matrix: Any, size: Any) -> None:
+    """L and U of the first `size` columns, in place. No pivots: its diagonal dominates."""
+    for pivot in range(size):
+        for row in range(pivot + 1, size):
+            factor = matrix[row, pivot] / matrix[pivot, pivot]
+            matrix[row, pivot] = factor
+            for column in range(pivot + 1, size):
+                matrix[row, column] -= factor * matrix[pivot, column]
+
+
+@kernel
+def _solve(matrix: Any, size: Any, place: Any) -> None:
+    """Solve for the column `place`, in place, with the L and U in front of it."""
+    for row in range(size):
+        for column in range(row):
+            matrix[row, place] -= matrix[row, column] * matrix[column, place]
+    for back in range(size):
+        row = size - 1 - back
+        for column in range(row + 1, size):
+            matrix[row, place] -= matrix[row, column] * matrix[column, place]
+        matrix[row, place] /= matrix[row, row]
+
+
+@kernel
+def micro_price_table(counts: Any, scratch: Any, table: Any) -> None:
+    """The adjustments of all states in ticks, into `table`; scratch: f8[n, n + 3].
+
+    A state that was never seen has none. Neither has one that no move has ended: it would make the
+    matrix singular.
+    """
+    size, buckets = counts.shape[0], table.shape[1]
+    term, onward, seen = size, size + 1, size + 2
+    for row in range(size):
+        stays = moves = 0.0
+        for column in range(size):
+            stays += counts[row, column]
+            moves += counts[row, size + column]
+        share = 1.0 / (stays + moves) if moves > 0.0 else 0.0
+        scratch[row, seen] = share
+        scratch[row, term] = counts[row, 2 * size] * share
+        for column in range(size):
+            scratch[row, column] = -counts[row, column] * share
+        scratch[row, row] += 1.0
+        table[row // buckets, row % buckets] = 0.0
+    _factorise(scratch, size)
+    for _ in range(_TERMS):
+        _solve(scratch, size, term)
+        for row in range(size):
+            table[row // buckets, row % buckets] += scratch[row, term]
+        # B g = (1 - Q)^-1 R2 g: what follows from where the move has led.
+        for row in range(size):
+            scratch[row, onward] = 0.0
+            for column in range(size):
+                scratch[row, onward] += counts[row, size + column] * scratch[column, term]
+        for row in range(size):
+            scratch[row, term] = scratch[row, onward] * scratch[row, seen]
 
 
 def fit_micro_price(
@@ -88,54 +178,25 @@ def fit_micro_price(
         raise ValueError(f"tick is {tick}; a positive number is wanted")
     if buckets < 2 or spreads < 1:
         raise ValueError(f"{buckets} buckets, {spreads} spreads; at least 2 and 1 are wanted")
-    counts = _transitions(tops, tick, buckets, spreads)
-    return _solve(*counts).reshape(spreads, buckets)
-
-
-def _transitions(
-    tops: list[FloatArray], tick: float, buckets: int, spreads: int
-) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """How often a state went to another without a move, by each move, and with one: mirrored."""
-    bids, bid_qtys, asks, ask_qtys = (one.tolist() for one in tops)
-    rows = zip(bids, bid_qtys, asks, ask_qtys, strict=True)
-    states = np.array(
-        [micro_price_state(b, qb, a, qa, tick, buckets, spreads) for b, qb, a, qa in rows]
-    )
-    mids = 0.5 * (tops[0] + tops[2]) / tick
-    moves = np.clip(np.round(2.0 * np.diff(mids)), -2, 2).astype(np.int64)
     size = spreads * buckets
-    still, moved = np.zeros((size, size)), np.zeros((size, size))
-    by_move = np.zeros((size, _MOVES.size))
-    known = (states[:-1] >= 0) & (states[1:] >= 0)
-    before, after, moves = states[:-1][known], states[1:][known], moves[known]
-    for mirror in (False, True):
-        if mirror:
-            before, after = (_mirrored(one, buckets) for one in (before, after))
-            moves = -moves
-        rests = moves == 0
-        np.add.at(still, (before[rests], after[rests]), 1.0)
-        np.add.at(moved, (before[~rests], after[~rests]), 1.0)
-        places = np.searchsorted(_MOVES, moves[~rests])
-        np.add.at(by_move, (before[~rests], places), 1.0)
-    return still, by_move, moved
+    counts, table = np.zeros((size, 2 * size + 1)), np.zeros((spreads, buckets))
+    _count_all(tops[0], tops[1], tops[2], tops[3], tick, spreads, buckets, counts)
+    micro_price_table(counts, np.zeros((size, size + 3)), table)
+    return table
 
 
-def _mirrored(states: npt.NDArray[np.int64], buckets: int) -> npt.NDArray[np.int64]:
-    return states // buckets * buckets + (buckets - 1 - states % buckets)
-
-
-def _solve(still: FloatArray, by_move: FloatArray, moved: FloatArray) -> FloatArray:
-    """The adjustments of all states in ticks, from counts."""
-    seen = still.sum(axis=1) + moved.sum(axis=1)
-    share = np.divide(1.0, seen, out=np.zeros_like(seen), where=seen > 0.0)[:, None]
-    # What never moves would make the matrix singular: it has no next move, and no adjustment.
-    stays = np.eye(seen.size) - still * share
-    ends = moved.sum(axis=1) > 0.0
-    stays[~ends] = np.eye(seen.size)[~ends]
-    first = np.linalg.solve(stays, (by_move * share) @ (_MOVES / 2.0) * ends)
-    onwards = np.linalg.solve(stays, moved * share * ends[:, None])
-    found = term = first
-    for _ in range(_TERMS - 1):
-        term = onwards @ term
-        found = found + term
-    return np.asarray(found, np.float64)
+@kernel
+def _count_all(
+    bids: Any, bid_qtys: Any, asks: Any, ask_qtys: Any, tick: Any, spreads: Any, buckets: Any,
+    counts: Any,
+) -> None:  # fmt: skip
+    before = -1
+    for index in range(bids.size):
+        state = micro_price_state(
+            bids[index], bid_qtys[index], asks[index], ask_qtys[index], tick, buckets, spreads
+        )
+        if before >= 0 and state >= 0:
+            rise = bids[index] - bids[index - 1] + asks[index] - asks[index - 1]
+            half_ticks = math.floor(rise / tick + 0.5)
+            micro_price_count(counts, buckets, before, state, half_ticks)
+        before = state

@@ -51,7 +51,8 @@ def test_what_the_table_does_not_know_is_the_weighted_mid_or_nothing() -> None:
     table = fit_micro_price(*walk(1_000, 0.7, 3), TICK, buckets=4, spreads=1)
     assert micro_price(100.0, 3.0, 103.0, 1.0, TICK, table) == pytest.approx(102.25)
     assert table[0, 1] == table[0, 2] == 0.0, "imbalances that never came"
-    for touch in ((100.0, 0.0, 100.5, 0.0), (100.5, 1.0, 100.0, 1.0), (math.nan, 1.0, 1.0, 1.0)):
+    touches = ((100.0, 0.0, 100.5, 0.0), (100.5, 1.0, 100.0, 1.0), (math.nan, 1.0, 1.0, 1.0))
+    for touch in (*touches, (100.0, math.inf, 100.5, 1.0), (100.0, math.nan, 100.5, 1.0)):
         assert math.isnan(micro_price(*touch, TICK, table))
 
 
