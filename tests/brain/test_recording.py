@@ -81,10 +81,12 @@ class Venue:
         return told
 
 
-def replay(folder: Path, recorded: Any, batch: int) -> tuple[int, int, Venue, list[int]]:
+def replay(
+    folder: Path, recorded: Any, batch: int, **changes: Any
+) -> tuple[int, int, Venue, list[int]]:
     """(hash, decisions, venue, distances of new orders from the touch in ticks)."""
     folder.mkdir()
-    harness = Harness(folder, parameters=PARAMETERS)
+    harness = Harness(folder, parameters={**PARAMETERS, **changes})
     venue, distances = Venue(), []
     edges = np.flatnonzero(np.diff(recorded["ts_recv_ns"] // SLICE_NS)) + 1
     for part in np.split(recorded, edges):
@@ -116,3 +118,16 @@ def test_it_quotes_near_the_touch_and_trades(tmp_path: Path, recorded: Any) -> N
     assert 10 < np.median(distances) < 150
     second = replay(tmp_path / "second", recorded, batch=1)
     assert second[:2] == first[:2]
+
+
+@pytest.mark.parametrize("fair_price", ["mid", "micro_price"])
+def test_another_fair_price_repeats_too_and_decides_otherwise(
+    tmp_path: Path, recorded: Any, fair_price: str
+) -> None:
+    changes = {"fair_price": fair_price, "micro_price_min_moves": 20.0}
+    first = replay(tmp_path / "first", recorded, batch=10_000, **changes)
+    second = replay(tmp_path / "second", recorded, batch=7, **changes)
+    assert second[:2] == first[:2]
+    weighted = replay(tmp_path / "weighted", recorded, batch=10_000)
+    assert first[0] != weighted[0]
+    assert first[1] > 100

@@ -1,4 +1,5 @@
-"""What the quoter learns from the events: volatility, how trades arrive, which way orders flow.
+"""What the quoter learns from the events: volatility, how trades arrive, which way orders flow,
+where the touch leads the mid.
 
 Called by `strategy` within the step, for one instrument at a time; everything lives in the state
 record. Decayed by event time, so that a tape gives the same numbers however fast it is played.
@@ -13,6 +14,7 @@ from aegis.host.jit import kernel
 from aegis.quant.fair_price import order_flow_imbalance
 from aegis.quant.glft import glft_coefficients
 from aegis.quant.intensity import intensity_of, intensity_sums
+from aegis.quant.micro_price import micro_price_count, micro_price_state, micro_price_table
 from aegis.quant.volatility import ewma_sums, volatility_of
 
 __all__ = [
@@ -22,9 +24,14 @@ __all__ = [
     "learn_flow",
     "learn_intensity",
     "learn_markout",
+    "learn_micro_price",
     "learn_trade",
     "sample_volatility",
 ]
+
+# States of the touch for the micro-price: tenths of imbalance, at one and at two ticks of spread.
+MICRO_BUCKETS, MICRO_SPREADS = 10, 2
+_STATES = MICRO_BUCKETS * MICRO_SPREADS
 
 PARAMETERS_RECORD = np.dtype(
     [
@@ -47,6 +54,7 @@ PARAMETERS_RECORD = np.dtype(
         ("hanging", "<i8"),
         ("live_intensity", "<i8"),
         ("markout_ns", "<i8"),  # 0: what takers know is not learned
+        ("micro_refresh_ns", "<i8"),
         ("intensity_refresh_ns", "<i8"),
         ("min_half_spread_ticks", "<f8"),
         ("min_half_spread_share", "<f8"),  # of the fair price
@@ -64,6 +72,8 @@ PARAMETERS_RECORD = np.dtype(
         ("c2", "<f8"),
         ("inventory_weight", "<f8"),
         ("halflife_s", "<f8"),
+        ("micro_halflife_s", "<f8"),
+        ("micro_min_moves", "<f8"),
     ]
 )
 # Pairs: buy, sell.
@@ -107,6 +117,16 @@ STATE_RECORD = np.dtype(
         ("top_ts_ns", "<i8"),
         ("flow", "<f8"),
         ("flow_size", "<f8"),
+        # The micro-price: counts of how one touch follows another, and the table made of them.
+        ("micro_counts", "<f8", (_STATES, 2 * _STATES + 1)),
+        ("micro_scratch", "<f8", (_STATES, _STATES + 3)),
+        ("micro_table", "<f8", (MICRO_SPREADS, MICRO_BUCKETS)),
+        ("micro_known", "<i8"),  # 1: the table was made
+        ("micro_moves", "<f8"),  # of the mid, among the counts
+        ("micro_solved_ns", "<i8"),
+        ("micro_state", "<i8"),  # of the last touch, from 1 on; 0: none
+        ("micro_sum_ticks", "<i8"),  # its bid and ask together
+        ("micro_ts_ns", "<i8"),
     ]
 )
 
@@ -272,3 +292,45 @@ def learn_flow(event: Any, market: Any, params: Any, state: Any) -> Any:
     state.top[3] = market.ask_qty
     state.top_ts_ns = event.ts_event_ns
     return state.flow / state.flow_size if state.flow_size > 0.0 else 0.0
+
+
+@kernel
+def _count_touch(event: Any, market: Any, state: Any) -> Any:
+    """Count how the last touch was followed by this one."""
+    touch = 1 + micro_price_state(
+        float(market.bid_ticks), market.bid_qty, float(market.ask_ticks), market.ask_qty, 1.0,
+        MICRO_BUCKETS, MICRO_SPREADS,
+    )  # fmt: skip
+    sum_ticks = market.bid_ticks + market.ask_ticks
+    since_s = (event.ts_event_ns - state.micro_ts_ns) * 1e-9
+    if state.micro_state > 0 and touch > 0 and 0.0 <= since_s <= _BREAK_S:
+        half_ticks = sum_ticks - state.micro_sum_ticks
+        micro_price_count(
+            state.micro_counts, MICRO_BUCKETS, state.micro_state - 1, touch - 1, half_ticks
+        )
+        state.micro_moves += 1.0 if half_ticks != 0 else 0.0
+    state.micro_state = touch
+    state.micro_sum_ticks = sum_ticks
+    state.micro_ts_ns = event.ts_event_ns
+
+
+@kernel
+def learn_micro_price(event: Any, market: Any, params: Any, state: Any) -> None:
+    """Where the mid goes from a touch like this one: counted at each, solved when it is time.
+
+    Counts are halved every `micro_halflife_s`. Too few moves leave the table as it was.
+    """
+    _count_touch(event, market, state)
+    elapsed_ns = event.ts_event_ns - state.micro_solved_ns
+    if 0 <= elapsed_ns < params.micro_refresh_ns:
+        return
+    if state.micro_moves >= params.micro_min_moves:
+        micro_price_table(state.micro_counts, state.micro_scratch, state.micro_table)
+        state.micro_known = 1
+    if state.micro_solved_ns != 0:
+        weight = math.exp2(-max(elapsed_ns * 1e-9, 0.0) / params.micro_halflife_s)
+        state.micro_moves *= weight
+        for row in range(_STATES):
+            for column in range(2 * _STATES + 1):
+                state.micro_counts[row, column] *= weight
+    state.micro_solved_ns = event.ts_event_ns

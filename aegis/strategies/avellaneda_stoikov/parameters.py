@@ -41,7 +41,15 @@ class AvellanedaStoikovParameters(StrategyParameters):
         gt=0.0, le=1e9, description="beyond it only the reducing side is quoted"
     )
     skew_inventory: bool = Field(default=True, description="lean the quotes against the position")
-    fair_price: Literal["mid", "weighted_mid"] = "weighted_mid"
+    fair_price: Literal["mid", "weighted_mid", "micro_price", "vamp"] = Field(
+        default="weighted_mid",
+        description="what the quotes stand around; vamp is that of the best level, weighted_mid",
+    )
+    micro_price_halflife_s: float = Field(default=1_800.0, ge=1.0, le=86_400.0)
+    micro_price_refresh_s: float = Field(default=5.0, ge=0.0, le=3_600.0)
+    micro_price_min_moves: float = Field(
+        default=200.0, ge=1.0, le=1e9, description="fewer moves of the mid seen: the weighted mid"
+    )
     volatility_halflife_s: float = Field(default=30.0, gt=0.0, le=86_400.0)
     volatility_sample_ms: int = Field(default=100, ge=1, le=60_000)
     volatility_warmup_s: float = Field(

@@ -16,6 +16,7 @@ from aegis.host.jit import kernel
 from aegis.quant.avellaneda_stoikov import optimal_spread, reservation_price
 from aegis.quant.fair_price import mid_price, weighted_mid
 from aegis.quant.glft import glft_coefficients, glft_half_spread, glft_quotes, glft_skew
+from aegis.quant.micro_price import micro_price
 from aegis.shm.intent import POST_ONLY
 from aegis.shm.tick import BOOK, QUOTE, TRADE
 from aegis.strategies.avellaneda_stoikov.learned import (
@@ -25,6 +26,7 @@ from aegis.strategies.avellaneda_stoikov.learned import (
     learn_flow,
     learn_intensity,
     learn_markout,
+    learn_micro_price,
     learn_trade,
     sample_volatility,
 )
@@ -35,7 +37,14 @@ from aegis.strategies.errors import UnusableInstrumentError
 __all__ = ["STRATEGY", "pack", "step"]
 
 GLFT, SESSION = 0, 1
-MID, WEIGHTED_MID = 0, 1
+MID, WEIGHTED_MID, MICRO_PRICE = 0, 1, 2
+# An event shows the best level, and the VAMP of one level is the weighted mid.
+_FAIR_PRICES = {
+    "mid": MID,
+    "weighted_mid": WEIGHTED_MID,
+    "vamp": WEIGHTED_MID,
+    "micro_price": MICRO_PRICE,
+}
 
 # Ticks beyond which a price is nonsense whatever the instrument (and floor() would overflow).
 _TICKS_MAX = 1e12
@@ -52,6 +61,16 @@ def scarcity(intensity_k: Any, cost: Any) -> Any:
     one without costs and that much less intensity, and c2 goes with the inverse root of it.
     """
     return math.exp(min(0.5 * intensity_k * cost, _SCARCITY_MAX))
+
+
+@kernel
+def fair_of(market: Any, params: Any, state: Any, bid: Any, ask: Any) -> Any:
+    """The fair price in ticks, of the touch; NaN when it has no quantities to weigh."""
+    if params.fair_price == MID:
+        return mid_price(bid, ask)
+    if params.fair_price == MICRO_PRICE and state.micro_known == 1:
+        return micro_price(bid, market.bid_qty, ask, market.ask_qty, 1.0, state.micro_table)
+    return weighted_mid(bid, market.bid_qty, ask, market.ask_qty)
 
 
 @kernel
@@ -210,6 +229,8 @@ def step(event: Any, market: Any, position: Any, params: Any, state: Any, out: A
     flow = 0.0
     if params.flow_ticks != 0.0:
         flow = learn_flow(event, market, params, state)
+    if params.fair_price == MICRO_PRICE:
+        learn_micro_price(event, market, params, state)
     state.mid_ticks = mid
     if params.live_intensity == 1:
         learn_intensity(event, params, state)
@@ -220,10 +241,7 @@ def step(event: Any, market: Any, position: Any, params: Any, state: Any, out: A
         return 0
     if stands(event, position, params, state):
         return NO_OPINION
-    fair = mid
-    if params.fair_price == WEIGHTED_MID:
-        fair = weighted_mid(bid, market.bid_qty, ask, market.ask_qty)
-    fair += params.flow_ticks * flow
+    fair = fair_of(market, params, state, bid, ask) + params.flow_ticks * flow
     inventory = (position.lots - params.target_lots) / params.order_lots
     low, high = target_quotes(event, params, state, fair, inventory, sigma)
     # Written so that a NaN on either side ends here.
@@ -264,7 +282,7 @@ def pack(parameters: AvellanedaStoikovParameters, instrument: Any) -> Any:
     record["min_requote_ns"] = parameters.min_requote_ms * 1_000_000
     record["ttl_ms"] = parameters.intent_ttl_ms
     record["mode"] = SESSION if parameters.mode == "session" else GLFT
-    record["fair_price"] = WEIGHTED_MID if parameters.fair_price == "weighted_mid" else MID
+    record["fair_price"] = _FAIR_PRICES[parameters.fair_price]
     record["order_lots"] = order_lots
     record["min_lots"] = max(math.ceil(least / step_size - 1e-6), 1)
     record["max_lots"] = max_lots
@@ -303,6 +321,9 @@ def _pack_habits(record: Any, parameters: AvellanedaStoikovParameters) -> None:
     record["intensity_range_ticks"] = parameters.intensity_range_ticks
     record["intensity_halflife_s"] = parameters.intensity_halflife_s
     record["intensity_min_orders"] = parameters.intensity_min_orders
+    record["micro_refresh_ns"] = round(parameters.micro_price_refresh_s * 1e9)
+    record["micro_halflife_s"] = parameters.micro_price_halflife_s
+    record["micro_min_moves"] = parameters.micro_price_min_moves
 
 
 STRATEGY = Strategy(
