@@ -2,7 +2,9 @@
 
 Called by `data_conversions.py`; here the feed's wire code and the recorder's files meet, which know
 nothing of one another. Every message that the feed would take becomes records: trades, quotes,
-marks, depth changes level by level, and REST depth snapshots as pictures of the book.
+marks, depth changes level by level, and REST depth snapshots as pictures of the book. So does
+`aggTrade`, the documented stream of trades, which the feed does not ask for: of a symbol whose
+single trades are in the file as well only those count.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from aegis.feed.tokens import PRICE_SCALE
 from aegis.recorder.converting import Output
 from aegis.recorder.errors import RecorderError
 from aegis.recorder.input_files import Advance, InputReport, lines
-from aegis.recorder.layout import FIRST, LEVEL, OFF_BOOK, PICTURE
+from aegis.recorder.layout import AGGREGATE, FIRST, LEVEL, OFF_BOOK, PICTURE
 from aegis.shm.tick import LIQUIDATION, MARK, QUOTE, TICK, TRADE
 
 __all__ = ["import_raw"]
@@ -39,7 +41,29 @@ class _Times(msgspec.Struct):
     T: Annotated[int, msgspec.Meta(ge=0, le=MAX_TIME_MS)] = 0
 
 
+_Time = Annotated[int, msgspec.Meta(ge=0, le=MAX_TIME_MS)]
+_Amount = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,15}(\.[0-9]{1,15})?$")]
+
+
+class _AggregateTrade(msgspec.Struct):
+    """Trades of one taker order at one price within 100 ms: `f` to `l` by their numbers."""
+
+    s: str
+    a: int
+    p: _Amount
+    q: _Amount
+    f: int
+    l: int  # noqa: E741
+    T: _Time
+    m: bool
+
+
+class _Envelope(msgspec.Struct):
+    data: _AggregateTrade
+
+
 _times = msgspec.json.Decoder(_Times)
+_aggregates = msgspec.json.Decoder(_Envelope)
 
 
 class _Lines:
@@ -51,6 +75,9 @@ class _Lines:
         self.report = report
         # A bare snapshot does not name its symbol.
         self._symbol = symbol
+        # Symbols whose single trades are here, and of others the last trade in an aggregate.
+        self._single: set[str] = set()
+        self._told: dict[str, int] = {}
 
     def rows(self, number: int, line: bytes) -> list[Row]:
         """The records of one line; none for what was refused (counted) or is none of ours."""
@@ -62,7 +89,10 @@ class _Lines:
         try:
             if payload.startswith(_SNAPSHOT):
                 return self._snapshot(payload, int(stamp))
-            return self._message(wire.decode(payload), int(stamp))
+            message = wire.decode(payload)
+            if isinstance(message, wire.Ignored) and message.event == "aggTrade":
+                return self._aggregate(_aggregates.decode(payload).data, int(stamp))
+            return self._message(message, int(stamp))
         except (WireError, msgspec.MsgspecError, OverflowError) as error:
             self.report.refuse(number, str(error))
             return []
@@ -100,10 +130,29 @@ class _Lines:
         if message.is_void:
             self.report.leave_out("trades without a fill")
             return []
+        self._single.add(message.s)
+        if message.t <= self._told.get(message.s, -1):
+            self.report.leave_out("trades that an aggTrade has told already")
+            return []
         flags = 0 if message.X == "MARKET" else OFF_BOOK
         side = -1.0 if message.m else 1.0
         values = (message.p, message.q, side, float(message.t), 0.0)
         return [(number, TRADE, flags, message.T * _MS, recv_ns, *values)]
+
+    def _aggregate(self, message: _AggregateTrade, recv_ns: int) -> list[Row]:
+        if message.s in self._single:
+            self.report.leave_out("aggTrade beside single trades")
+            return []
+        price, quantity = float(message.p), float(message.q)
+        count = message.l - message.f + 1
+        if not (price > 0.0 and quantity > 0.0 and count > 0):
+            raise WireError(f"aggTrade {message.a}: price {message.p}, quantity {message.q}, "
+                            f"trades {message.f} to {message.l}")  # fmt: skip
+        self._symbol = self._symbol or message.s
+        self._told[message.s] = max(message.l, self._told.get(message.s, -1))
+        values = (price, quantity, -1.0 if message.m else 1.0, float(message.a), float(count))
+        head = (self.output.number(message.s), TRADE, AGGREGATE, message.T * _MS, recv_ns)
+        return [(*head, *values)]
 
     def _snapshot(self, payload: bytes, recv_ns: int) -> list[Row]:
         if not self._symbol:

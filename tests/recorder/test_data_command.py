@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from aegis.cli.main import main
-from aegis.recorder.layout import FIRST, LEVEL, LOSS, PICTURE
+from aegis.recorder.layout import AGGREGATE, FIRST, LEVEL, LOSS, PICTURE
 from aegis.recorder.reading import RecordingFile
 from aegis.shm.tick import QUOTE, TRADE
 from tests.feed.recording import RECORDING, payloads
@@ -110,15 +110,59 @@ def test_what_no_record_is_made_of_is_told_by_kind(
     monkeypatch: Patch, capsys: Capture, shared_data: Path, tmp_path: Path
 ) -> None:
     source, out = tmp_path / "mixed.txt", tmp_path / "mixed.rec"
-    aggregate = {"e": "aggTrade", "E": 1, "s": "BTCUSDT", "a": 1, "p": "1", "q": "1", "T": 1}
-    frame = json.dumps({"stream": "btcusdt@aggTrade", "data": aggregate}).encode()
+    ticker = {"e": "24hrMiniTicker", "E": 1, "s": "BTCUSDT", "c": "1"}
+    frame = json.dumps({"stream": "btcusdt@miniTicker", "data": ticker}).encode()
     good = list(payloads(shared_data / RECORDING))[1]
     source.write_bytes(
         b"".join(b"1723161255000000000 %s\n" % line for line in (good, frame, frame))
     )
     code, told, said = call(monkeypatch, capsys, "import", "--from", "raw", source, out, "--json")
     assert (code, told["left_out"]) == (0, 2)
-    assert "no record is made of 2 aggTrade" in said
+    assert "no record is made of 2 24hrMiniTicker" in said
+
+
+def raw_line(name: str, **fields: Any) -> bytes:
+    message = {"e": name, "E": 7, "s": "BTCUSDT", "p": "61800.1", "q": "0.250", "T": 6, **fields}
+    text = json.dumps({"stream": f"btcusdt@{name}", "data": message}, separators=(",", ":"))
+    return b"1723161255000000000 %s\n" % text.encode()
+
+
+def aggregate(number: int, first: int, last: int, **other: Any) -> bytes:
+    return raw_line("aggTrade", **{"a": number, "f": first, "l": last, "m": True, **other})
+
+
+def test_aggregated_trades_count_where_there_are_no_single_ones(
+    monkeypatch: Patch, capsys: Capture, tmp_path: Path
+) -> None:
+    source, out = tmp_path / "trades.txt", tmp_path / "trades.rec"
+    single = [raw_line("trade", t=number, X="MARKET", m=False) for number in (12, 13)]
+    source.write_bytes(
+        b"".join([aggregate(5, 8, 9), aggregate(6, 10, 12, m=False), *single, aggregate(7, 13, 13)])
+    )
+    code, told, said = call(monkeypatch, capsys, "import", "--from", "raw", source, out, "--json")
+    assert (code, told["records"], told["left_out"]) == (0, 3, 2)
+    records = RecordingFile(out).read_all()
+    assert records["flags"].tolist() == [AGGREGATE, AGGREGATE, 0]
+    assert records["c"].tolist() == [-1.0, 1.0, 1.0]
+    assert records["d"].tolist() == [5.0, 6.0, 13.0]
+    assert records["e"].tolist() == [2.0, 3.0, 0.0]
+    assert set(records["a"]) == {61800.1} and set(records["b"]) == {0.25}
+    assert set(records["ts_event_ns"]) == {6_000_000}
+    assert "1 aggTrade beside single trades" in said
+    assert "1 trades that an aggTrade has told already" in said
+
+
+@pytest.mark.parametrize(
+    "change", [{"p": "0"}, {"q": "x"}, {"q": "-1"}, {"T": -1}, {"f": 10}, {"m": 1}, {"p": "inf"}]
+)
+def test_an_aggregated_trade_that_is_none_is_refused_with_its_line(
+    monkeypatch: Patch, capsys: Capture, tmp_path: Path, change: dict[str, Any]
+) -> None:
+    source, out = tmp_path / "trades.txt", tmp_path / "trades.rec"
+    source.write_bytes(aggregate(5, 8, 9) + aggregate(6, 9, 9, **change))
+    code, told, _ = call(monkeypatch, capsys, "import", "--from", "raw", source, out, "--json")
+    assert (code, told["records"], told["refused"]) == (1, 1, 1)
+    assert told["files"][0]["first"].startswith("line 2:")
 
 
 def test_verify_names_the_frame_and_repairs(
