@@ -170,7 +170,8 @@ class Discovery:
                 f"with max_symbols = {universe.table.rows.size}"
             )
         for symbol in sorted(universe.refused.keys() - self._refused_told):
-            self._say(f"{symbol} is left out: {universe.refused[symbol]}")
+            what = "keeps its former sizes" if universe.index(symbol) >= 0 else "is left out"
+            self._say(f"{symbol} {what}: {universe.refused[symbol]}")
         self._refused_told = set(universe.refused)
 
     def _complain(self, text: str) -> None:

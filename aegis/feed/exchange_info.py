@@ -142,6 +142,10 @@ class Listing:
         """A symbol's row. Raises WireError for a filter that is no finite number."""
         return _fields(self.symbols[symbol])
 
+    def status(self, symbol: str) -> int:
+        """The code of a symbol's contract status, which is known where its filters are none."""
+        return STATUS_CODES.get(self.symbols[symbol].status, STATUS_OTHER)
+
 
 def read_listing(body: bytes) -> Listing:
     """Decode the body of GET /fapi/v1/exchangeInfo.

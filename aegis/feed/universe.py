@@ -88,8 +88,9 @@ class Universe:
         """Take over a list of the exchange.
 
         Raises SymbolUnknownError when the file names a symbol that is not in the very first one,
-        WireError when a named symbol's entry cannot be read; nothing is then written. A symbol
-        that nobody named is left out instead, and kept in `refused`.
+        WireError when a named symbol's entry cannot be read there; nothing is then written. Later,
+        and of a symbol that nobody named, such an entry is left out, and kept in `refused`: of one
+        that we follow its status alone is taken, as far as that can be read.
         """
         changes = Changes()
         fields = self._read(listing)
@@ -129,27 +130,32 @@ class Universe:
 
     def _read(self, listing: Listing) -> dict[str, dict[str, Any]]:
         """Fields by symbol: those that we have or could have a row for."""
-        if not self.takes_all:
+        if not self.takes_all and self.refreshes == 0:
             for name in self.symbols:
                 if name in listing.unreadable:
                     raise WireError(listing.unreadable[name])
             missing = [name for name in self.symbols if name not in listing.symbols]
-            if missing and self.refreshes == 0:
+            if missing:
                 raise SymbolUnknownError(
                     f"the exchange lists {len(listing.symbols)} symbols, but not "
                     f"{', '.join(missing)}"
                 )
-            return {n: listing.fields(n) for n in self.symbols if n in listing.symbols}
+            return {name: listing.fields(name) for name in self.symbols}
         fields = {}
         self.refused = dict(listing.unreadable)
         known = [name for name in self.symbols if name in listing.symbols]
-        for symbol in dict.fromkeys([*known, *listing.perpetuals]):
+        others = listing.perpetuals if self.takes_all else []
+        for symbol in dict.fromkeys([*known, *others]):
             try:
                 if not 0 < len(symbol.encode()) <= NAME_BYTES:
                     raise WireError(f"{symbol!r} has {len(symbol.encode())} bytes")
                 fields[symbol] = listing.fields(symbol)
             except WireError as error:
                 self.refused[symbol] = str(error)
+                row = self.index(symbol)
+                if row >= 0 and self.status(row) != UNCONFIRMED:
+                    # Its sizes stay as they were; that it is halted must not be missed.
+                    fields[symbol] = {"status": listing.status(symbol)}
         return fields
 
     def _add_new(
@@ -170,9 +176,9 @@ class Universe:
         self.symbols.append(symbol)
 
     def _write(self, row: int, fields: dict[str, Any], changes: Changes) -> None:
-        """Write what differs, raising the version; a refused symbol's row stays as it was."""
+        """Write what differs, raising the version; an entry that says nothing changes nothing."""
         symbol = self.symbols[row]
-        if symbol in self.refused and "symbol" not in fields:
+        if symbol in self.refused and fields == {"status": NOT_LISTED}:
             return
         old = self.table.row(row).copy()
         different = [name for name, value in fields.items() if old[name] != value]

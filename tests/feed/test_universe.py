@@ -13,12 +13,14 @@ from aegis.feed.backoff import Backoff
 from aegis.feed.discovery import Discovery
 from aegis.feed.endpoints import Endpoints
 from aegis.feed.errors import RateLimitedError, SymbolUnknownError, WireError
-from aegis.feed.exchange_info import Listing, read_listing, status_of_event
+from aegis.feed.exchange_info import STATUS_CODES, Listing, read_listing, status_of_event
 from aegis.feed.gate import AddressGate
 from aegis.feed.universe import EXCHANGE, FALLBACK, FALLBACK_SYMBOLS, FILE, Universe
 from aegis.feed.weight import WeightBudget
 from aegis.shm.instance import InstanceMemory
 from aegis.shm.instruments import NOT_LISTED, TRADING, UNCONFIRMED
+
+SETTLING = STATUS_CODES["SETTLING"]
 
 
 def row(symbol: str, status: str = "TRADING", tick: str = "0.1", **more: Any) -> dict[str, Any]:
@@ -117,6 +119,34 @@ def test_bad_filters_stop_a_named_symbol_and_leave_out_another(memory: InstanceM
     assert list(universe.refused) == ["BUSDT"]
     universe.take(listing(row("AUSDT", tick="inf")))
     assert float(memory.instruments.row(0)["tick_size"]) == 0.1, "what was good stays"
+    changes = universe.take(listing(row("AUSDT", tick="inf", status="SETTLING")))
+    assert (statuses(memory)[0], changes.statuses) == (SETTLING, [0]), "and what is told is taken"
+    assert changes.closed == [0]
+
+
+def test_a_named_symbol_that_cannot_be_read_later_is_halted_all_the_same(
+    memory: InstanceMemory,
+) -> None:
+    universe = Universe(["AUSDT", "BUSDT"], memory.instruments)
+    universe.take(listing(row("AUSDT"), row("BUSDT")))
+    changes = universe.take(
+        listing(row("AUSDT", tick="nan", status="SETTLING"), row("BUSDT", tick="0.5"))
+    )
+    assert statuses(memory)[:2] == [SETTLING, TRADING]
+    assert float(memory.instruments.row(0)["tick_size"]) == 0.1
+    assert float(memory.instruments.row(1)["tick_size"]) == 0.5
+    assert "tickSize=nan" in universe.refused["AUSDT"]
+    assert changes.closed == [0]
+
+
+def test_a_pair_of_the_stand_in_without_filters_stays_unconfirmed(tmp_path: Any) -> None:
+    memory = InstanceMemory.create("stand-in", instruments=24, shm_dir=tmp_path)
+    universe = Universe([], memory.instruments)
+    universe.fall_back()
+    universe.take(listing(row("BTCUSDT", tick="nan")))
+    assert statuses(memory)[0] == UNCONFIRMED, "nothing can be traded without a tick size"
+    memory.close()
+    memory.unlink()
 
 
 def test_the_stand_in_has_no_filters_and_gives_way(tmp_path: Any) -> None:
