@@ -40,6 +40,7 @@ class ExchangeAccess:
         self._wiring = wiring
         self._say = say
         self._ledger: RateLedger | None = None
+        self._told = ""
         self.endpoints = Endpoints.of(settings, wiring.venue_url)
 
     async def keys(self) -> Keys:
@@ -51,8 +52,10 @@ class ExchangeAccess:
             keys, fingerprint = await asyncio.to_thread(
                 load_keys, self._settings.venue, environment, directory
             )
-            mode = self._settings.venue.mode.upper()
-            self._say(f"{mode}: {environment.host}, key {fingerprint}")
+            text = f"{self._settings.venue.mode.upper()}: {environment.host}, key {fingerprint}"
+            if text != self._told:
+                self._say(text)
+            self._told = text
             return keys
         minted = self._wiring.credentials
         if minted is None:

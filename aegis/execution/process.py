@@ -190,7 +190,7 @@ class ExecutionProcess:
 
     async def _start(self) -> None:
         """Try until the session stands; an account that cannot be traded with ends the process."""
-        pause_s = 0.02
+        pause_s, told = 0.02, ""
         while True:
             try:
                 await self._try_start()
@@ -199,7 +199,10 @@ class ExecutionProcess:
             except UnusableSetupError:
                 raise
             except ExecutionError as error:
-                self._say(f"not ready: {error}")
+                # Said once, not at every attempt.
+                if str(error) != told:
+                    self._say(f"not ready, and tried again: {error}")
+                told = str(error)
             await self._abandon()
             await asyncio.sleep(pause_s)
             pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)

@@ -390,7 +390,9 @@ def test_the_end_finds_what_nobody_knew_of(tmp_path: Path) -> None:
     run(day())
 
 
-def test_it_waits_for_an_exchange_and_answers_the_brain_meanwhile(tmp_path: Path) -> None:
+def test_it_waits_for_an_exchange_and_answers_the_brain_meanwhile(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     async def day() -> None:
         async with FakeExchange() as exchange:
             exchange.refuse_streams = True
@@ -409,6 +411,9 @@ def test_it_waits_for_an_exchange_and_answers_the_brain_meanwhile(tmp_path: Path
                 await rig.placed()
 
     run(day())
+    shown = "".join(capfd.readouterr())
+    reason = "not ready, and tried again: the exchange has no address yet"
+    assert shown.count(reason) == 1, "it is said once, not at every attempt"
 
 
 @pytest.mark.parametrize(
