@@ -13,8 +13,10 @@ import difflib
 import hashlib
 import importlib.util
 import re
+import signal
 import stat
 import sys
+import threading
 import traceback
 from collections.abc import Iterator
 from dataclasses import replace
@@ -32,6 +34,9 @@ __all__ = ["changed", "content_stamp", "files_of", "known_model", "load_own", "l
 NAME_PATTERN: Final = re.compile(r"[a-z][a-z0-9_]{0,47}")
 MOST_BYTES: Final = 1 << 20
 MOST_FILES: Final = 64
+# Kernels with a written signature are compiled as the file is executed: that may take a while.
+EXECUTION_S: Final = 120.0
+_AGAIN_S: Final = 0.5
 
 # path to (stamp, strategy factory): what this process has executed.
 _loaded: dict[Path, tuple[str, Strategy | type[PlainStrategy]]] = {}
@@ -159,13 +164,33 @@ def _execute(source: Path, name: str, stamp: str) -> ModuleType:
     sys.modules[module_name] = module
     try:
         # What the file prints when it is executed must not get into somebody's `--json`.
-        with contextlib.redirect_stdout(sys.stderr):
+        with contextlib.redirect_stdout(sys.stderr), _at_most(EXECUTION_S):
             spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:
         for added in [entry for entry in sys.modules if entry.startswith(package)]:
             del sys.modules[added]
         raise BrokenStrategyError(_where(error, source)) from None
     return module
+
+
+@contextlib.contextmanager
+def _at_most(seconds: float) -> Iterator[None]:
+    """Raise TimeoutError inside after so long. Only a main thread can be interrupted like this."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupt(_number: int, _frame: object) -> None:
+        raise TimeoutError(f"still busy after {seconds:g} s; a strategy's file only declares")
+
+    former = signal.signal(signal.SIGALRM, interrupt)
+    # Again and again: a file may catch the first.
+    former_timer = signal.setitimer(signal.ITIMER_REAL, seconds, _AGAIN_S)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, *former_timer)
+        signal.signal(signal.SIGALRM, former)
 
 
 def _where(error: BaseException, source: Path) -> str:

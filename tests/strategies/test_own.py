@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import pytest
 
 from aegis.cli.strategy import _skeleton
+from aegis.strategies import own
 from aegis.strategies.errors import BrokenStrategyError, StrategyError
 from aegis.strategies.own import changed, known_model, load_own
 from aegis.strategies.plain import PlainStrategy
@@ -65,6 +67,28 @@ def test_what_cannot_be_used_is_told_with_its_place(
 ) -> None:
     with pytest.raises(BrokenStrategyError, match=message):
         load_own(written(tmp_path, text))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "x = 0\nwhile True:\n    x += 1\n",
+        "import time\n\nwhile True:\n    try:\n        time.sleep(9)\n"
+        "    except TimeoutError:\n        again = 1\n        while True:\n"
+        "            again += 1\n",
+    ],
+)
+def test_a_text_that_never_ends_is_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    monkeypatch.setattr(own, "EXECUTION_S", 0.2)
+    former = signal.getsignal(signal.SIGALRM)
+    with pytest.raises(
+        BrokenStrategyError, match=r"mine\.py:\d+: TimeoutError: still busy after 0.2"
+    ):
+        load_own(written(tmp_path, text))
+    assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
+    assert signal.getsignal(signal.SIGALRM) is former
 
 
 def test_a_kernel_must_check_its_bounds(tmp_path: Path) -> None:
