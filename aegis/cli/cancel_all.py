@@ -3,7 +3,8 @@
 Asked of execution while the appliance runs. Where it does not (or does not answer), a short-lived
 client of its own goes to the exchange directly, with the credentials of the configuration: regular
 and conditional orders of all symbols of the instance are cancelled, and asked for until none rests.
-The embedded exchange ends with its appliance, so there nothing can rest: that is said, exit code 0.
+Our own exchange (embedded, paper) ends with its appliance, so there nothing can rest: that is said,
+exit code 0.
 
 With --independent (systemd's ExecStopPost=) execution is not asked at all.
 """
@@ -65,13 +66,13 @@ def clear_directly(
     found = read_config(path).config
     if found is None or instance not in found.instances:
         return {"ok": False, "text": f"{path} does not say at which exchange to ask"}
-    if found.venue.mode != "embedded":
+    if found.venue.mode not in ("embedded", "paper"):
         from aegis.execution.standalone_cancel import cancel_everything
 
         settings = Settings.of(found, instance, path)
         return {"is_known": True} | cancel_everything(settings, timeout_s)
     if is_running:
-        text = f"only execution has the embedded exchange's keys: aegis stop {instance} ends both"
+        text = f"only execution has our own exchange's keys: aegis stop {instance} ends both"
         return {"ok": False, "is_known": True, "resting": None, "text": text}
-    text = "the embedded exchange ends with its appliance: nothing can rest there"
+    text = "our own exchange ends with its appliance: nothing can rest there"
     return {"ok": True, "is_known": True, "cancelled": 0, "resting": 0, "text": text}

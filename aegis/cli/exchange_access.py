@@ -65,7 +65,7 @@ def _look(config: AegisConfig, environment: Environment) -> str:
 
 
 def mode_sentence(config: AegisConfig) -> str:
-    """Where orders go, for a person; empty for the embedded exchange."""
+    """Where orders go, for a person; empty where they go to our own exchange."""
     environment = environment_of(config.venue)
     if environment is None:
         return ""

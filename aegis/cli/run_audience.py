@@ -97,7 +97,11 @@ def view_of(instance: Instance) -> InstanceView:
     """The instance as the supervisor's own memory shows it."""
     notes = instance.notes
     view = InstanceView(
-        instance.name, state=notes.phase, simulated=notes.simulated, mode=notes.mode
+        instance.name,
+        state=notes.phase,
+        simulated=notes.simulated,
+        mode=notes.mode,
+        market_host=notes.market_host,
     )
     view.degraded = list(notes.degraded)
     view.uptime_s = (monotonic_ns() - instance.started_ns) / 1e9

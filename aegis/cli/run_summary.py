@@ -1,14 +1,14 @@
 """The sum of a run, as the one object of `aegis run --json` and as lines for people.
 
-Keys (stable): ok, instance, reason, seconds, simulated, mode, ready, ticks, trades, quotes, lost,
-duplicates, gaps, top_checks, top_mismatches, signals, intents, intents_hash (16 hex digits),
-places, cancels, orders (placements sent), orders_accepted, orders_rejected, orders_denied,
-orders_unknown, cancels_sent, fills, open_orders (asked of the venue at the end; null when it did
-not answer), position (base units, first symbol), realized_pnl, fees, gc_collections_in_cycle,
-restarts, mirror_lines, mirror_total, conductor_timeouts, degraded (sentences), unclean (sentences),
-latency (by histogram: p50, p99, p999, max, count in ns), processes (by name: restarts, rss_bytes,
-rss_slope_bytes_per_s, gc_collections, gc_collections_in_cycle, gc_pause_max_ns, max_cycle_ms,
-last_end).
+Keys (stable): ok, instance, reason, seconds, simulated, mode, market_host (of market data; empty:
+the embedded exchange), ready, ticks, trades, quotes, lost, duplicates, gaps, top_checks,
+top_mismatches, signals, intents, intents_hash (16 hex digits), places, cancels, orders (placements
+sent), orders_accepted, orders_rejected, orders_denied, orders_unknown, cancels_sent, fills,
+open_orders (asked of the venue at the end; null when it did not answer), position (base units,
+first symbol), realized_pnl, fees, gc_collections_in_cycle, restarts, mirror_lines, mirror_total,
+conductor_timeouts, degraded (sentences), unclean (sentences), latency (by histogram: p50, p99,
+p999, max, count in ns), processes (by name: restarts, rss_bytes, rss_slope_bytes_per_s,
+gc_collections, gc_collections_in_cycle, gc_pause_max_ns, max_cycle_ms, last_end).
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from aegis.config.environments import paper_words
 from aegis.host.clock import monotonic_ns
 from aegis.host.resources import read_resources
 from aegis.monitor.render import human_ns
-from aegis.monitor.view import InstanceView
+from aegis.monitor.view import InstanceView, mode_words
 from aegis.supervisor.instance import Instance
 
 __all__ = ["MemoryTrend", "summary_lines", "summary_of"]
@@ -95,6 +96,7 @@ def summary_of(instance: Instance, view: InstanceView, trend: MemoryTrend) -> di
         "seconds": round((ended_ns - ready_ns) / 1e9, 3) if ready_ns is not None else 0.0,
         "simulated": view.simulated,
         "mode": view.mode,
+        "market_host": view.market_host,
         "ready": ready_ns is not None,
         "ticks": view.rings["ticks"].published,
         "trades": feed["trades"],
@@ -171,7 +173,7 @@ def summary_lines(summary: dict[str, Any]) -> list[str]:
         f"{name} {process['rss_bytes'] / _MIB:.0f}" + _slope_text(process)
         for name, process in summary["processes"].items()
     )
-    simulated = "SIMULATED " if summary["simulated"] else ""
+    simulated = f"{mode_words(summary['mode'])} " if summary["simulated"] else ""
     lines = [
         f"{summary['instance']}: {summary['reason']} ({summary['seconds']:.1f} s of trading)",
         f"  {simulated}orders {summary['orders']}, fills {summary['fills']}, position "
@@ -184,6 +186,8 @@ def summary_lines(summary: dict[str, Any]) -> list[str]:
         f"{summary['gc_collections_in_cycle']}; restarts {summary['restarts']}",
         f"  memory in MiB: {memory}",
     ]
+    if summary["mode"] == "paper":
+        lines.insert(1, f"  {paper_words(summary['market_host'])}")
     return [*lines, *(f"  not clean: {text}" for text in summary["unclean"])]
 
 

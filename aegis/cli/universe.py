@@ -193,11 +193,11 @@ def _endpoints(config: AegisConfig | None, port: int) -> Endpoints | None:
 
 def _ledger_path(config: AegisConfig | None, name: str | None, shm_dir: str) -> Path | None:
     """Where what may be asked of the exchange is written down; None when nobody shares it."""
-    from aegis.config.environments import environment_of
+    from aegis.config.environments import market_of
     from aegis.shm.instance import directory_of
     from aegis.shm.rate_ledger import ledger_path
 
-    environment = environment_of(config.venue) if config is not None else None
+    environment = market_of(config.venue, config.feed) if config is not None else None
     if environment is not None:
         return ledger_path(directory_of(name or "any", shm_dir), environment.host)
     return ledger_path(directory_of(name, shm_dir), None) if name is not None else None

@@ -2,7 +2,8 @@
 
 Used by whoever needs the exchange's address: the feed for market data, execution for orders, the
 commands that ask it something. The embedded exchange is none of these: it has the address of the
-run. Source: exchange document "General Info" and "WebSocket API General Info", USD-M futures, as of
+run. On paper the two part: prices are those of the live exchange, orders go to the embedded one.
+Source: exchange document "General Info" and "WebSocket API General Info", USD-M futures, as of
 2026-11.
 """
 
@@ -12,9 +13,9 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from urllib.parse import urlsplit
 
-from aegis.config.models import VenueConfig
+from aegis.config.models import FeedConfig, VenueConfig
 
-__all__ = ["ENVIRONMENTS", "Environment", "environment_of"]
+__all__ = ["ENVIRONMENTS", "Environment", "environment_of", "market_of", "paper_words"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,7 @@ ENVIRONMENTS = MappingProxyType(
 
 
 def environment_of(venue: VenueConfig) -> Environment | None:
-    """The environment of a `[venue]` table, its own addresses first; None for the embedded one."""
+    """Where orders go: the `[venue]` table's own addresses first; None for our own exchange."""
     known = ENVIRONMENTS.get(venue.mode)
     if known is None:
         return None
@@ -57,3 +58,20 @@ def environment_of(venue: VenueConfig) -> Environment | None:
         venue.stream_url or known.stream_url,
         venue.order_url or known.order_url,
     )
+
+
+def market_of(venue: VenueConfig, feed: FeedConfig) -> Environment | None:
+    """Where prices come from; None for the embedded exchange's own.
+
+    Of paper that is the live exchange, or what `[feed]` names; its order address is nobody's. Of
+    all others it is where orders go.
+    """
+    if venue.mode != "paper":
+        return environment_of(venue)
+    live = ENVIRONMENTS["live"]
+    return Environment(feed.rest_url or live.rest_url, feed.stream_url or live.stream_url, "")
+
+
+def paper_words(host: str) -> str:
+    """What trading on paper is, in the one sentence that is said of it everywhere."""
+    return f"PAPER: market data of {host}, no order leaves this machine, no money"

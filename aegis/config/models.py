@@ -278,11 +278,11 @@ class VenueLimitsConfig(Table):
 
 
 class VenueConfig(Table):
-    """``[venue]``: the exchange to trade on, `embedded` (no money), `testnet` or `live`.
+    """``[venue]``: the exchange to trade on: `embedded` or `paper` (no money), `testnet`, `live`.
 
     The embedded one serves this box alone unless `allow_remote` says otherwise. `accounts` are
     opened by a venue that runs on its own; under a supervisor there is one. The order limits may
-    stand here or in ``[venue.limits]``.
+    stand here or in ``[venue.limits]``. On paper it matches on the live market's data.
 
     The others have their addresses; `rest_url`, `stream_url` and `order_url` override them, and
     `ca_file` (PEM) replaces the system's trust. `credentials` names where the keys are: a name
@@ -290,7 +290,7 @@ class VenueConfig(Table):
     `fingerprint` ties the key to the address. Live trading needs `armed = true` besides.
     """
 
-    mode: Literal["embedded", "testnet", "live"] = "embedded"
+    mode: Literal["embedded", "paper", "testnet", "live"] = "embedded"
     rest_url: str | None = Field(default=None, pattern=REST_URL_PATTERN)
     stream_url: str | None = Field(default=None, pattern=STREAM_URL_PATTERN)
     order_url: str | None = Field(default=None, pattern=STREAM_URL_PATTERN)

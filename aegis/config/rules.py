@@ -210,10 +210,40 @@ def endpoints_are_used(tables: Tables) -> Iterator[Finding]:
                 yield Finding((table, key), value, message)
 
 
+def _is_paper(tables: Tables) -> bool:
+    venue = tables.venue.good("mode")
+    return venue is not None and venue.mode == "paper"
+
+
+def paper_is_paper(tables: Tables) -> Iterator[Finding]:
+    """On paper no key is read and no order leaves: what would name either was meant otherwise."""
+    venue = tables.venue.model
+    if venue is None or not _is_paper(tables):
+        return
+    for key in ("credentials", "fingerprint", "order_url"):
+        value = getattr(venue, key)
+        if value is not None:
+            message = 'has no place in mode = "paper": no key is read, no order leaves this machine'
+            yield Finding(("venue", key), value, message, "leave it out")
+    if venue.armed:
+        message = 'has no place in mode = "paper", which moves no money'
+        yield Finding(("venue", "armed"), True, message, "leave it out")
+    for key in ("rest_url", "stream_url", "ca_file"):
+        value = getattr(venue, key)
+        if value is not None:
+            message = 'has no place in mode = "paper": orders stay on this machine'
+            yield Finding(("venue", key), value, message, f"market data: {key} under [feed]")
+    for symbol in venue.own_symbols() if tables.venue.good("symbols") is not None else ():
+        message = 'has no place in mode = "paper": contracts are as the live exchange lists them'
+        yield Finding(("venue", "symbols", symbol), ABSENT, message, "leave it out")
+
+
 def keys_are_named(tables: Tables) -> Iterator[Finding]:
-    """Every exchange but the embedded one wants to know who trades there."""
+    """Every exchange but our own wants to know who trades there."""
     venue = tables.venue.good("credentials")
-    if venue is None or tables.venue.good("mode") is None or venue.mode == "embedded":
+    if venue is None or tables.venue.good("mode") is None:
+        return
+    if venue.mode in ("embedded", "paper"):
         return
     if venue.credentials is None:
         hint = 'credentials = "exchange.key" below $CREDENTIALS_DIRECTORY, or a full path'
@@ -234,7 +264,7 @@ def live_is_meant(tables: Tables) -> Iterator[Finding]:
 def one_environment(tables: Tables) -> Iterator[Finding]:
     """Prices of one place and orders at another are two different markets."""
     venue, feed = tables.venue.model, tables.feed.model
-    if venue is None or feed is None or _is_embedded(tables):
+    if venue is None or feed is None or _is_embedded(tables) or _is_paper(tables):
         return
     for key in ("rest_url", "stream_url"):
         ours, theirs = getattr(feed, key), getattr(venue, key)
@@ -350,6 +380,7 @@ PROBLEM_RULES: Final[tuple[Rule, ...]] = (
     venue_lists_symbols,
     keys_are_named,
     live_is_meant,
+    paper_is_paper,
 )
 WARNING_RULES: Final[tuple[Rule, ...]] = (
     isolation_matches_hot_cores,

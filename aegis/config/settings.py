@@ -12,7 +12,7 @@ import os.path
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from aegis.config.environments import Environment, environment_of
+from aegis.config.environments import Environment, environment_of, market_of
 from aegis.config.errors import ABSENT, ConfigError, Problem
 from aegis.config.models import (
     AegisConfig,
@@ -67,13 +67,28 @@ class Settings:
 
     @property
     def is_embedded(self) -> bool:
-        """The exchange is a process of this instance."""
+        """Prices and fills are those of an exchange that is a process of this instance."""
         return self.venue.mode == "embedded"
 
     @property
+    def is_paper(self) -> bool:
+        """Prices are the live exchange's, fills those of our own matching against them."""
+        return self.venue.mode == "paper"
+
+    @property
+    def has_own_venue(self) -> bool:
+        """Orders go to a process of this instance, and nowhere else."""
+        return self.is_embedded or self.is_paper
+
+    @property
     def environment(self) -> Environment | None:
-        """Where the exchange is, None for the embedded one, whose address is in the wiring."""
+        """Where orders go, None for our own exchange, whose address is in the wiring."""
         return environment_of(self.venue)
+
+    @property
+    def market(self) -> Environment | None:
+        """Where prices come from, None for the embedded exchange's own."""
+        return market_of(self.venue, self.feed)
 
     @property
     def cores(self) -> CoresConfig:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import Callable
 
-from aegis.config.environments import environment_of
+from aegis.config.environments import ENVIRONMENTS, environment_of
 from aegis.config.models import FeedConfig, VenueConfig
 from aegis.config.settings import Settings
 from aegis.feed.errors import FeedError
@@ -55,6 +55,8 @@ class Endpoints:
         Raises FeedError when an address is missing.
         """
         known = environment_of(venue) if venue is not None else None
+        if venue is not None and venue.mode == "paper":
+            known = ENVIRONMENTS["live"]
         rest_url = feed.rest_url or (known.rest_url if known is not None else None)
         stream_url = feed.stream_url or (known.stream_url if known is not None else None)
         missing = [

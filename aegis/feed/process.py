@@ -167,7 +167,7 @@ class Feed:
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGTERM, self._terminate)
         beating = asyncio.create_task(self._beat_for_ever())
-        environment = self.settings.environment
+        environment = self.settings.market
         host = environment.host if environment is not None else None
         # No account of ours: what the feed asks for counts by address alone.
         ledger = RateLedger.open(ledger_path(self.memory.directory, host), 0)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from aegis.config.cores import BoxCores, box_cores, format_core_list
+from aegis.config.environments import market_of, paper_words
 from aegis.config.models import AegisConfig, CoresConfig, HardwareConfig
 from aegis.config.rules import HOT_PROCESSES
 from aegis.host.affinity import isolated_cores, nohz_full_cores
@@ -52,6 +53,10 @@ def plain_words(config: AegisConfig, instance: str | None = None) -> list[str]:
     words: list[str] = []
     if config.venue.mode == "embedded":
         words.append("fills are simulated: the embedded venue trades no money")
+    elif config.venue.mode == "paper":
+        market = market_of(config.venue, config.feed)
+        assert market is not None, "the prices of paper come from somewhere"
+        words.append(paper_words(market.host))
     elif config.venue.mode == "live":
         words.append("LIVE: orders move real money")
     else:

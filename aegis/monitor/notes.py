@@ -80,6 +80,7 @@ class Notes:
     reason: str = ""
     simulated: bool = True
     mode: str = "embedded"
+    market_host: str = ""  # where prices come from, empty for the embedded exchange
     started_unix_ms: int = 0
     children: dict[str, ChildNote] = field(default_factory=dict)
     degraded: list[str] = field(default_factory=list)

@@ -240,6 +240,7 @@ def _read_notes_into(view: InstanceView, notes: Notes) -> None:
     view.state = notes.phase
     view.simulated = notes.simulated
     view.mode = notes.mode
+    view.market_host = notes.market_host
     view.config = notes.config
     view.strategy = notes.strategy
     view.build_id = notes.build_id

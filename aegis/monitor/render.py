@@ -11,6 +11,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from aegis.config.environments import paper_words
 from aegis.monitor.view import InstanceView, Problem, ProcessView, mode_words
 
 __all__ = ["human_ns", "live_line", "live_table", "status_page"]
@@ -105,7 +106,9 @@ def _headline(view: InstanceView) -> Text:
     text.append(health, style="bold green" if view.healthy else "bold red")
     if view.state not in ("absent", "dead"):
         text.append(f"  up {view.uptime_s:.0f} s  config version {view.config_version}")
-        if view.simulated:
+        if view.mode == "paper":
+            text.append(f"  {paper_words(view.market_host)}", style="bold yellow")
+        elif view.simulated:
             text.append("  SIMULATED: the embedded venue, no money", style="bold yellow")
         elif view.mode == "live":
             text.append("  LIVE: REAL MONEY", style="bold white on red")

@@ -82,7 +82,7 @@ class BookLook:
 
 
 def mode_words(mode: str) -> str:
-    """The mode as it stands everywhere a person looks: SIMULATED, TESTNET or LIVE."""
+    """The mode as it stands everywhere a person looks: SIMULATED, PAPER, TESTNET or LIVE."""
     return "SIMULATED" if mode == "embedded" else mode.upper()
 
 
@@ -95,6 +95,7 @@ class InstanceView:
     healthy: bool = False
     simulated: bool = True
     mode: str = "embedded"
+    market_host: str = ""
     ready: bool = False
     directory: str = ""
     config: str = ""

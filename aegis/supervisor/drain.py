@@ -77,7 +77,7 @@ def _settle_orders(instance: Instance, executed: bool) -> None:
         # It was never started: nothing of ours can rest anywhere.
         instance.open_orders = 0
         return
-    if not instance.settings.is_embedded:
+    if not instance.settings.has_own_venue:
         _trust_execution(instance)
         return
     account = instance.account()

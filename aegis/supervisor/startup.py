@@ -134,14 +134,14 @@ def _furnish(
     lock: InstanceLock,
 ) -> Instance:
     """Memory, wiring and notes of an instance whose lock is held."""
-    if settings.is_embedded:
+    if settings.has_own_venue:
         _check_port(settings.venue.host, settings.venue.port)
     huge = huge_pages_grant(settings.hardware.hugepages)
     memory, directories = _make_memory(settings, huge)
     # A core dump of a process that holds keys would be a copy of the keys.
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     # The keys of any other exchange are read by execution alone.
-    credentials = _mint_credentials() if settings.is_embedded else None
+    credentials = _mint_credentials() if settings.has_own_venue else None
     wiring = Wiring.make(settings.name, memory, credentials, settings.venue.host)
     processes = processes_of(settings)
     supervision = settings.supervisor
@@ -265,8 +265,9 @@ def _first_notes(settings: Settings, config: AegisConfig) -> Notes:
         boot_id=identity.boot_id,
         build_id=BUILD_ID,
         config=str(settings.source.resolve()),
-        simulated=settings.is_embedded,
+        simulated=settings.has_own_venue,
         mode=settings.venue.mode,
+        market_host=settings.market.host if settings.market is not None else "",
         strategy=settings.instance.strategy,
         started_unix_ms=time.time_ns() // 1_000_000,
         children={process: ChildNote() for process in processes_of(settings)},

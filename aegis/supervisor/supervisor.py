@@ -93,7 +93,7 @@ class Supervisor:
             instance.forked_ns = instance.heartbeat()
             # The compilation was no turn of this loop.
             instance.memory.counters["supervisor"]["max_cycle_ns"] = 0
-            if instance.settings.is_embedded:
+            if instance.settings.has_own_venue:
                 self._schedule(instance, instance.children["venue"], instance.forked_ns)
             while not instance.reason:
                 self._turn(instance, instance.pause(_TURN_MS))
@@ -148,11 +148,10 @@ class Supervisor:
             instance.say(f"{child.process}: {end}; restarting{wait} ({spent})")
 
     def _fork_due(self, instance: Instance, now_ns: int) -> None:
-        if _exchange_is_there(instance):
-            for process in CHILDREN[1:]:
-                child = instance.children[process]
-                if child.generation == 0:
-                    self._schedule(instance, child, now_ns)
+        for process in CHILDREN[1:]:
+            child = instance.children[process]
+            if child.generation == 0 and _may_begin(instance, process):
+                self._schedule(instance, child, now_ns)
         for child in instance.children.values():
             due_ns = child.restart_at_ns
             if not child.running and due_ns is not None and due_ns <= now_ns:
@@ -354,9 +353,13 @@ class Supervisor:
         instance.say(instance.reason)
 
 
-def _exchange_is_there(instance: Instance) -> bool:
-    """Whether the others can begin: the embedded exchange must have its port first."""
-    if not instance.settings.is_embedded:
+def _may_begin(instance: Instance, process: str) -> bool:
+    """Whether a process finds the exchange that it needs: our own must have its port first.
+
+    On paper it is the venue that waits: for the contracts that the feed has from the exchange.
+    """
+    settings = instance.settings
+    if not settings.has_own_venue or (settings.is_paper and process != "execution"):
         return True
     return instance.children["venue"].running and instance.wiring.venue_port() != 0
 

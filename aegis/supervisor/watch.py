@@ -47,8 +47,8 @@ CHAIN = ("feed", "brain", "execution")
 
 
 def processes_of(settings: Settings) -> tuple[str, ...]:
-    """The processes of an instance: the exchange is one of them only where it is embedded."""
-    return CHILDREN if settings.is_embedded else CHILDREN[1:]
+    """The processes of an instance: the exchange is one of them only where it is our own."""
+    return CHILDREN if settings.has_own_venue else CHILDREN[1:]
 
 
 STARTING, READY, DEGRADED, DRAINING, STOPPED = 1, 2, 3, 4, 5
@@ -217,7 +217,8 @@ class Watch:
             self.failing.append(f"{process} {reason}")
             return [Verdict(process, reason)]
         if not clock.was_ready:
-            if process == "feed" and now_ns < sample.quiet_until_ns:
+            if process in ("feed", "venue") and now_ns < sample.quiet_until_ns:
+                # On paper the venue waits for the contracts that the feed may not ask for yet.
                 clock.forked_ns = now_ns
             waited_ns = now_ns - clock.forked_ns
             self.failing.append(f"{process} is starting")

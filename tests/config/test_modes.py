@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from aegis.config.environments import environment_of
-from aegis.config.models import VenueConfig
+from aegis.config.environments import environment_of, market_of
+from aegis.config.models import FeedConfig, VenueConfig
 from tests.config.sample import edited, only, read_text
 
 SECRET = "hP7" + "kQ2x" * 15 + "Z"
@@ -53,6 +53,51 @@ def test_the_embedded_exchange_uses_none_of_it(tmp_path: Path) -> None:
     result = read_text(with_venue('credentials = "exchange.key"'), tmp_path)
     assert result.config is not None
     assert [warning.key for warning in result.warnings] == ["venue.credentials"]
+
+
+def test_paper_has_the_live_market_and_no_exchange_for_orders(tmp_path: Path) -> None:
+    result = read_text(with_venue('mode = "paper"'), tmp_path)
+    assert result.config is not None
+    assert result.warnings == []
+    assert environment_of(result.config.venue) is None
+    found = market_of(result.config.venue, result.config.feed)
+    assert found is not None
+    assert (found.host, found.order_url) == ("fapi.binance.com", "")
+    own = market_of(VenueConfig(mode="paper"), FeedConfig(rest_url="http://127.0.0.1:9"))
+    assert own is not None
+    assert (own.host, own.stream_url) == ("127.0.0.1:9", "wss://fstream.binance.com")
+    assert market_of(VenueConfig(), FeedConfig()) is None
+
+
+@pytest.mark.parametrize(
+    ("line", "key", "said"),
+    [
+        ('credentials = "exchange.key"', "venue.credentials", "no key is read"),
+        ('fingerprint = "0123456789abcdef"', "venue.fingerprint", "no key is read"),
+        ('order_url = "wss://a.b"', "venue.order_url", "no order leaves"),
+        ("armed = true", "venue.armed", "moves no money"),
+        ('rest_url = "https://a.b"', "venue.rest_url", "orders stay"),
+        ('stream_url = "wss://a.b"', "venue.stream_url", "orders stay"),
+        ('ca_file = "/etc/own.pem"', "venue.ca_file", "orders stay"),
+        ("symbols.BTCUSDT.tick = 0.5", "venue.symbols.BTCUSDT", "as the live exchange lists"),
+    ],
+)
+def test_what_has_no_place_on_paper_is_refused(
+    tmp_path: Path, line: str, key: str, said: str
+) -> None:
+    result = read_text(with_venue('mode = "paper"', line), tmp_path)
+    problem = only(result.problems)
+    assert (result.config, problem.key) == (None, key)
+    assert said in problem.message
+    if key in ("venue.rest_url", "venue.stream_url", "venue.ca_file"):
+        assert "under [feed]" in problem.hint
+
+
+def test_addresses_of_the_feed_are_used_on_paper(tmp_path: Path) -> None:
+    text = with_venue('mode = "paper"', "", "[feed]", 'rest_url = "https://a.b"')
+    result = read_text(text, tmp_path)
+    assert result.config is not None
+    assert result.warnings == []
 
 
 @pytest.mark.parametrize("secret", [SECRET, PEM])
