@@ -51,6 +51,7 @@ class Acceptance(Clearing):
         reduces = request.reduce_only or closes(side, request.position_side)
         checks.check_position_side(account, request.position_side, request.says_reduce)
         checks.check_status(market, reduces)
+        checks.check_in_force(market)
         if request.tif == "GTD":
             checks.check_good_till(request.good_till_ms, now_ms)
         if request.kind == "LIMIT":

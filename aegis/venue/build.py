@@ -28,6 +28,7 @@ from aegis.venue.matching.interface import FIRST_CLIENT, OWNER_MAKERS, OWNER_TAK
 from aegis.venue.matching.layout import LAST_TRADE, MAX_LEVELS, MAX_TURNOVER, Books, make_books
 from aegis.venue.mirror.book import MirrorBook
 from aegis.venue.mirror.player import Player
+from aegis.venue.mirror.recorded_book import RecordedBook
 from aegis.venue.mirror.recording import Recording
 from aegis.venue.mirror.reel import Reel
 from aegis.venue.observation import Observation
@@ -49,16 +50,18 @@ FIRST_TRADE_ID: Final = 6_000_000_000
 class VenueOptions:
     """What a venue is made from. `keys` has one API key per account; none means: mint them.
 
-    `mirrors` are recordings, one per symbol; with `loop` they begin again when they end. `limits`
-    are the file's unless given. `speed` is the mirror's, or the synthetic market's, time factor; 0
-    is as fast as possible (mirror only). `state_dir` keeps the accounts over a restart,
-    `skip_lines` of the recordings have been played before it. For `bind_patience_s` a port that
-    is in use is asked for again.
+    `contracts` are listed in place of the file's, and their markets are somebody else's: a venue on
+    paper, which ``paper.follower`` tells what happens in them. `mirrors` are recordings, one per
+    symbol; with `loop` they begin again when they end. `limits` are the file's unless given.
+    `speed` is the mirror's, or the synthetic market's, time factor; 0 is as fast as possible
+    (mirror only). `state_dir` keeps the accounts over a restart, `skip_lines` of the recordings
+    have been played before it. For `bind_patience_s` a port that is in use is asked for again.
     """
 
     config: VenueConfig = field(default_factory=VenueConfig)
     keys: tuple[KeyPair, ...] = ()
     mirrors: tuple[Path, ...] = ()
+    contracts: tuple[SymbolSpec, ...] = ()
     loop: bool = False
     speed: float = 1.0
     slice_ms: int = DEFAULT_SLICE_MS
@@ -83,29 +86,28 @@ class Built:
 
     core: Core
     reels: tuple[Reel, ...]
+    followed: dict[str, MirrorBook]  # on paper: every market's book
 
 
 def build(options: VenueOptions, wall_ms: Callable[[], int], event_ms: Callable[[], int]) -> Built:
     """Make the venue's core. Raises OptionsError or RecordingError."""
     config = options.config
-    specs = {
-        name: make_symbol(name, symbol, number)
-        for number, (name, symbol) in enumerate(config.symbols.items())
-    }
     recordings = [Recording(path) for path in options.mirrors]
-    if recordings:
-        specs = _mirrored(recordings, specs)
+    specs = _listed(options, recordings)
     _check_sizes(specs.values())
     tape = Tape()
     books = make_books(len(specs), tape, **_room(config, len(specs)))
     ids = IdSource(books.ids, books.symbols[:, LAST_TRADE])
     ids.order, ids.trade, ids.update = FIRST_ORDER_ID, FIRST_TRADE_ID, FIRST_UPDATE_ID
-    recorded = {}
-    if recordings:
+    if recordings or options.contracts:
         ids.trade = MIRROR_FIRST_TRADE_ID
-        recorded = {name: MirrorBook(spec, books, ids) for name, spec in specs.items()}
+    recorded = {name: RecordedBook(spec, books, ids) for name, spec in specs.items() if recordings}
+    followed = {
+        name: MirrorBook(spec, books, ids) for name, spec in specs.items() if options.contracts
+    }
+    others: dict[str, MirrorBook] = {**recorded, **followed}
     markets = {
-        name: Market(spec, recorded.get(name) or CompiledBook(books, spec.number), books)
+        name: Market(spec, others.get(name) or CompiledBook(books, spec.number), books)
         for name, spec in specs.items()
     }
     ledger = Ledger()
@@ -139,11 +141,11 @@ def build(options: VenueOptions, wall_ms: Callable[[], int], event_ms: Callable[
         wall_ms=wall_ms,
         event_ms=event_ms,
     )
-    reels = []
-    for (name, book), recording in zip(recorded.items(), recordings, strict=True):
-        player = Player(core.exchange, markets[name], book)
-        reels.append(Reel(recording, player, loop=options.loop))
-    return Built(core, tuple(reels))
+    reels = tuple(
+        Reel(recording, Player(core.exchange, markets[name], book), loop=options.loop)
+        for (name, book), recording in zip(recorded.items(), recordings, strict=True)
+    )
+    return Built(core, reels, followed)
 
 
 def client_account(config: VenueConfig, account_id: int) -> Account:
@@ -155,6 +157,17 @@ def client_account(config: VenueConfig, account_id: int) -> Account:
         maker_rate_e8=round(config.maker_fee_bps * BPS_E8),
         taker_rate_e8=round(config.taker_fee_bps * BPS_E8),
     )
+
+
+def _listed(options: VenueOptions, recordings: list[Recording]) -> dict[str, SymbolSpec]:
+    """The contracts: those that are given, else the file's, of recordings only the recorded."""
+    if options.contracts:
+        return {spec.symbol: spec for spec in options.contracts}
+    specs = {
+        name: make_symbol(name, symbol, number)
+        for number, (name, symbol) in enumerate(options.config.symbols.items())
+    }
+    return _mirrored(recordings, specs) if recordings else specs
 
 
 def _room(config: VenueConfig, symbols: int) -> dict[str, int]:

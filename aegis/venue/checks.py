@@ -11,6 +11,7 @@ from typing import Final
 
 from aegis.venue.codes import reject
 from aegis.venue.decimals import trimmed_text
+from aegis.venue.errors import RejectError
 from aegis.venue.ledger import BOTH, Account
 from aegis.venue.market import Market
 from aegis.venue.matching.interface import BUY
@@ -36,10 +37,19 @@ def check_status(market: Market, reduces: bool) -> None:
     raise reject(-4140 if status in REDUCE_ONLY_STATUSES else -1122)
 
 
+def check_in_force(market: Market) -> None:
+    """-1008 with the reason while the book is out of force: nobody knows what would be taken."""
+    if market.out_of_force:
+        refusal = reject(-1008)
+        text = f"{refusal.message} ({market.spec.symbol} is out of force: {market.out_of_force})"
+        raise RejectError(refusal.code, text, refusal.status)
+
+
 def check_amendable(market: Market) -> None:
-    """-5024 unless the symbol trades."""
+    """-5024 unless the symbol trades, -1008 while its book is out of force."""
     if market.status != TRADING:
         raise reject(-5024)
+    check_in_force(market)
 
 
 def check_position_side(account: Account, position_side: str, says_reduce: bool) -> None:

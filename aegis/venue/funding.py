@@ -58,6 +58,11 @@ class FundingDesk:
             settled[market.spec.symbol] = (market, funding)
         self._pay(settled, now_ms)
 
+    def pay_told(self, market: Market, funding: Funding, now_ms: int) -> None:
+        """Pay a funding that took place at the exchange whose market this is."""
+        self._marks.remember(market.spec.number, funding)
+        self._pay({market.spec.symbol: (market, funding)}, now_ms)
+
     def _pay(self, settled: dict[str, tuple[Market, Funding]], now_ms: int) -> None:
         """Pay every open position of the symbols, accounts in the order of their ids."""
         ledger = self._clearing.ledger

@@ -75,11 +75,17 @@ class Liquidator:
         """Liquidate and call whoever has to be; returns how many positions were liquidated."""
         before = self.liquidations
         for account_id, account in list(self._exchange.ledger.accounts.items()):
-            if account_id >= FIRST_CLIENT and any(
-                position.lots for position in account.positions.values()
-            ):
+            if account_id >= FIRST_CLIENT and self._can_be_sold(account):
                 self._check(account, now_ms)
         return self.liquidations - before
+
+    def _can_be_sold(self, account: Account) -> bool:
+        """Whether there is a position, and a book in force for every one."""
+        markets = self._exchange.markets
+        held = [symbol for (symbol, _), position in account.positions.items() if position.lots]
+        return bool(held) and not any(
+            markets[symbol].out_of_force for symbol in held if symbol in markets
+        )
 
     def take_forced(self) -> list[Forced]:
         """The liquidation orders since the last call, for the public streams."""

@@ -40,6 +40,8 @@ class Market:
         self.spec = spec
         self.book = book
         self.status = "TRADING"
+        # Why nothing can be matched now, though the symbol trades; empty: the book is in force.
+        self.out_of_force = ""
         self._words = books.symbols[spec.number]
         self._words[LAST_TICKS] = spec.start_price_ticks
 
@@ -52,6 +54,11 @@ class Market:
     def last_time_ms(self) -> int:
         """When the newest print was, 0 before there was one."""
         return int(self._words[LAST_TRADE_MS])
+
+    def guess_last(self, ticks: int) -> None:
+        """Take this for the last price until there is a print."""
+        assert self.last_time_ms == 0, f"{self.spec.symbol} has a print"
+        self._words[LAST_TICKS] = ticks
 
     def watch(self, low_ticks: int = NO_HIGH, high_ticks: int = NO_LOW) -> None:
         """From now on a print below `low_ticks` or above `high_ticks` stops the flow at once.

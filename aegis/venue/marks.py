@@ -3,7 +3,8 @@
 ``exchange`` calls `Marks.update` on each whole second; ``funding`` takes the rates that fall due;
 the market data endpoints and the mark price streams read. The index is what the synthetic market's
 agents believe; without agents (a recorded market) the book is all there is: mark and index are its
-middle, and the rate is the interest alone. Nothing here knows an account.
+middle, and the rate is the interest alone. On paper another exchange measures, and `tell` takes its
+marks over. Nothing here knows an account.
 
 The rules are the exchange's of September 2025. Mark price = median of
 
@@ -232,6 +233,7 @@ class Marks:
             minutes=np.zeros((count, SETTLE_MINUTES), np.int64),
         )
         self._fair_ticks: Reals | None = None
+        self._is_told = False
         self._fundings: list[deque[Funding]] = [deque(maxlen=MAX_FUNDINGS) for _ in self._specs]
         self._terms = [terms_of(spec) for spec in self._specs]
         for spec, terms in zip(self._specs, self._terms, strict=True):
@@ -251,6 +253,21 @@ class Marks:
         assert len(fair_ticks) == len(self._specs), "one fair price per symbol"
         self._fair_ticks = fair_ticks
 
+    def listen(self) -> None:
+        """Another exchange measures and sets the times of funding: nothing falls due by itself."""
+        self._is_told = True
+
+    def tell(
+        self, number: int, mark_e8: int, index_e8: int, rate_e8: int, next_funding_ms: int
+    ) -> None:
+        """What that exchange says of a symbol."""
+        assert self._is_told, "a venue that measures is told nothing"
+        words = self.gauges.words[number]
+        words[[MARK, AVERAGE, INDEX, SETTLE]] = mark_e8, mark_e8, index_e8, index_e8
+        words[[RATE, NEXT_MS]] = rate_e8, next_funding_ms
+        words[SAMPLES] += 1
+        self._books.symbols[number, MARK_E8] = mark_e8
+
     @property
     def is_measured(self) -> bool:
         """False where the mark is the middle of the book: no agents, no index."""
@@ -268,7 +285,8 @@ class Marks:
         """The marks of a symbol; `middle_e8` is its market's mark price where none is measured."""
         words = self.gauges.words[number]
         next_ms = self.next_funding_ms(number, now_ms)
-        if self._fair_ticks is None or words[SAMPLES] == 0:
+        is_known = self._fair_ticks is not None or self._is_told
+        if not is_known or words[SAMPLES] == 0:
             rate = int(words[RATE])
             return Reading(
                 middle_e8, middle_e8, middle_e8, middle_e8, rate, INTEREST_E8, 0, next_ms
@@ -278,7 +296,9 @@ class Marks:
         return Reading(mark, average, index, settle, rate, INTEREST_E8, premium, next_ms)
 
     def next_funding_ms(self, number: int, now_ms: int) -> int:
-        """When the symbol funds next: at whole multiples of its interval, UTC."""
+        """When the symbol funds next: at whole multiples of its interval, UTC, or as was told."""
+        if self._is_told and self.gauges.words[number, NEXT_MS] > now_ms:
+            return int(self.gauges.words[number, NEXT_MS])
         interval = self._terms[number].interval_h * HOUR_MS
         return now_ms - now_ms % interval + interval
 
@@ -289,6 +309,8 @@ class Marks:
 
     def due(self, now_ms: int) -> list[int]:
         """The symbols whose funding time has come. The first call only sets the times."""
+        if self._is_told:
+            return []
         next_ms = self.gauges.words[:, NEXT_MS]
         missing = next_ms == 0
         if missing.any():

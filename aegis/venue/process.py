@@ -22,6 +22,8 @@ from aegis.shm.wiring import Wiring
 from aegis.venue.build import DEFAULT_SLICE_MS, VenueOptions
 from aegis.venue.errors import OptionsError
 from aegis.venue.pace import CounterPace
+from aegis.venue.paper.follower import Follower
+from aegis.venue.paper.listing import Contract, contracts_of, is_told
 from aegis.venue.serve import BEAT_S, Venue
 from aegis.venue.warm_up import warm_up
 
@@ -39,11 +41,17 @@ def run(settings: Settings, memory: InstanceMemory, wiring: Wiring) -> int:
     if wiring.credentials is None:
         raise OptionsError("the venue was started without API keys; the supervisor mints them")
     counters = memory.counters["venue"]
+    contracts: tuple[Contract, ...] = ()
+    if settings.is_paper:
+        if not _await_contracts(memory, wiring):
+            return 0
+        contracts = contracts_of(memory.instruments, takes_all=settings.instance.takes_all)
     port = counters["port"] or settings.venue.port
     options = VenueOptions(
         config=settings.venue.model_copy(update={"port": port}),
         keys=(wiring.credentials,),
         mirrors=settings.mirrors,
+        contracts=tuple(contract.spec for contract in contracts),
         loop=settings.loop,
         speed=settings.speed,
         slice_ms=DEFAULT_SLICE_MS if settings.venue.lockstep else FREE_SLICE_MS,
@@ -57,22 +65,49 @@ def run(settings: Settings, memory: InstanceMemory, wiring: Wiring) -> int:
         force_ms=settings.hardware.gc_force_ms,
     )
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(Venue(options), memory, wiring, scope))
+        runner.run(_serve(Venue(options), memory, wiring, scope, contracts))
     counters["state"] = STOPPED
     return 0
 
 
-async def _serve(venue: Venue, memory: InstanceMemory, wiring: Wiring, scope: GcScope) -> None:
+def _await_contracts(memory: InstanceMemory, wiring: Wiring) -> bool:
+    """Wait until the feed has told what the exchange lists; False when told to stop before."""
+    counters, feed = memory.counters["venue"], memory.counters["feed"]
+    while not is_told(feed["universe_source"]):
+        if wiring.stopping("venue"):
+            counters["state"] = STOPPED
+            return False
+        counters["loop_ts_ns"] = time.monotonic_ns()
+        counters["loop_seq"] += 1
+        time.sleep(BEAT_S)
+    return True
+
+
+async def _serve(
+    venue: Venue,
+    memory: InstanceMemory,
+    wiring: Wiring,
+    scope: GcScope,
+    contracts: tuple[Contract, ...],
+) -> None:
     counters = memory.counters["venue"]
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, stop.set)
     try:
-        lockstep = venue.options.config.lockstep
+        lockstep = venue.options.config.lockstep and not contracts
+
+        def follow(one: Venue) -> Follower:
+            return Follower(
+                one.core, one.built.followed, contracts, memory, one.pump, one.hub,
+                one.faults.advance,
+            )  # fmt: skip
+
         # Not page by page while it trades.
         venue.core.history.touch()
         await venue.start(
-            (lambda one: CounterPace(memory, one.core, one.hub, one.feed)) if lockstep else None
+            (lambda one: CounterPace(memory, one.core, one.hub, one.feed)) if lockstep else None,
+            follow if contracts else None,
         )
         gauges = Gauges(venue, counters)
         if venue.conductor is not None:

@@ -27,6 +27,7 @@ from aegis.venue.flow.population import make_agents
 from aegis.venue.flow_driver import FlowDriver, FlowPace, whole_second
 from aegis.venue.journal import Journal
 from aegis.venue.memory import Memory, identity_of
+from aegis.venue.paper.follower import Follower
 from aegis.venue.publish.publisher import Publisher
 from aegis.venue.pump import Pump
 from aegis.venue.streams import StreamNames
@@ -50,6 +51,7 @@ MOST_CONNECTIONS: Final = 20_000
 SPARE_DESCRIPTORS: Final = 128
 BACKLOG: Final = 128
 MakePace = Callable[["Venue"], Pace]
+MakeFollower = Callable[["Venue"], Follower]
 Play = Callable[[], Coroutine[Any, Any, None]]
 
 
@@ -61,6 +63,7 @@ class Venue:
         self.options = options
         self._conductor: Conductor | None = None
         self._driver: FlowDriver | None = None
+        self.follower: Follower | None = None
         self._pace: FlowPace | None = None
         self._catching_up = False  # a fault may act as a client does, in the middle of it
         self.built: Built = build(options, _wall_ms, self.event_ms)
@@ -74,7 +77,7 @@ class Venue:
         self.memory = Memory(self.core, self._journal())
         self.pump = Pump(
             self.core, self.memory, self.publisher, self.hub, self.feed,
-            recorded=bool(self.built.reels),
+            recorded=bool(self.built.reels or self.built.followed),
         )  # fmt: skip
         self.dispatcher = Dispatcher(self.core, self.pump)
         self.keeper = Keeper(self.core.limiter.limits)
@@ -102,13 +105,15 @@ class Venue:
 
     # --- life ---
 
-    async def start(self, make_pace: MakePace | None = None) -> None:
+    async def start(
+        self, make_pace: MakePace | None = None, make_follower: MakeFollower | None = None
+    ) -> None:
         """Recover, open the markets, open the port. Raises VenueError."""
         options = self.options
         # First of all: who cannot have the port must not touch what is kept of the accounts.
         listener = await _bind(options.config.host, options.config.port, options.bind_patience_s)
         try:
-            play = self._prepare(make_pace)
+            play = self._prepare(make_pace, make_follower)
             await self._open_port(listener)
         except BaseException:
             listener.close()
@@ -118,8 +123,16 @@ class Venue:
             asyncio.create_task(self._keep_house(), name="house"),
         ]
 
-    def _prepare(self, make_pace: MakePace | None) -> Play:
+    def _prepare(self, make_pace: MakePace | None, make_follower: MakeFollower | None) -> Play:
         """Bring the accounts back and open the markets; what is returned runs them."""
+        if make_follower is not None:
+            self.follower = make_follower(self)
+            # No book is in force yet: what rested rests again, and nothing trades.
+            self.memory.restore()
+            self.faults.open(self.event_ms())
+            self.core.catch_up = self.follower.catch_up
+            self.follower.begin()
+            return self.follower.run
         if self.built.reels:
             self._conductor = self._make_conductor(make_pace)
             self._conductor.fast_forward()

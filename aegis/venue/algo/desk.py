@@ -204,6 +204,9 @@ class ConditionalDesk(Acceptance):
         self._look(market, prices, False, now_ms)
 
     def _look(self, market: Market, prices: Prices, by_mark: bool, now_ms: int) -> None:
+        if market.out_of_force:
+            # What would trigger could not trade: it is looked at again every second.
+            return
         for order in self.board.follow(market, prices, by_mark):
             self._touch(order)
             self._stale.add(order.symbol)

@@ -1,15 +1,22 @@
-"""The recorded market as something one can trade against.
+"""Somebody else's market as something one can trade against.
 
-Behind matching.interface.MatchingBook like the synthetic book. It follows the recorded depth events
-and book tickers; an order that takes trades against what is displayed (once: what we took is gone
-until the level is quoted anew), an order that rests joins the recorded queue (``mirror.queue``).
-The recording is never changed by us: our orders are not in the streams, nor in the depth.
+Behind matching.interface.MatchingBook like the synthetic book. It follows levels, tops and trades
+that are told to it: out of a recording (``recorded_book``) or as the feed sees them now
+(``paper.follower``). An order that takes trades against what is displayed (once: what we took is
+gone until the level is quoted anew), an order that rests joins the displayed queue
+(``mirror.queue``). The market is never changed by us: our orders are not in the streams, nor in the
+depth.
 
-What is recorded goes onto the venue's tape with its recorded ids, so that streams can be made that
-were not recorded; the best prices of a step are those of the depth events. Our own trades do not.
+What is told goes onto the venue's tape with its own ids, so that streams can be made that were not
+recorded; the best prices of a step are those of the depth events. Our own trades do not.
 
-A bookTicker is newer than the book between two depth events. It is kept as bytes and read only when
-somebody asks for the top or when one of our orders rests.
+A top (bookTicker) may be newer than the levels, and the levels newer than the top: the higher
+update id wins. A book of which only the best levels are shown has a horizon on each side, the last
+price shown. Behind it nothing is known: an order that joins there stands behind everybody, until
+the price comes into view.
+
+A book may be out of force (`suspend`): nothing is filled then, whatever is told; what rests keeps
+its place. `resume` gives it its levels anew, and fills what the market has gone through meanwhile.
 """
 
 from __future__ import annotations
@@ -18,10 +25,8 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Final
 
-import msgspec
 import numpy as np
 
-from aegis.venue.errors import RecordingError
 from aegis.venue.market import Top
 from aegis.venue.matching.interface import (
     BUY,
@@ -43,31 +48,9 @@ from aegis.venue.mirror.levels import Levels
 from aegis.venue.mirror.queue import OwnQueue, Queued
 from aegis.venue.symbols import SymbolSpec
 
-Pairs = list[tuple[str, str]]
-MAX_TEXTS: Final = 50_000
-
-
-class _Depth(msgspec.Struct):
-    """The part of a depthUpdate that changes a book."""
-
-    first_id: int = msgspec.field(name="U")
-    last_id: int = msgspec.field(name="u")
-    bids: Pairs = msgspec.field(name="b")
-    asks: Pairs = msgspec.field(name="a")
-
-
-class _Snapshot(msgspec.Struct):
-    last_id: int = msgspec.field(name="lastUpdateId")
-    bids: Pairs
-    asks: Pairs
-
-
-class _Ticker(msgspec.Struct):
-    last_id: int = msgspec.field(name="u")
-    bid: str = msgspec.field(name="b")
-    bid_qty: str = msgspec.field(name="B")
-    ask: str = msgspec.field(name="a")
-    ask_qty: str = msgspec.field(name="A")
+Rows = list[tuple[int, int]]  # (ticks, lots)
+# Stands in front of an order at a price of which nothing is known.
+UNSEEN_LOTS: Final = 2**62
 
 
 class MirrorBook:
@@ -79,111 +62,119 @@ class MirrorBook:
         self._ids = ids
         self._taped_id = 0
         self._levels = {BUY: Levels(BUY), SELL: Levels(SELL)}
+        # The last price shown of a side of which only a part is; None: all of it is known.
+        self._horizon: dict[int, int | None] = {BUY: None, SELL: None}
         self._last_id = 0
         self._top: Top | None = None  # newer than the levels, from a book ticker
-        self._unread_ticker: bytes | None = None
+        self._top_id = 0
+        self._crossed_id = 0
         self._taken: dict[tuple[int, int], int] = {}
-        self._ticks: dict[str, int] = {}
-        self._lots: dict[str, int] = {}
+        self.in_force = True
         self.own = OwnQueue(partial(ids.next_trade, spec.number))
-        self._depth_decoder = msgspec.json.Decoder(_Depth)
-        self._ticker_decoder = msgspec.json.Decoder(_Ticker)
 
-    # --- the recording ---
+    # --- what is told of the market ---
 
-    def apply_snapshot(self, message: bytes, now_ms: int) -> int:
-        """Become the recorded snapshot; returns its id. Raises RecordingError."""
-        snapshot = self._read_snapshot(message)
-        changed: list[tuple[int, int, int]] = []
-        for side, pairs in ((BUY, snapshot.bids), (SELL, snapshot.asks)):
-            levels = self._read_all(pairs)
-            after = dict(levels)
-            changed += [
-                (side, ticks, 0) for ticks, _ in self._levels[side].walk() if ticks not in after
-            ]
-            changed += [(side, ticks, lots) for ticks, lots in levels]
-            self._levels[side].replace(levels)
-        self._last_id = snapshot.last_id
-        self._tell(snapshot.last_id, snapshot.last_id, changed, now_ms)
+    def replace(self, last_id: int, bids: Rows, asks: Rows, now_ms: int) -> None:
+        """Become a snapshot of the whole book."""
+        changed = [
+            change
+            for side, rows in ((BUY, bids), (SELL, asks))
+            for change in self._turn_into(side, rows)
+        ]
+        self._last_id = last_id
+        self._tell(last_id, last_id, changed, now_ms)
         self._freshen()
-        return snapshot.last_id
 
-    def changes_to(self, message: bytes) -> tuple[Pairs, Pairs]:
-        """Bids and asks, as texts, that turn the book as it is into a snapshot."""
-        snapshot, spec = self._read_snapshot(message), self._spec
-        gone = spec.qty_text(0)
-        sides = []
-        for side, pairs in ((BUY, snapshot.bids), (SELL, snapshot.asks)):
-            levels, after = self._levels[side], self._read_all(pairs)
-            kept = {ticks for ticks, _ in after}
-            changes = [
-                (spec.price_text(ticks), gone) for ticks, _ in levels.walk() if ticks not in kept
-            ]
-            changes += [
-                pair
-                for pair, (ticks, lots) in zip(pairs, after, strict=True)
-                if levels.get(ticks) != lots
-            ]
-            sides.append(changes)
-        return sides[0], sides[1]
-
-    def apply_depth(self, message: bytes, now_ms: int) -> tuple[int, list[Fill]]:
-        """Apply a diff event; returns its last id, and fills of our orders it went through."""
-        try:
-            depth = self._depth_decoder.decode(message)
-        except msgspec.DecodeError as error:
-            raise RecordingError(f"{self._spec.symbol}: unusable depth event: {error}") from error
-        if depth.last_id < self._last_id:
-            return depth.last_id, []
+    def change(
+        self, first_id: int, last_id: int, bids: Rows, asks: Rows, now_ms: int
+    ) -> list[Fill]:
+        """Take changes of levels over; returns fills of our orders that the book went through."""
+        if last_id < self._last_id:
+            return []
         waiting = len(self.own) > 0
         changed: list[tuple[int, int, int]] = []
-        for side, pairs in ((BUY, depth.bids), (SELL, depth.asks)):
-            changes = self._read_all(pairs)
-            self._levels[side].apply(changes)
-            changed += [(side, ticks, lots) for ticks, lots in changes]
-            if waiting:
-                for ticks, lots in changes:
-                    self.own.observe(side, ticks, lots)
-        self._last_id = depth.last_id
-        self._tell(depth.first_id, depth.last_id, changed, now_ms)
+        self._last_id = last_id
         self._freshen()
-        return depth.last_id, self._crossed() if waiting else []
+        for side, rows in ((BUY, bids), (SELL, asks)):
+            self._levels[side].apply(rows)
+            changed += [(side, ticks, lots) for ticks, lots in rows]
+            if waiting:
+                for ticks, lots in rows:
+                    self._observe(side, ticks, lots)
+        self._tell(first_id, last_id, changed, now_ms)
+        return self._crossed() if waiting else []
 
-    def note_ticker(self, message: bytes) -> list[Fill]:
-        """A book ticker; read at once only while our orders rest."""
-        self._unread_ticker = message
+    def show(
+        self, last_id: int, bids: Rows, asks: Rows, now_ms: int, *, settles: bool = True
+    ) -> list[Fill]:
+        """Take the best levels of both sides over, all that is known; returns fills as `change`.
+
+        Without `settles` the places of our orders stay as they are: these levels are ahead of the
+        trades that have been told, which would be counted twice.
+        """
+        if not self.in_force or last_id < self._last_id:
+            return []
+        if last_id > self._last_id:
+            self._look_at(last_id, bids, asks, now_ms)
         if not len(self.own):
-            if self._taken:
-                self._taken.clear()
             return []
-        self._read_ticker()
-        top = self._top
-        if top is None:
+        for side, price in self.own.prices() if settles else ():
+            lots = self._levels[side].get(price)
+            if self._is_seen(side, price) and lots != self.own.displayed(side, price):
+                self._observe(side, price, lots)
+        return self._crossed()
+
+    def note_top(self, last_id: int, top: Top) -> list[Fill]:
+        """The best prices as of an update id; returns fills as `change`."""
+        if not self.in_force:
             return []
-        self._taken.clear()
-        best = {BUY: top.bid_ticks, SELL: top.ask_ticks}
-        lots = {BUY: top.bid_lots, SELL: top.ask_lots}
+        self._take_top(last_id, top)
+        return self._meet_top()
+
+    def suspend(self) -> None:
+        """Out of force: from here on nothing is filled."""
+        self.in_force = False
+
+    def resume(self, last_id: int, bids: Rows, asks: Rows, now_ms: int) -> list[Fill]:
+        """In force again, with these best levels; returns the fills of what is now crossed.
+
+        An order keeps its place as far as what is displayed there leaves room for one. One at or
+        through the other side's best price has been reached by the market: it is filled at its own
+        price, up to what stands there, as whenever the market moves through it.
+        """
+        self.in_force = True
+        self._top, self._top_id = None, 0
+        self._look_at(last_id, bids, asks, now_ms)
         for side, price in self.own.prices():
-            if price == best[side]:
-                self.own.observe(side, price, lots[side])
-            elif (price - best[side]) * side > 0:
-                # Nothing recorded stands at a price better than the best.
-                self.own.observe(side, price, 0)
+            if self._is_seen(side, price):
+                self.own.settle(side, price, self._levels[side].get(price))
         return self._crossed()
 
     def trade(
-        self, trade_id: int, price_ticks: int, lots: int, buyer_is_maker: bool, time_ms: int
+        self,
+        trade_id: int,
+        price_ticks: int,
+        lots: int,
+        buyer_is_maker: bool,
+        time_ms: int,
+        *,
+        moves_queue: bool = True,
     ) -> list[Fill]:
-        """A recorded print; returns the fills of our orders that it reached."""
+        """A print; returns the fills of our orders that it reached.
+
+        One that does not move the queue is told to the public alone: the levels hold it already.
+        """
         books = self._books
         assert len(books.tape) > int(books.cursor[0]) + 1, "the tape is full: nobody has read it"
         resting = BUY if buyer_is_maker else SELL
         number = self._spec.number
         record_trade(books, number, trade_id, price_ticks, lots, -resting, time_ms)
+        if not self.in_force or not moves_queue:
+            return []
         return self._count_takers(resting, self.own.trade(resting, price_ticks, lots))
 
     def end_step(self, now_ms: int) -> None:
-        """Close the step of what was recorded since the last call, if anything was."""
+        """Close the step of what was told since the last call, if anything was."""
         number = self._spec.number
         if self._books.symbols[number, STEP_OPEN]:
             bids, asks = self._levels[BUY], self._levels[SELL]
@@ -249,7 +240,7 @@ class MirrorBook:
         return top.ask_ticks, top.ask_lots
 
     def depth(self, side: int, limit: int) -> list[tuple[int, int]]:
-        """The book as the recorded depth stream has it, which is what a client must arrive at."""
+        """The book as the depth stream has it, which is what a client must arrive at."""
         return self._levels[side].top(limit)
 
     def last_update_id(self) -> int:
@@ -258,7 +249,9 @@ class MirrorBook:
     # --- inside ---
 
     def _offers(self, side: int, limit_ticks: int) -> Iterator[tuple[int, int, Queued | None]]:
-        """What an order could trade with up to its limit, best first: recorded lots, then ours."""
+        """What an order could trade with up to its limit, best first: displayed lots, then ours."""
+        if not self.in_force:
+            return
         mine = self.own.by_priority(side)
         for ticks, displayed in self._walk(side):
             while mine and (mine[0].price_ticks - ticks) * side > 0:
@@ -291,7 +284,7 @@ class MirrorBook:
         return True
 
     def _walk(self, side: int) -> Iterator[tuple[int, int]]:
-        """Recorded levels best first, the newer top laid over them."""
+        """Levels best first, the newer top laid over them."""
         ticks, lots = self.best(side)
         if self._top is None:
             yield from self._levels[side].walk()
@@ -304,13 +297,23 @@ class MirrorBook:
 
     def _displayed(self, side: int, price_ticks: int) -> int:
         """Lots that stand at a price now, by the newest that is known of it."""
+        if not self.in_force or not self._is_seen(side, price_ticks):
+            return UNSEEN_LOTS
         best, lots = self.best(side)
         if self._top is None or (price_ticks - best) * side < 0:
             return self._levels[side].get(price_ticks)
         return lots if price_ticks == best else 0
 
     def _crossed(self) -> list[Fill]:
+        """Fills of our orders that the best prices are at or through; of each update id once."""
+        if not self.in_force:
+            return []
         bid, bid_lots, ask, ask_lots = self._current_top()
+        newest_id = self._last_id if self._top is None else self._top_id
+        if newest_id == self._crossed_id:
+            # Another stream tells of the same moment: what stands there has traded with us.
+            return []
+        self._crossed_id = newest_id
         fills = self._count_takers(BUY, self.own.cross(BUY, ask, ask_lots))
         fills += self._count_takers(SELL, self.own.cross(SELL, bid, bid_lots))
         return fills
@@ -336,53 +339,76 @@ class MirrorBook:
         record_levels(books, self._spec.number, first_id, self._taped_id, rows, now_ms)
 
     def _current_top(self) -> Top:
-        self._read_ticker()
+        self._read_waiting()
         if self._top is not None:
             return self._top
         bids, asks = self._levels[BUY], self._levels[SELL]
         bid, ask = bids.best(), asks.best()
         return Top(bid, bids.get(bid), ask, asks.get(ask))
 
-    def _read_ticker(self) -> None:
-        message, self._unread_ticker = self._unread_ticker, None
-        if message is None:
-            return
-        try:
-            ticker = self._ticker_decoder.decode(message)
-        except msgspec.DecodeError as error:
-            raise RecordingError(f"{self._spec.symbol}: unusable book ticker: {error}") from error
-        if ticker.last_id >= self._last_id:
-            bid, ask = self._read_all([(ticker.bid, ticker.bid_qty), (ticker.ask, ticker.ask_qty)])
-            self._top = Top(*bid, *ask)
+    def _take_top(self, last_id: int, top: Top) -> None:
+        if last_id >= self._last_id:
+            self._top, self._top_id = top, last_id
+
+    def _meet_top(self) -> list[Fill]:
+        """What a new top means for our orders."""
+        if not len(self.own):
+            if self._taken:
+                self._taken.clear()
+            return []
+        self._read_waiting()
+        top = self._top
+        if top is None:
+            return []
+        self._taken.clear()
+        best = {BUY: top.bid_ticks, SELL: top.ask_ticks}
+        lots = {BUY: top.bid_lots, SELL: top.ask_lots}
+        for side, price in self.own.prices():
+            if price == best[side]:
+                self.own.observe(side, price, lots[side])
+            elif (price - best[side]) * side > 0:
+                # Nothing displayed stands at a price better than the best.
+                self.own.observe(side, price, 0)
+        return self._crossed()
+
+    def _read_waiting(self) -> None:
+        """Take over what was told and not yet read; who reads at once has nothing to do."""
 
     def _freshen(self) -> None:
-        """The levels are as new as anything known: drop what was laid over them."""
-        self._top = None
+        """The levels are new: drop what was laid over them, unless it is newer still."""
+        if self._top_id <= self._last_id:
+            self._top = None
         self._taken.clear()
 
-    def _read_snapshot(self, message: bytes) -> _Snapshot:
-        try:
-            return msgspec.json.decode(message, type=_Snapshot)
-        except msgspec.DecodeError as error:
-            raise RecordingError(f"{self._spec.symbol}: unusable snapshot: {error}") from error
+    def _observe(self, side: int, price_ticks: int, lots: int) -> None:
+        """A level of ours as the levels have it, unless a newer top has said what is there."""
+        top = self._top
+        if top is not None:
+            best = top.bid_ticks if side == BUY else top.ask_ticks
+            if (price_ticks - best) * side >= 0:
+                return
+        self.own.observe(side, price_ticks, lots)
 
-    def _read_all(self, pairs: Pairs) -> list[tuple[int, int]]:
-        # The same texts come again and again; looking them up is several times faster than reading.
-        ticks_of, lots_of, spec = self._ticks, self._lots, self._spec
-        levels = []
-        for price, qty in pairs:
-            ticks = ticks_of.get(price)
-            if ticks is None:
-                ticks = _remember(ticks_of, price, spec.read_price(price))
-            lots = lots_of.get(qty)
-            if lots is None:
-                lots = _remember(lots_of, qty, spec.read_qty(qty))
-            levels.append((ticks, lots))
-        return levels
+    def _is_seen(self, side: int, price_ticks: int) -> bool:
+        """Whether the levels of a side reach as far as a price."""
+        horizon = self._horizon[side]
+        return horizon is None or (price_ticks - horizon) * side >= 0
 
+    def _look_at(self, last_id: int, bids: Rows, asks: Rows, now_ms: int) -> None:
+        """Become these best levels: what lies behind the last of them is not known any more."""
+        changed = []
+        for side, rows in ((BUY, bids), (SELL, asks)):
+            before = dict(self._levels[side].walk())
+            moved = self._turn_into(side, rows)
+            changed += [one for one in moved if before.get(one[1], 0) != one[2]]
+            self._horizon[side] = rows[-1][0] if rows else side * UNSEEN_LOTS
+        first_id, self._last_id = self._last_id + 1, last_id
+        self._tell(min(first_id, last_id), last_id, changed, now_ms)
+        self._freshen()
 
-def _remember(texts: dict[str, int], text: str, value: int) -> int:
-    if len(texts) >= MAX_TEXTS:
-        texts.clear()
-    texts[text] = value
-    return value
+    def _turn_into(self, side: int, rows: Rows) -> list[tuple[int, int, int]]:
+        """Replace a side; returns what of it is told: levels that are gone, and all there are."""
+        after = dict(rows)
+        gone = [(side, ticks, 0) for ticks, _ in self._levels[side].walk() if ticks not in after]
+        self._levels[side].replace(rows)
+        return gone + [(side, ticks, lots) for ticks, lots in rows]

@@ -15,7 +15,7 @@ from aegis.venue.errors import RecordingError
 from aegis.venue.exchange import Exchange
 from aegis.venue.market import Market
 from aegis.venue.matching.interface import OWNER_TAKERS, Fill
-from aegis.venue.mirror.book import MirrorBook
+from aegis.venue.mirror.recorded_book import RecordedBook
 from aegis.venue.mirror.recording import Line
 
 
@@ -52,7 +52,7 @@ def kind_of(stream: str) -> Kind:
 class Player:
     """One recording's hold on one market."""
 
-    def __init__(self, exchange: Exchange, market: Market, book: MirrorBook) -> None:
+    def __init__(self, exchange: Exchange, market: Market, book: RecordedBook) -> None:
         self._exchange = exchange
         self._market = market
         self.book = book

@@ -74,6 +74,23 @@ class OwnQueue:
         """The (side, price) pairs at which we wait."""
         return list(self._displayed)
 
+    def displayed(self, side: int, price_ticks: int) -> int:
+        """What was last seen at a price where we wait."""
+        return self._displayed[side, price_ticks].lots
+
+    def settle(self, side: int, price_ticks: int, lots: int) -> None:
+        """What is displayed after a time that nobody has seen.
+
+        Whoever stood in front may have gone, but nobody has come in between: an order keeps its
+        front as far as what is displayed leaves room for it, and no cancellation is guessed.
+        """
+        seen = self._displayed[side, price_ticks]
+        for order in self._orders.values():
+            if (order.side, order.price_ticks) == (side, price_ticks):
+                order.front_lots = min(order.front_lots, lots)
+        seen.lots = lots
+        seen.traded_lots = 0
+
     def observe(self, side: int, price_ticks: int, lots: int) -> None:
         """A new displayed quantity at a price; moves our orders there forward if it shrank."""
         seen = self._displayed.get((side, price_ticks))
