@@ -181,6 +181,9 @@ COUNTERS: Final[dict[str, tuple[tuple[str, str], ...]]] = {
         ("conductor_timeouts", "barriers that ran out of time"),
         ("user_events", "user data events sent"),
         ("responses", "answers to order commands sent"),
+        ("books_in_force", "on paper: books that can be traded on"),
+        ("ticks_lost", "on paper: the feed's records lost by being lapped"),
+        ("fundings", "on paper: fundings of the exchange that were settled"),
     ),
 }
 

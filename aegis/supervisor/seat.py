@@ -44,7 +44,7 @@ _GAUGES = {
     "feed": ("connected", "subscribed", "books_valid", "trades_silent", "marks_silent"),
     "brain": ("synced", "in_step"),
     "execution": ("ready", "private_connected", "order_connected"),
-    "venue": ("connections",),
+    "venue": ("connections", "books_in_force"),
 }
 
 

@@ -176,6 +176,11 @@ class Gauges:
             counters[name] = before[name] + count
         counters["connections"] = len(venue.keeper)
         counters["orders_open"] = len(exchange.orders.open)
+        follower = venue.follower
+        if follower is not None:
+            counters["books_in_force"] = follower.in_force
+            counters["ticks_lost"] = before["ticks_lost"] + follower.lost
+            counters["fundings"] = before["fundings"] + follower.fundings
         conductor = venue.conductor
         if conductor is not None:
             counters["conductor_timeouts"] = before["conductor_timeouts"] + conductor.timeouts

@@ -11,17 +11,14 @@ import os
 import re
 import secrets
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.appliance.conftest import MakeAppliance
-from tests.appliance.harness import REACT_S, START_S, Appliance
-from tests.conftest import REPOSITORY
-from tests.waiting import eventually
+from tests.appliance.exchange import KEYS_FILE, served
+from tests.appliance.harness import REACT_S, Appliance
 
 API_KEY = "CANARYkey" + secrets.token_hex(27)
 SECRET = "CANARYsecret" + secrets.token_hex(26)
@@ -31,27 +28,8 @@ FIRST_CHARACTERS = 24
 @pytest.fixture
 def exchange_port(tmp_path: Path) -> Iterator[int]:
     """`aegis venue` with the canary as its one key; its port."""
-    keys = tmp_path / "venue_keys.toml"
-    keys.write_text(f'[[keys]]\napi_key = "{API_KEY}"\nhmac_secret = "{SECRET}"\n')
-    told = tmp_path / "venue.out"
-    with told.open("wb") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "aegis.cli", "venue", "--port", "0", "--keys", str(keys)],
-            cwd=REPOSITORY,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        )
-    try:
-        found = eventually(
-            lambda: re.search(r"http://127\.0\.0\.1:(\d+)", told.read_text()),
-            "the exchange's address",
-            START_S,
-        )
-        yield int(found.group(1))
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(REACT_S)
+    with served(tmp_path, API_KEY, SECRET) as exchange:
+        yield exchange.port
 
 
 def point_at(one: Appliance, port: int, folder: Path, mode: str, *more: str) -> Path:
@@ -77,7 +55,7 @@ def point_at(one: Appliance, port: int, folder: Path, mode: str, *more: str) -> 
 def readable_places(one: Appliance, folder: Path) -> Iterator[tuple[str, bytes]]:
     """Everything that somebody may read: what was said, shared memory, journals, /proc."""
     for path in folder.rglob("*"):
-        if path.is_file() and path.name not in ("exchange.key", "venue_keys.toml"):
+        if path.is_file() and path.name not in ("exchange.key", KEYS_FILE):
             yield str(path), path.read_bytes()
     for path in one.directory.rglob("*"):
         if path.is_file():

@@ -120,4 +120,8 @@ class Desk:
 
 
 def sign(key: Credentials, payload: str) -> str:
-    return hmac.new(key.hmac_secret.encode(), payload.encode(), hashlib.sha256).hexdigest()
+    return hmac_of(key.hmac_secret, payload)
+
+
+def hmac_of(secret: str, payload: str) -> str:
+    return hmac.new(secret.encode(), payload.encode(), hashlib.sha256).hexdigest()

@@ -164,6 +164,11 @@ class Follower:
             self._is_busy = False
 
     @property
+    def lost(self) -> int:
+        """Records that were overwritten before they were read."""
+        return self._reader.lost
+
+    @property
     def in_force(self) -> int:
         """How many books can be traded on."""
         return sum(not one.market.out_of_force for one in self._followed.values())
