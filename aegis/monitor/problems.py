@@ -394,6 +394,14 @@ def losses(view: InstanceView) -> Iterator[Problem]:
             "give execution its own core, or quote less often",
             "warning",
         )
+    venue = view.counters.get("venue", {})
+    if venue.get("ticks_lost"):
+        yield Problem(
+            f"the venue missed {venue['ticks_lost']} ticks of the market that it matches against",
+            "it was lapped: nothing was filled meanwhile, and a funding may have been missed",
+            "give the venue its own core ([hardware] cores), or set [feed] conflate_ms = 100",
+            "warning",
+        )
     ticks = view.rings.get("ticks")
     if view.state == "running" and ticks is not None and ticks.lag > ticks.capacity // 2:
         yield Problem(

@@ -6,6 +6,7 @@ would the live one, by the addresses under [feed], and has no key of it.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -23,6 +24,7 @@ API_KEY, SECRET = "other" * 12, "secret" * 10
 # Quotes near the touch, so that the market comes to them within seconds.
 CHANGES = {"min_half_spread_ticks": "1.0", "min_requote_ms": "100"}
 OUTAGE_S = 2.0
+MAKER_FEE = 2e-4
 
 
 @pytest.fixture
@@ -82,10 +84,22 @@ def test_paper_trades_on_prices_of_an_exchange_that_sees_no_order(
     assert (summary["mode"], summary["simulated"]) == ("paper", True)
     assert summary["market_host"] == f"127.0.0.1:{other.port}"
     assert (summary["open_orders"], summary["orders_rejected"] < summary["orders"]) == (0, True)
-    # All of them were post-only: only what came to us was filled, for the maker's fee.
-    assert summary["fills"] > 0
     assert_nothing_went_out(other)
+    assert_makers_fills(one, summary["position"])
     one.gone()
+
+
+def assert_makers_fills(one: Appliance, position: float) -> None:
+    """What came to our quotes was filled, for the maker's fee, and adds up to the position."""
+    told = one.call("journal", "tail", one.name, "-n", "1000000", "--json")
+    records = json.loads(told.stdout)["records"]
+    fills = [record for record in records if record["kind"] == "FILL"]
+    assert fills
+    assert all(fill["maker"] for fill in fills)
+    for fill in fills:
+        assert fill["fee"] == pytest.approx(fill["price"] * fill["qty"] * MAKER_FEE, rel=1e-6)
+    signed = [fill["qty"] * (1 if fill["side"] == "BUY" else -1) for fill in fills]
+    assert sum(signed) == pytest.approx(position, abs=1e-9)
 
 
 def a_feed_that_is_killed_fills_nothing(one: Appliance, other: Exchange, fills: int) -> int:
@@ -112,6 +126,7 @@ def a_feed_that_is_killed_fills_nothing(one: Appliance, other: Exchange, fills: 
 
 def a_venue_that_is_killed_keeps_the_account(one: Appliance, fills: int) -> None:
     """It comes back on its port with positions and money, and the market where it is by then."""
+    one.until("a position", lambda: any(one.view().position.values()))
     port, former = venue(one, "port"), one.pid("venue")
     os.kill(former, signal.SIGKILL)
     one.until_restarted("venue", former)

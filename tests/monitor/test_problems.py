@@ -163,6 +163,7 @@ CASES: list[tuple[Callable[[InstanceView], None], str, str, str]] = [
     (_unknown_orders, "2 order commands have an unknown outcome", "client order id", "fault"),
     (_halted, "the gate is HALTED", "aegis arm btc", "fault"),
     (_count("brain", ticks_lost=4), "the brain lost 4 ticks", "own core", "warning"),
+    (_count("venue", ticks_lost=5), "the venue missed 5 ticks", "own core", "warning"),
     (
         _count("brain", ticks_skipped=9_000, catch_ups=1),
         "passed over 9000 records",

@@ -52,6 +52,15 @@ def test_prices_of_which_none_rests_are_not_shown_as_quotes() -> None:
     assert "| last quoted 99/101 |" in live_line(judge(view))
 
 
+def test_paper_is_called_so_wherever_a_person_looks() -> None:
+    view = healthy()
+    view.mode, view.market_host = "paper", "fapi.binance.com"
+    text = text_of(judge(view))
+    assert "PAPER: market data of fapi.binance.com, no order leaves this machine, no money" in text
+    assert "SIMULATED" not in text
+    assert "PAPER" in live_line(judge(view))
+
+
 def test_a_view_without_anything_can_be_shown() -> None:
     assert "absent" in text_of(judge(InstanceView("btc")))
 

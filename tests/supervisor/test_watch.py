@@ -278,6 +278,16 @@ def test_a_feed_that_starts_inside_a_ban_has_its_time_after_it() -> None:
     assert "not ready" in verdicts[0].reason
 
 
+def test_a_venue_that_waits_for_the_feed_s_contracts_has_its_time_after_a_ban() -> None:
+    instance = Instance()
+    instance.state["venue"] = STARTING
+    instance.sample = replace(instance.sample, quiet_until_ns=instance.now_ns + 120_000 * MS_NS)
+    assert instance.steps(1_790) == []
+    _, verdicts = until_verdict(instance)
+    assert names(verdicts) == ["venue"]
+    assert "not ready" in verdicts[0].reason
+
+
 def test_a_recording_that_has_ended_is_silent_by_right() -> None:
     instance = Instance()
     instance.steps(20)
