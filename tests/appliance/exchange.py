@@ -63,6 +63,7 @@ def served(folder: Path, api_key: str, secret: str, *options: str) -> Iterator[E
             "the exchange's address",
             START_S,
         )
+        assert found is not None
         yield Exchange(int(found.group(1)), process, api_key, secret)
     finally:
         # A test may have stopped it.

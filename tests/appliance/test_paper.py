@@ -91,7 +91,7 @@ def test_paper_trades_on_prices_of_an_exchange_that_sees_no_order(
 
 def assert_makers_fills(one: Appliance, position: float) -> None:
     """What came to our quotes was filled, for the maker's fee, and adds up to the position."""
-    told = one.call("journal", "tail", one.name, "-n", "1000000", "--json")
+    told = one.call("journal", "tail", one.name, "-n", "1000000", "--json", timeout_s=START_S)
     records = json.loads(told.stdout)["records"]
     fills = [record for record in records if record["kind"] == "FILL"]
     assert fills
