@@ -43,7 +43,7 @@ MISTAKES = [
      'did you mean "park"?'),
     ("[instances.btc]", 'shm_dir = "shm"\n[instances.btc]', "hardware.shm_dir", "a full path", ""),
     ("[instances.btc]", "[venu]\n[instances.btc]", "venu", "unknown key", "did you mean venue?"),
-    ("[instances.btc]", '[venue]\nmode = "paper"\n[instances.btc]', "venue.mode", "'embedded'", ""),
+    ("[instances.btc]", '[venue]\nmode = "demo"\n[instances.btc]', "venue.mode", "'embedded'", ""),
     ("[instances.btc]", '[venue]\nhost = "0.0.0.0"\n[instances.btc]', "venue.host", "loopback", ""),
     ("[instances.btc]", "[venue.flow]\ntrades_per_s = 0\n[instances.btc]",
      "venue.flow.trades_per_s", "greater than 0", "> 0"),
