@@ -59,6 +59,9 @@ SLACK: Final = 1e-3
 NOT_YET: Final = "its book has not been seen yet"
 JUST_STARTED: Final = "the feed has just been started"
 LAPPED: Final = "records of the feed were missed"
+OTHER_FILTERS: Final = (
+    "the exchange has changed its tick or step; the venue's next start lists it anew"
+)
 
 
 @dataclass(slots=True)
@@ -73,6 +76,7 @@ class _Followed:
     # Trades up to here are in the levels with which the book came back.
     levels_ns: int = 0
     behind: int = 0
+    has_other_filters: bool = False
 
     def ticks(self, price: float) -> int:
         return int(price / self.tick + SLACK)
@@ -112,6 +116,8 @@ class Follower:
                 float(row["step_size"]),
             )
         self._rows = np.array(sorted(self._followed))
+        self._ticks = np.array([self._followed[row].tick for row in self._rows.tolist()])
+        self._steps = np.array([self._followed[row].step for row in self._rows.tolist()])
         self._reader = memory.ticks.reader(batch=BATCH)
         self._watch = FeedWatch(memory, time.monotonic_ns())
         self._doubt = NOT_YET
@@ -154,6 +160,7 @@ class Follower:
             second = now_ms // SECOND_MS
             if second > self._second:
                 self._second = second
+                self._look_at_rows()
                 self._core.exchange.on_second(second * SECOND_MS)
                 self._pump.after_step(now_ms)
             elif len(self._core.tape) or self._core.exchange.touched:
@@ -204,7 +211,7 @@ class Follower:
 
     def _resume(self, one: _Followed) -> None:
         """Back in force with the levels of the shared book, if that is valid."""
-        if self._doubt or one.book.in_force:
+        if self._doubt or one.book.in_force or one.has_other_filters:
             return
         view = self._memory.books.read(one.instrument)
         if view is None or not view.valid:
@@ -221,6 +228,17 @@ class Follower:
         self._settle(one, one.book.resume(view.update_id, bids, asks, now_ms), now_ms)
         one.book.end_step(now_ms)
 
+    def _look_at_rows(self) -> None:
+        """Take a symbol out of force for good whose prices or quantities count otherwise now."""
+        rows = self._memory.instruments.rows[self._rows]
+        differ = (rows["tick_size"] != self._ticks) | (rows["step_size"] != self._steps)
+        for place in np.flatnonzero(differ).tolist():
+            one = self._followed[int(self._rows[place])]
+            if not one.has_other_filters:
+                one.has_other_filters = True
+                log.warning("%s: %s", one.market.spec.symbol, OTHER_FILTERS)
+            self._suspend(one, OTHER_FILTERS)
+
     def _lapped(self) -> None:
         """Records were overwritten before they were read: begin again from the shared books."""
         log.warning("%d records of the feed were missed; books are read anew", self._reader.lost)
@@ -228,6 +246,7 @@ class Follower:
         for one in self._followed.values():
             self._suspend(one, LAPPED)
             self._read_mark(one)
+            self._set_status(one, int(self._memory.instruments.row(one.instrument)["status"]))
         for one in self._followed.values():
             self._resume(one)
 

@@ -262,6 +262,16 @@ def test_a_symbol_that_the_exchange_halts_is_halted(desk: PaperDesk) -> None:
     assert desk.order(quantity="0.1", price="60000")[0] == 200
 
 
+def test_a_symbol_whose_tick_changes_is_out_of_force_for_good(desk: PaperDesk) -> None:
+    list_contracts(desk.memory, {**BTC, "tick_size": 0.01})
+    desk.now_ms += 1_000
+    status, refusal = desk.order(type="MARKET", quantity="0.1")
+    assert (status, "changed its tick" in refusal["msg"]) == (503, True)
+    desk.feed_mends(*WIDE)
+    desk.read()
+    assert desk.follower.in_force == 0
+
+
 def test_each_symbol_is_in_force_by_itself(memory: InstanceMemory) -> None:
     list_contracts(memory, BTC, ETH)
     desk = PaperDesk(memory)
