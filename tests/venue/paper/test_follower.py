@@ -11,6 +11,7 @@ from aegis.shm.instance import InstanceMemory
 from aegis.shm.tick import BOOK, STATUS
 from aegis.venue.matching.interface import BUY, SELL
 from aegis.venue.paper import feed_watch
+from aegis.venue.paper.follower import PATIENCE
 from tests.venue.paper.desk import BTC, ETH, PaperDesk, list_contracts
 
 WIDE = ([(60000.0, 1.0), (59999.9, 2.0)], [(60000.1, 0.5), (60000.2, 2.0)])
@@ -70,12 +71,17 @@ def test_an_order_behind_the_last_level_shown_stands_behind_everybody(desk: Pape
     assert desk.filled() == [(599_900, 50, True)]
 
 
-def test_levels_ahead_of_the_ring_move_nobody(desk: PaperDesk) -> None:
+@pytest.mark.parametrize("records", [1, PATIENCE + 1])
+def test_levels_ahead_of_the_ring_move_nobody(desk: PaperDesk, records: int) -> None:
     """The feed has written the next book; its record comes behind trades that were not read yet."""
     desk.order(quantity="0.100", price="60000.0")
     desk.feed_levels([(60000.0, 0.2), (59999.9, 2.0)], WIDE[1])
-    # An older record of the same book: its levels are gone from the memory.
-    desk.feed_record(BOOK, 60000.0, 1.0, 60000.1, 0.5, 1_001.0)
+    # Older records of the same book: their levels are gone from the memory.
+    for _ in range(records):
+        desk.feed_record(BOOK, 60000.0, 1.0, 60000.1, 0.5, 1_001.0)
+    desk.read()
+    # Whoever has waited long enough takes the levels as they are.
+    assert desk.book.depth(BUY, 1) == [(600_000, 200 if records > PATIENCE else 1_000)]
     desk.feed_trade(60000.0, 0.8, -1)
     desk.feed_record(BOOK, 60000.0, 0.2, 60000.1, 0.5, 1_002.0)
     desk.feed_trade(60000.0, 0.2, -1)
