@@ -71,8 +71,9 @@ def clear_directly(
 
         settings = Settings.of(found, instance, path)
         return {"is_known": True} | cancel_everything(settings, timeout_s)
+    own = "embedded exchange" if found.venue.mode == "embedded" else "exchange on paper"
     if is_running:
-        text = f"only execution has our own exchange's keys: aegis stop {instance} ends both"
+        text = f"only execution has the {own}'s keys: aegis stop {instance} ends both"
         return {"ok": False, "is_known": True, "resting": None, "text": text}
-    text = "our own exchange ends with its appliance: nothing can rest there"
+    text = f"the {own} ends with its appliance: nothing can rest there"
     return {"ok": True, "is_known": True, "cancelled": 0, "resting": 0, "text": text}
