@@ -61,12 +61,13 @@ def clear_directly(
 ) -> Answer:
     """Cancel by a client of our own; `ok` only when the exchange says that nothing rests."""
     from aegis.config import Settings, read_config
+    from aegis.config.environments import OWN_VENUE_MODES
 
     path = config_path(config)
     found = read_config(path).config
     if found is None or instance not in found.instances:
         return {"ok": False, "text": f"{path} does not say at which exchange to ask"}
-    if found.venue.mode not in ("embedded", "paper"):
+    if found.venue.mode not in OWN_VENUE_MODES:
         from aegis.execution.standalone_cancel import cancel_everything
 
         settings = Settings.of(found, instance, path)

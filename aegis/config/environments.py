@@ -11,11 +11,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Final
 from urllib.parse import urlsplit
 
 from aegis.config.models import FeedConfig, VenueConfig
 
-__all__ = ["ENVIRONMENTS", "Environment", "environment_of", "market_of", "paper_words"]
+__all__ = [
+    "ENVIRONMENTS",
+    "OWN_VENUE_MODES",
+    "Environment",
+    "environment_of",
+    "market_of",
+    "paper_words",
+]
+
+# Modes in which orders go to a venue process of the instance's own.
+OWN_VENUE_MODES: Final = ("embedded", "paper")
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from aegis.config.environments import OWN_VENUE_MODES
 from aegis.host.process_identity import ProcessIdentity, is_alive, read_boot_id
 from aegis.host.resources import read_resources
 from aegis.host.scheduler import shown_scheduler
@@ -79,7 +80,7 @@ def _attach_and_read(view: InstanceView, notes: Notes | None, shm_dir: str | Pat
     memory = InstanceMemory.attach(view.instance, shm_dir=shm_dir)
     try:
         read_memory(view, memory)
-        if view.mode != "embedded":
+        if view.mode not in OWN_VENUE_MODES:
             # Its place in the memory stays empty: the exchange is no process of this box.
             view.processes.pop("venue", None)
         _judge_state(view, notes, memory)

@@ -103,7 +103,7 @@ def test_nobody_waits_for_a_venue_that_is_no_process_of_ours(
     venue = memory.counters["venue"]
     venue["pid"] = venue["state"] = 0
     me = own_identity()
-    for mode, waits in (("embedded", True), ("testnet", False)):
+    for mode, waits in (("embedded", True), ("paper", True), ("testnet", False), ("live", False)):
         notes = Notes(
             "one", me.pid, me.start_time_ticks, me.boot_id, "build", phase="starting", mode=mode
         )
