@@ -23,7 +23,7 @@ from aegis.execution.batch import (
 )
 from aegis.execution.client_id import ClientIds, OrderName
 from aegis.execution.evidence import EvidenceReader
-from aegis.execution.layouts import ORDER
+from aegis.execution.layouts import ORDER, REQUEST_CANCEL, REQUEST_PLACE
 from aegis.execution.order_messages import OrderMessages
 from aegis.execution.outbox import BACKLOG_LIMIT
 from aegis.execution.positions import (
@@ -259,10 +259,23 @@ class ExecutionCore(EvidenceReader):
         row = self.tables.rows[slot]
         return bool(row["reported_lots"] > row["filled_lots"] and row["exchange_order_id"] > 0)
 
-    def line_cut(self, now_ns: int) -> int:
-        """The order connection is lost: what it had under way is UNKNOWN. Returns how many."""
+    def line_cut(self, now_ns: int, elsewhere: Iterable[int] = ()) -> int:
+        """The order connection is lost: what it had under way is UNKNOWN. Returns how many.
+
+        `elsewhere` are the requests that it never had: they wait, or are on the other line.
+        """
+        spared = set()
+        for request_id in elsewhere:
+            noted = self.tables.requests[request_id % self.tables.requests.size]
+            if noted["request_id"] == request_id:
+                spared.add((int(noted["slot"]), int(noted["kind"])))
         count = 0
         for order in self.open_orders((states.PENDING_NEW, states.PENDING_CANCEL)):
+            asked = set() if order.acknowledged else {(order.slot, REQUEST_PLACE)}
+            if order.state == states.PENDING_CANCEL:
+                asked.add((order.slot, REQUEST_CANCEL))
+            if asked <= spared:
+                continue
             if order.state == states.PENDING_CANCEL and order.acknowledged:
                 event = states.CANCEL_AMBIGUOUS
             else:

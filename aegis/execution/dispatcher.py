@@ -259,6 +259,10 @@ class Dispatcher:
         """How many commands wait."""
         return sum(map(len, self._queues))
 
+    def waiting_ids(self) -> list[int]:
+        """The requests of the commands that wait."""
+        return [held.request_id for queue in self._queues for held in queue]
+
     def is_waiting(self, level: Level) -> bool:
         """Whether something as urgent, or more so, waits already: nobody overtakes it."""
         return any(self._queues[other] for other in Level if other <= level)

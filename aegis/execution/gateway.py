@@ -90,9 +90,15 @@ class OrderGateway:
 
     @property
     def is_connected(self) -> bool:
-        """Whether requests can be sent: connected and logged on."""
+        """Whether requests can be sent: connected, logged on, and nobody has begun to close it.
+
+        A transport tells of its end a turn of the loop later than it begins to throw away what it
+        is given: after a failed write, a farewell of the exchange, or the end of its bytes.
+        """
         transport = self._transport
-        return transport is not None and self._logon is None and not transport.is_disconnected
+        if transport is None or self._logon is not None or transport.is_disconnected:
+            return False
+        return not transport.underlying_transport.is_closing()
 
     @property
     def is_ready(self) -> bool:

@@ -197,8 +197,12 @@ class Intake:
         may_risk = core.gate.latch.state is LatchState.ACTIVE
         out = self._out
         done = core.tables.done_ns
-        places = cancels = 0
+        fallback = self._routes.fallback
+        places = cancels = by_fallback = 0
         for at, (kind, slot, start, end, request_id, intent, _, _) in enumerate(actions):
+            if line is not None and not line.is_ready:
+                # It may have ended under this very batch: what is left goes another way, or none.
+                line = self._routes.current()
             if kind == ACT_PLACE:
                 if line is None or not may_place or not (may_risk or core.reduces(slot)):
                     # Certain: these bytes never left.
@@ -211,6 +215,7 @@ class Intake:
                 line.send(out[start:end])
                 done[at] = monotonic_ns()
                 places += 1
+                by_fallback += line is fallback
             elif kind == ACT_CANCEL:
                 if line is None:
                     self._on_rest_cancel(slot)
@@ -221,9 +226,9 @@ class Intake:
                 line.send(out[start:end])
                 done[at] = monotonic_ns()
                 cancels += 1
+                by_fallback += line is fallback
         core.settle(count)
-        if line is self._routes.fallback:
-            self._routes.fallback_requests += places + cancels
+        self._routes.fallback_requests += by_fallback
         if places:
             self._counters.add(self._sent, places)
         if cancels:

@@ -6,7 +6,7 @@ no order state: an answer comes back with its request's id, on whatever line it 
 
 from __future__ import annotations
 
-from aegis.execution.transports import OrderLine
+from aegis.execution.transports import FallbackLine, OrderLine
 
 __all__ = ["OrderRoutes"]
 
@@ -14,7 +14,7 @@ __all__ = ["OrderRoutes"]
 class OrderRoutes:
     """The first line, and the one that stands in for it."""
 
-    def __init__(self, first: OrderLine, fallback: OrderLine | None) -> None:
+    def __init__(self, first: OrderLine, fallback: FallbackLine | None) -> None:
         self.first = first
         self.fallback = fallback
         self.fallback_requests = 0
@@ -31,6 +31,10 @@ class OrderRoutes:
     def is_up(self) -> bool:
         """Whether there is a line at all."""
         return self.current() is not None
+
+    def kept(self) -> list[int]:
+        """The requests under way that the loss of the first line leaves untouched."""
+        return self.fallback.under_way() if self.fallback is not None else []
 
     @property
     def undecodable(self) -> int:

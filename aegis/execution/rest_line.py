@@ -50,6 +50,16 @@ class _Connection(asyncio.Protocol):
         self.request_id: int | None = None
         self.sent_ns = 0
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether what is written still leaves: neither side has begun to close."""
+        return self.transport is not None and not self.transport.is_closing()
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether it takes a request now."""
+        return self.request_id is None and self.is_whole
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport) or hasattr(transport, "write")
         self.transport = transport  # type: ignore[assignment]
@@ -110,12 +120,17 @@ class RestOrderLine:
     @property
     def is_connected(self) -> bool:
         """Whether there is a connection."""
-        return bool(self._open)
+        return any(connection.is_whole for connection in self._open)
 
     @property
     def is_ready(self) -> bool:
         """Whether one of them is idle."""
-        return any(connection.request_id is None for connection in self._open)
+        return any(connection.is_idle for connection in self._open)
+
+    def under_way(self) -> list[int]:
+        """The requests whose replies are still to come."""
+        asked = (connection.request_id for connection in self._open)
+        return [request_id for request_id in asked if request_id is not None]
 
     async def connect(self) -> None:
         """Make the connections that are missing; raises OrderLinkError when there is none then."""
@@ -168,7 +183,7 @@ class RestOrderLine:
 
     def send(self, request: Any) -> None:
         """Sign one request and hand it to an idle connection's socket. Only while `is_ready`."""
-        connection = next(one for one in self._open if one.request_id is None)
+        connection = next(one for one in self._open if one.is_idle)
         assert connection.transport is not None
         asked = rest_request(request, self._keys.signer)
         connection.request_id = asked.request_id

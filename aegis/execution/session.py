@@ -314,7 +314,8 @@ class TradingSession:
     def _line_cut(self) -> None:
         """The order line is lost: what was under way is unknown, and REST takes over if it can."""
         self._judge_link()
-        self.core.line_cut(monotonic_ns())
+        elsewhere = (*self.routes.kept(), *self.dispatcher.waiting_ids())
+        self.core.line_cut(monotonic_ns(), elsewhere)
         self._line_wanted.set()
         self.intake.publish()
 

@@ -48,7 +48,11 @@ class OrderLine(Protocol):
 
 
 class FallbackLine(OrderLine, Protocol):
-    """A line that keeps itself up."""
+    """A line that keeps itself up, and that is not lost with the first one."""
+
+    def under_way(self) -> list[int]:
+        """The requests whose replies are still to come."""
+        ...
 
     async def keep(self) -> None:
         """Come up, again and again, until cancelled."""

@@ -47,6 +47,12 @@ class Transport:
     def __init__(self, line: Line) -> None:
         self._line = line
         self.is_disconnected = False
+        # What picows hands its bytes to; here the two are one.
+        self.underlying_transport = self
+
+    def is_closing(self) -> bool:
+        """Whether what is sent goes nowhere."""
+        return self.is_disconnected
 
     def send(self, _: Any, data: Any) -> None:
         """Hand bytes to the socket; after the end they go nowhere."""

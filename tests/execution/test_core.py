@@ -260,6 +260,21 @@ def test_a_cut_line_leaves_what_was_under_way_unknown(desk: Desk) -> None:
     assert action[:2] == [ACT_CANCEL_BY_REST, resting]
 
 
+def test_a_cut_line_leaves_alone_what_it_never_had(desk: Desk) -> None:
+    # Requests 1 to 4 are the placements, 5 to 7 the cancels of the last three.
+    elsewhere, first, second, third = (desk.place() for _ in range(4))
+    desk.answer(ok(4))
+    for ref in (2, 3, 4):
+        desk.cancel(ref)
+    desk.core.line_cut(desk.now_ns, elsewhere=(1, 2, 6, 7))
+    assert desk.core.state_of(elsewhere) == states.PENDING_NEW
+    assert desk.core.state_of(first) == states.UNKNOWN, "its cancel was on the line"
+    assert desk.core.state_of(second) == states.UNKNOWN, "it was on the line itself"
+    assert desk.core.state_of(third) == states.PENDING_CANCEL
+    # An id that has since been given to nobody's order spares nobody.
+    assert desk.core.line_cut(desk.now_ns, elsewhere=(1 + 8192,)) == 2
+
+
 def test_full_order_table_refuses(desk: Desk) -> None:
     desk.gate.words[5] = 10**6  # MAX_OPEN_ORDERS
     desk.gate.rules[0]["max_position_lots"] = 10**6
