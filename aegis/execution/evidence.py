@@ -17,6 +17,7 @@ from aegis.execution.client_id import ClientIds, OrderName
 from aegis.execution.decimal_text import text_to_e8, text_to_scaled
 from aegis.execution.error_codes import Verdict
 from aegis.execution.fills import NOT_TOLD, trade_key
+from aegis.execution.funding_book import FundingBook
 from aegis.execution.layouts import REQUEST_PLACE
 from aegis.execution.order_table import DUPLICATE, apply_event, apply_fill, find_order
 from aegis.execution.positions import apply_stray_fill, note_funding, note_trade
@@ -84,6 +85,8 @@ class EvidenceReader:
         self.confirmed_trades = [0] * len(self.instruments)
         # Exchange time up to which the positions taken over at the start hold every trade.
         self.snapshot_ms = 0
+        # Which funding payments are booked already.
+        self.funding = FundingBook()
 
     @property
     def pnl_differences(self) -> int:
@@ -353,15 +356,19 @@ class EvidenceReader:
             if balance.a == "USDT":
                 self.wallet_e8 = text_to_e8(balance.wb)
                 if update.m == "FUNDING_FEE":
-                    self.on_funding(text_to_e8(balance.bc), now_ns)
+                    amount_e8 = text_to_e8(balance.bc)
+                    if self.funding.hear(update.T, amount_e8):
+                        self.on_funding(amount_e8, now_ns, time_ms=update.T)
         for row in update.P:
             instrument = self.index.get(row.s)
             if instrument is not None and row.ps == "BOTH":
                 self.reported_lots[instrument] = _lots(row.pa, self.instruments[instrument])
 
-    def on_funding(self, amount_e8: int, now_ns: int) -> None:
-        """Funding received (paid: negative) in 1e-8 quote."""
-        note_funding(self.directory, amount_e8, now_ns)
+    def on_funding(
+        self, amount_e8: int, now_ns: int, *, time_ms: int = 0, tran_id: int = 0
+    ) -> None:
+        """Book funding received (paid: negative) in 1e-8 quote; see `funding_book`."""
+        note_funding(self.directory, amount_e8, tran_id, time_ms * _NS_PER_MS, now_ns)
 
     def _rules_of_slot(self, slot: int) -> InstrumentRules:
         return self.instruments[int(self.tables.rows[slot]["instrument"])]

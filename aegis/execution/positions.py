@@ -170,12 +170,17 @@ def apply_stray_fill(
     return np.int64(MOVED)
 
 
-@kernel("void(i8[::1],i8,i8)")
-def note_funding(tables: Any, amount_e8: Any, ts_recv_ns: Any) -> Any:
-    """Book funding received (paid: negative) in 1e-8 quote; it counts in the day's result."""
+@kernel("void(i8[::1],i8,i8,i8,i8)")
+def note_funding(
+    tables: Any, amount_e8: Any, tran_id: Any, ts_event_ns: Any, ts_recv_ns: Any
+) -> Any:
+    """Book funding received (paid: negative) in 1e-8 quote; it counts in the day's result.
+
+    `tran_id` is its number in the exchange's list, 0 where the stream has told of it.
+    """
     words_of(tables)[FUNDING_E8] += amount_e8
     gate_of(tables)[NET_REALIZED_E8] += amount_e8
-    journal_funding(tables, amount_e8, ts_recv_ns)
+    journal_funding(tables, amount_e8, tran_id, ts_event_ns, ts_recv_ns)
 
 
 @kernel("b1(i8[::1],i8,i8,i8)")

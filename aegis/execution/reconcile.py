@@ -2,7 +2,8 @@
 
 One code path for every start, clean or after a crash (`start`): time, account mode, filters, then
 cancel what an earlier run left (or, by policy, adopt it), settle every order that the journal knew
-to be open, book the trades that were missed, and compare the positions (see `catching_up`).
+to be open, book the trades that were missed, compare the positions (see `catching_up`), and book
+the funding that was paid meanwhile (see `funding_look`).
 Somebody else's orders on our instruments halt the instance, unless the policy says otherwise; they
 are never touched. While running
 (`check`, after the private stream was away, or when something contradicts): every order that we
@@ -30,6 +31,7 @@ from aegis.execution.errors import (
     RefusedError,
     UnusableSetupError,
 )
+from aegis.execution.funding_look import FundingLook
 from aegis.execution.journal.journal import Journal
 from aegis.execution.replies import OrderBody
 from aegis.execution.resolver import Resolver
@@ -98,6 +100,7 @@ class Reconciler:
         core.foreign_halts = policy.foreign_orders == "halt"
         self._has_books = has_books
         self.catch_up = CatchUp(core, rest, resolver, journal)
+        self.funding = FundingLook(core, rest, journal)
         self._core = core
         self._rest = rest
         self._resolver = resolver
@@ -113,6 +116,8 @@ class Reconciler:
             await self._compare_books()
         else:
             await self._take_positions()
+        # Before the wallet: what is paid from here on is told, or found in the list later.
+        await self.funding.look()
         for row in await self._rest.balances():
             if row.get("asset") == "USDT":
                 self._core.wallet_e8 = text_to_e8(str(row.get("balance", "0")))

@@ -33,7 +33,7 @@ from aegis.execution.errors import (
 from aegis.execution.replies import LimitCount, OrderBody, error_of
 from aegis.execution.signing import Signer, signed_query
 
-__all__ = ["RestClient", "UserTrade"]
+__all__ = ["IncomeRow", "RestClient", "UserTrade"]
 
 T = TypeVar("T")
 
@@ -61,6 +61,15 @@ class UserTrade(msgspec.Struct, rename="camel"):
     maker: bool = False
 
 
+class IncomeRow(msgspec.Struct, rename="camel"):
+    """A row of income, as far as it is used."""
+
+    tran_id: int
+    time: int
+    income: str
+    asset: str = ""
+
+
 class _ListenKey(msgspec.Struct, rename="camel"):
     listen_key: str = ""
 
@@ -74,6 +83,7 @@ _LIMITS = msgspec.json.Decoder(_Limits)
 _COSTS = {
     "GET /fapi/v1/openOrders": (Share.RECONCILE, 1),
     "GET /fapi/v1/userTrades": (Share.RECONCILE, 5),
+    "GET /fapi/v1/income": (Share.RECONCILE, 30),
     "GET /fapi/v1/accountConfig": (Share.RECONCILE, 5),
     "GET /fapi/v1/exchangeInfo": (Share.RECONCILE, 1),
     "GET /fapi/v3/positionRisk": (Share.RECONCILE, 5),
@@ -85,6 +95,9 @@ _COSTS = {
 }
 _ALL_SYMBOLS_WEIGHT = 40
 _TRADES = msgspec.json.Decoder(list[UserTrade])
+# A number in quotes is the same number.
+_INCOME = msgspec.json.Decoder(list[IncomeRow], strict=False)
+_MOST_INCOME = 1_000
 _KEY = msgspec.json.Decoder(_ListenKey)
 
 
@@ -187,6 +200,21 @@ class RestClient:
         """The account's newest trades of the last seven days."""
         parameters: dict[str, str | int] = {"symbol": symbol, "limit": 1000}
         return _decoded(_TRADES, await self._call("GET", "/fapi/v1/userTrades", parameters))
+
+    async def funding_since(self, start_ms: int) -> list[IncomeRow]:
+        """Every funding payment of the account from then on (at most three months), oldest first.
+
+        RefusedError with status 404 where there is no such list.
+        """
+        found: list[IncomeRow] = []
+        parameters: dict[str, str | int] = {"incomeType": "FUNDING_FEE", "startTime": start_ms}
+        while True:
+            page = len(found) // _MOST_INCOME + 1
+            asked = {**parameters, "limit": _MOST_INCOME, "page": page}
+            rows = _decoded(_INCOME, await self._call("GET", "/fapi/v1/income", asked))
+            found += rows
+            if len(rows) < _MOST_INCOME:
+                return found
 
     async def cancel(self, symbol: str, client_id: str) -> OrderBody:
         """Cancel by client id; RefusedError with code -2011 when no such order is open."""

@@ -363,6 +363,7 @@ class TradingSession:
         if not self.is_started:
             self._stream_ready.set()
             return
+        self.reconciler.funding.want()
         await self.compare()
 
     async def compare(self) -> None:
@@ -470,6 +471,7 @@ class TradingSession:
         if now_ns > self._orders_due_ns:
             self._orders_due_ns = now_ns + _ORDERS_EVERY_NS
             await self.compare()
+        await self.reconciler.funding.look_if_due(now_ns)
         if now_ns > self._trades_due_ns:
             self._trades_due_ns = now_ns + _TRADES_EVERY_NS
             await self.setup.look()

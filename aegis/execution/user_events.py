@@ -65,6 +65,7 @@ class AccountUpdate(msgspec.Struct):
     m: str = ""  # reason
     B: list[BalanceRow] = []
     P: list[PositionRow] = []
+    T: int = 0  # of the event around it: when it happened, ms
 
 
 class LeverageRow(msgspec.Struct):
@@ -94,6 +95,7 @@ class _OrderEvent(msgspec.Struct):
 
 class _AccountEvent(msgspec.Struct):
     a: AccountUpdate
+    T: int = 0
 
 
 class ListenKeyExpired(msgspec.Struct):
@@ -112,7 +114,9 @@ def decode_event(payload: bytes) -> UserEvent | ListenKeyExpired | None:
     if kind == "ORDER_TRADE_UPDATE":
         return _ORDER.decode(payload).o
     if kind == "ACCOUNT_UPDATE":
-        return _ACCOUNT.decode(payload).a
+        event = _ACCOUNT.decode(payload)
+        event.a.T = event.T
+        return event.a
     if kind == "ACCOUNT_CONFIG_UPDATE":
         return _CONFIG.decode(payload)
     if kind == "listenKeyExpired":

@@ -97,6 +97,7 @@ class FakeExchange:
     port: int = 0
     leverage: int = 20
     algo_orders: list[Json] = field(default_factory=list)
+    incomes: list[Json] = field(default_factory=list)
     now_ms: int = 1_000
 
     def __post_init__(self) -> None:
@@ -274,6 +275,10 @@ class FakeExchange:
             wanted, first = int(query.get("orderId", 0)), int(query.get("fromId", 0))
             found = [t for t in self.trades if wanted in (0, t["orderId"]) and t["id"] >= first]
             return web.json_response(found)
+        if action == "GET v1/income":
+            return web.json_response(
+                [row for row in self.incomes if row["time"] >= int(query["startTime"])]
+            )
         if action == "GET v3/positionRisk":
             row = {"symbol": "BTCUSDT", "positionSide": "BOTH", "updateTime": self.now_ms}
             amounts = {"positionAmt": str(self.position), "entryPrice": self.entry}

@@ -127,8 +127,15 @@ def test_equal_after_every_event_and_after_a_restart(tmp_path: Path) -> None:
                 assert rig.session.core.funding_e8 != 0
                 assert rig.session.core.pnl_differences == 0
                 before = (*books(rig), rig.session.core.funding_e8)
+            # While nobody listens a funding is paid.
+            wallet_before_e8 = ledger.account.wallet_e8
+            market = venue.core.exchange.markets[SYMBOL]
+            venue.core.treasury.funding.pay_now([market], 5_000, venue.core.event_ms())
+            paid_e8 = ledger.account.wallet_e8 - wallet_before_e8
+            assert (paid_e8 != 0) == (before[0] != 0)
             async with trading(tmp_path, venue, peer) as rig:
-                assert (*books(rig), rig.session.core.funding_e8) == before
+                assert (*books(rig), rig.session.core.funding_e8 - paid_e8) == before
+                assert rig.session.reconciler.funding.missed == (paid_e8 != 0)
                 assert rig.counters["gate_state"] == 1
                 seen = Comparison(rig, ledger)
                 await trade(venue, rig, random.Random(5), 20)

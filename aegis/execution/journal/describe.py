@@ -74,6 +74,7 @@ class Narrator:
             told["verdict"] = "equal" if int(note["code"]) == 1 else "different"
         elif kind == FUNDING:
             told["funding"] = int(note["amount_e8"]) / 1e8
+            told["source"] = f"income {int(note['trade_id'])}" if note["trade_id"] else "stream"
         else:
             told |= {"symbol": self.symbol(note)}
             for name in ("qty_lots", "cum_lots", "trade_id", "amount_e8"):

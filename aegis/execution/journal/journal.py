@@ -21,11 +21,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from aegis.execution.funding_book import Change
 from aegis.execution.journal.errors import JournalDirError
 from aegis.execution.journal.layout import (
     CARRIED,
     CHECKPOINT,
     CONFIRMED,
+    FUNDED,
     INSTRUMENT,
     LATCH,
     RECORD,
@@ -71,6 +73,21 @@ def signed(value: int) -> int:
     return value - (1 << 64) if value >> 63 else value
 
 
+def _funded(change: Change) -> dict[str, int]:
+    """The fields of a FUNDED record."""
+    return {
+        "code": change.code,
+        "side": change.sign,
+        "trade_id": change.tran_id,
+        "event_ns": change.time_ms * 1_000_000,
+        "amount_e8": change.amount_e8,
+    }
+
+
+def _unheard(_: Change) -> None:
+    """There is no journal to hear it any more."""
+
+
 class Journal:
     """One run's journal. `clock_ns` is CLOCK_MONOTONIC, `wall_ns` CLOCK_REALTIME."""
 
@@ -109,6 +126,7 @@ class Journal:
         """
         self._core = core
         core.words[JOURNAL_ON] = 1
+        core.funding.on_change = self._note_funded
         core.words[WALL_OFFSET_NS] = self._wall_ns() - self._clock_ns()
         try:
             self._start_segment()
@@ -117,6 +135,7 @@ class Journal:
             self.writer.disk.sync()
         except OSError as error:
             core.words[JOURNAL_ON] = 0
+            core.funding.on_change = _unheard
             self._core = None
             raise JournalDirError(
                 f"the journal cannot be begun: {error.strerror}; see to its disk, or set [journal] "
@@ -256,6 +275,7 @@ class Journal:
         if self._core is not None:
             self.checkpoint()
             self._core.words[JOURNAL_ON] = 0
+            self._core.funding.on_change = _unheard
             self._core = None
         is_whole = self._is_whole and not self.work.sync_error
         try:
@@ -287,6 +307,9 @@ class Journal:
         latch = self._core.gate.words
         if (latch[LATCH_STATE], latch[LATCH_REASON]) != self._latch_told:
             self._note_latch()
+
+    def _note_funded(self, change: Change) -> None:
+        self.note(FUNDED, **_funded(change))
 
     def _note_latch(self) -> None:
         assert self._core is not None
@@ -343,6 +366,7 @@ class Journal:
                     amount_e8=name.tag,
                 )
             )
+        tail += [self._record(FUNDED, **_funded(change)) for change in core.funding.state()]
         tail.append(self._record(CHECKPOINT, ident=found, number=int(core.words[OPEN_COUNT])))
         stamp = self._record(0)
         parts = [np.array(head, RECORD)]

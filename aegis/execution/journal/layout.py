@@ -100,7 +100,8 @@ KINDS: Final = (
     "ADOPT",  # the exchange's position taken over; qty_lots, amount_e8: lots, cost
     "LATCH",  # code: its state; number: the control that moved it
     "VERDICT",  # of a reconciliation; code: 1 equal, 2 not; ident: what it looked at
-    "FUNDING",  # amount_e8: received (paid: negative)
+    "FUNDING",  # amount_e8: received (paid: negative); trade_id: its number, 0: told by the stream
+    "FUNDED",  # a change of the funding book; code, side, trade_id, amount_e8: see `funding_book`
 )
 (
     END,
@@ -122,6 +123,7 @@ KINDS: Final = (
     LATCH,
     VERDICT,
     FUNDING,
+    FUNDED,
 ) = range(len(KINDS))
 
 HEADER_BYTES: Final = 512

@@ -204,8 +204,13 @@ def note_adoption(tables: Any, instrument: Any, lots: Any, cost_e8: Any, ts_recv
 
 
 @kernel
-def note_funding(tables: Any, amount_e8: Any, ts_recv_ns: Any) -> Any:
+def note_funding(
+    tables: Any, amount_e8: Any, tran_id: Any, ts_event_ns: Any, ts_recv_ns: Any
+) -> Any:
     """Funding is booked."""
     place = take_note(tables, FUNDING, 0, ts_recv_ns)
     if place >= 0:
-        journal_of(tables)[place].amount_e8 = amount_e8
+        note = journal_of(tables)[place]
+        note.amount_e8 = amount_e8
+        note.trade_id = tran_id
+        note.event_ns = ts_event_ns

@@ -222,6 +222,8 @@ def restore(core: ExecutionCore, found: Recovered, now_ns: int) -> list[str]:
     for place, trade_id in zip(places, replay.confirmed, strict=True):
         if place >= 0:
             core.confirmed_trades[place] = trade_id
+    for change in replay.funding.state():
+        core.funding.take(change)
     return told
 
 

@@ -13,11 +13,14 @@ from typing import Any
 import numpy.typing as npt
 
 from aegis.execution.client_id import OrderName
+from aegis.execution.funding_book import Change, FundingBook
 from aegis.execution.journal.layout import (
     CARRIED,
     CHECKPOINT,
     CONFIRMED,
     END,
+    FUNDED,
+    FUNDING,
     INSTRUMENT,
     RUN,
     SNAPSHOT,
@@ -34,6 +37,7 @@ __all__ = ["Replay", "rules_of_record"]
 # Nothing is judged here; a gate wants every limit all the same.
 _LIMITS = dict.fromkeys((*GATE_LIMITS, "pilot_hours"), 1.0)
 _WORD = (1 << 64) - 1
+_NS_PER_MS = 1_000_000
 
 
 def rules_of_record(note: Any) -> InstrumentRules:
@@ -56,6 +60,17 @@ def rules_of_record(note: Any) -> InstrumentRules:
     )
 
 
+def _change_of(note: Any) -> Change:
+    """A FUNDED record."""
+    return Change(
+        code=int(note["code"]),
+        sign=int(note["side"]),
+        tran_id=int(note["trade_id"]),
+        time_ms=int(note["event_ns"]) // _NS_PER_MS,
+        amount_e8=int(note["amount_e8"]),
+    )
+
+
 @dataclass(slots=True)
 class Replay:
     """The state after every record fed so far. `hash_errors` tells where it was not as written."""
@@ -68,6 +83,7 @@ class Replay:
     gate: Gate | None = None
     confirmed: list[int] = field(default_factory=list)
     carried: dict[int, OrderName] = field(default_factory=dict)
+    funding: FundingBook = field(default_factory=FundingBook)
     day: int = 0
     records: int = 0
     hashes: int = 0
@@ -83,6 +99,7 @@ class Replay:
             if self.tables is not None and not self._skipping:
                 stop = int(apply_records(self.tables.directory, records, at, len(records)))
                 self._note_sums(records[at:stop])
+                self._note_funding(records[at:stop])
                 at = stop
                 if at == len(records):
                     break
@@ -94,6 +111,11 @@ class Replay:
         sums = records["number"][records["kind"] == SUMS]
         if len(sums):
             self.day = int(sums[-1])
+
+    def _note_funding(self, records: npt.NDArray[Any]) -> None:
+        for note in records[records["kind"] == FUNDING]:
+            time_ms = int(note["event_ns"]) // _NS_PER_MS
+            self.funding.take_booking(int(note["trade_id"]), time_ms, int(note["amount_e8"]))
 
     def _one(self, note: Any) -> None:
         """A record that is not for a kernel, or any record of a snapshot that is passed over."""
@@ -115,6 +137,8 @@ class Replay:
             self.carried[int(note["order_ref"])] = OrderName(*name, int(note["amount_e8"]))
         elif kind == CONFIRMED and int(note["instrument"]) < len(self.confirmed):
             self.confirmed[int(note["instrument"])] = int(note["trade_id"])
+        elif kind == FUNDED and not self._skipping:
+            self.funding.take(_change_of(note))
         elif kind == VERDICT:
             self.verdicts += 1
         elif kind == END:
@@ -136,6 +160,7 @@ class Replay:
         self.tables = Tables.detached(self.gate)
         self.confirmed = [0] * len(self.instruments)
         self.carried = {}
+        self.funding = FundingBook()
 
     def _compare(self, note: Any, what: str) -> None:
         if self.tables is None:

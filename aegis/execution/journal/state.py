@@ -205,7 +205,7 @@ def _apply_money(tables: Any, note: Any, kind: Any) -> Any:
         gate[NET_REALIZED_E8] = note.cum_lots
         gate[DAY_BASE_E8] = note.trade_id
     elif kind == FUNDING:
-        note_funding(tables, note.amount_e8, note.mono_ns)
+        note_funding(tables, note.amount_e8, note.trade_id, note.event_ns, note.mono_ns)
     elif kind == LATCH:
         gate[LATCH_REASON] = note.number
         gate[LATCH_SINCE_NS] = note.mono_ns
