@@ -10,7 +10,7 @@ shares that shape some limits have one.
 
 import ipaddress
 import math
-from typing import Annotated, Any, Final, Literal, TypeVar
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import (
     AfterValidator,
@@ -34,7 +34,7 @@ from aegis.config.intervals import (
     known_interval,
 )
 from aegis.config.limits import LimitsConfig
-from aegis.config.table import Table
+from aegis.config.table import Table, only_of, unique
 
 INSTANCE_NAME_PATTERN: Final = r"^[a-z][a-z0-9_-]{0,23}$"
 SYMBOL_PATTERN: Final = r"^[A-Z0-9]{2,24}(_[0-9]{6})?$"
@@ -68,7 +68,6 @@ MAX_LIMIT: Final = 10_000_000  # of a rate limit: more than any client can do
 Wait = Literal["spin", "yield", "backoff", "park"]
 Scheduler = Literal["other", "fifo", "rr"]
 Scalar = float | int | bool | str
-T = TypeVar("T", int, str)
 
 
 def _finite_scalar(value: object) -> object:
@@ -92,6 +91,7 @@ Parameter = Annotated[Scalar, PlainValidator(_finite_scalar)]
 ParameterName = Annotated[str, Field(pattern=PARAMETER_PATTERN)]
 InstanceName = Annotated[str, Field(pattern=INSTANCE_NAME_PATTERN)]
 Symbol = Annotated[str, Field(pattern=SYMBOL_PATTERN)]
+Leverage = Annotated[int, Field(ge=1, le=125)]
 Core = Annotated[int, Field(ge=0, le=MAX_CORE, examples=[0])]
 Interval = Annotated[str, AfterValidator(known_interval), Field(examples=["1m"])]
 Asset = Annotated[str, Field(pattern=ASSET_PATTERN)]
@@ -134,7 +134,7 @@ class HardwareConfig(Table):
     @field_validator("isolcpus")
     @classmethod
     def _each_core_once(cls, cores: list[int]) -> list[int]:
-        return _unique(cores, "core")
+        return unique(cores, "core")
 
 
 class SupervisorConfig(Table):
@@ -393,12 +393,19 @@ class InstanceConfig(Table):
     strategy: str = Field(pattern=STRATEGY_PATTERN, examples=["avellaneda_stoikov"])
     parameters: dict[ParameterName, Parameter] = Field(default_factory=dict, max_length=128)
     limits: LimitsConfig
+    # What the account's leverage of a symbol must be; it is compared at the start, never set.
+    leverage: dict[Symbol, Leverage] = Field(default_factory=dict, max_length=MAX_SYMBOLS)
     cores: CoresConfig | None = None
 
     @field_validator("symbols")
     @classmethod
     def _each_symbol_once(cls, symbols: list[str]) -> list[str]:
-        return _unique(symbols, "symbol")
+        return unique(symbols, "symbol")
+
+    @field_validator("leverage")
+    @classmethod
+    def _of_our_symbols(cls, leverage: dict[str, int], info: ValidationInfo) -> dict[str, int]:
+        return only_of(leverage, info.data.get("symbols"), "symbols")
 
     @field_serializer("symbols")
     def _as_in_the_file(self, symbols: list[str]) -> list[str] | str:
@@ -448,7 +455,7 @@ class FeedConfig(Table):
     @field_validator("candles")
     @classmethod
     def _each_interval_once(cls, names: list[str]) -> list[str]:
-        _unique([interval_name(interval_seconds(name)) for name in names], "interval")
+        unique([interval_name(interval_seconds(name)) for name in names], "interval")
         return names
 
     @property
@@ -487,14 +494,3 @@ class AegisConfig(Table):
     def cores_of(self, instance: str) -> CoresConfig:
         """The cores of an instance: its own table, or ``[hardware] cores``. Raises KeyError."""
         return self.instances[instance].cores or self.hardware.cores
-
-
-def _unique(items: list[T], what: str) -> list[T]:
-    repeated = sorted({item for item in items if items.count(item) > 1})
-    if repeated:
-        raise PydanticCustomError(
-            "repeated",
-            "{what} {items} stands more than once",
-            {"what": what, "items": ", ".join(map(str, repeated))},
-        )
-    return items

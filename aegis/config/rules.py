@@ -370,6 +370,20 @@ def _orders_are_worth_it(
             yield Finding(key, asked, message)
 
 
+def margin_fits_leverage(tables: Tables) -> Iterator[Finding]:
+    """The margin that an order takes is the account's; the gate reckons with `margin_rate`."""
+    for name, checked in tables.instances.items():
+        if checked.good("limits") is None or checked.good("leverage") is None:
+            continue
+        assert checked.model is not None
+        rate = checked.model.limits.margin_rate
+        for symbol, leverage in checked.model.leverage.items():
+            if leverage * rate < 1.0 - 1e-9:
+                message = f"takes 1/{leverage} of an order as margin, margin_rate is {rate:g}"
+                key: Location = ("instances", name, "leverage", symbol)
+                yield Finding(key, leverage, message, f"margin_rate = {1 / leverage:.4g}")
+
+
 Rule = Callable[[Tables], Iterator[Finding]]
 PROBLEM_RULES: Final[tuple[Rule, ...]] = (
     cores_exist,
@@ -386,6 +400,7 @@ WARNING_RULES: Final[tuple[Rule, ...]] = (
     isolation_matches_hot_cores,
     real_time_shares_with_care,
     limits_leave_room,
+    margin_fits_leverage,
     rows_hold_the_venue,
     endpoints_are_used,
     one_environment,

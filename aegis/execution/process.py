@@ -217,8 +217,7 @@ class ExecutionProcess:
             url, keys.api_key, keys.signer, tls=self._access.endpoints.tls, dispatcher=dispatcher
         )
         try:
-            takes_all = self._settings.instance.takes_all
-            rules = await read_rules(rest, self._symbols(), may_miss=takes_all)
+            rules = await read_rules(rest, self._symbols(), self._settings)
             if not dispatcher.set_limits(rest.rate_limits):
                 raise UnusableSetupError("exchangeInfo tells no rate limits: none can be kept")
             journal, recovered = self._open_journal(keys.api_key)

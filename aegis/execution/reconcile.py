@@ -20,7 +20,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from aegis.config.models import JournalConfig
+from aegis.config.settings import Settings
 from aegis.execution import order_states as states
+from aegis.execution.account_setup import check_leverage
 from aegis.execution.catching_up import AT_START, DIFFERENT, EQUAL, CatchUp
 from aegis.execution.core import ExecutionCore
 from aegis.execution.decimal_text import text_to_e8, text_to_scaled
@@ -56,11 +58,12 @@ _MOST_SYMBOLS_ONE_BY_ONE = 5
 
 
 async def read_rules(
-    rest: RestClient, symbols: Sequence[str], *, may_miss: bool = False
+    rest: RestClient, symbols: Sequence[str], settings: Settings
 ) -> list[InstrumentRules]:
-    """Clock, account mode and filters: what must be known before there can be a core.
+    """Clock, account mode, leverage and filters: what must be known before there can be a core.
 
-    Raises UnusableSetupError for an account mode that we cannot trade in.
+    Raises UnusableSetupError for an account mode that we cannot trade in, and for another leverage
+    than `[instances.X.leverage]` expects.
     """
     await rest.synchronise()
     account = await rest.account_config()
@@ -70,7 +73,10 @@ async def read_rules(
         raise UnusableSetupError("the account is in multi-assets mode; single-asset is needed")
     if account.get("canTrade") is False:
         raise UnusableSetupError("the account may not trade")
-    return rules_of_symbols(await rest.exchange_info(), symbols, may_miss=may_miss)
+    instance = settings.instance
+    await check_leverage(rest, settings.name, instance.leverage)
+    info = await rest.exchange_info()
+    return rules_of_symbols(info, symbols, may_miss=instance.takes_all)
 
 
 @dataclass(slots=True)

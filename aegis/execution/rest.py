@@ -269,9 +269,10 @@ class RestClient:
         """Position mode, margin mode, whether the account may trade."""
         return _object(await self._call("GET", "/fapi/v1/accountConfig", {}))
 
-    async def symbol_config(self, symbol: str) -> list[dict[str, Any]]:
-        """Margin type and leverage of a symbol, one row."""
-        return _list(await self._call("GET", "/fapi/v1/symbolConfig", {"symbol": symbol}))
+    async def symbol_config(self, symbol: str | None = None) -> list[dict[str, Any]]:
+        """Margin type and leverage, one row for each symbol, of one or of all."""
+        parameters = {"symbol": symbol} if symbol is not None else {}
+        return _list(await self._call("GET", "/fapi/v1/symbolConfig", parameters))
 
     async def open_listen_key(self) -> str:
         """A key for the private stream, valid for 60 minutes."""

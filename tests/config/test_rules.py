@@ -155,6 +155,30 @@ def test_an_order_limit_above_the_position_limit_is_warned(tmp_path: Path) -> No
     assert [warning.key for warning in result.warnings] == ["instances.btc.limits.max_order_qty"]
 
 
+def leverage(text: str, *changes: tuple[str, str]) -> str:
+    line = 'strategy = "some_strategy"'
+    return edited((line, f"{line}\nleverage = {text}"), *changes)
+
+
+def test_leverage_is_expected_of_our_symbols_only(tmp_path: Path) -> None:
+    result = read_text(leverage("{ BTCUSDT = 20 }"), tmp_path)
+    assert result.config is not None and not result.warnings
+    assert result.config.instances["btc"].leverage == {"BTCUSDT": 20}
+    (problem,) = read_text(leverage("{ ETHUSDT = 20 }"), tmp_path).problems
+    assert problem.key.startswith("instances.btc.leverage")
+    assert "has ETHUSDT, which is not among its symbols" in str(problem)
+    for strange in ("0", "126", "20.0", '"20"'):
+        (problem,) = read_text(leverage(f"{{ BTCUSDT = {strange} }}"), tmp_path).problems
+        assert problem.key == "instances.btc.leverage.BTCUSDT"
+
+
+def test_less_margin_reckoned_than_the_leverage_takes_is_warned(tmp_path: Path) -> None:
+    warning = only(read_text(leverage("{ BTCUSDT = 10 }"), tmp_path).warnings)
+    assert warning.key == "instances.btc.leverage.BTCUSDT"
+    assert "margin_rate is 0.05" in warning.message and "margin_rate = 0.1" in str(warning)
+    assert not read_text(leverage("{ BTCUSDT = 25 }"), tmp_path).warnings
+
+
 def test_a_symbol_that_the_venue_does_not_list_is_told_with_some_that_are(tmp_path: Path) -> None:
     result = read_text(edited(('["BTCUSDT"]', '["BTCUSD"]')), tmp_path)
     (problem,) = result.problems

@@ -39,7 +39,10 @@ PATIENCE_S = 8.0
 
 
 def make_settings(
-    folder: Path, journal: dict[str, Any] | None = None, **supervisor: float
+    folder: Path,
+    journal: dict[str, Any] | None = None,
+    leverage: dict[str, int] | None = None,
+    **supervisor: float,
 ) -> Settings:
     """Settings of an instance `t` that trades BTCUSDT, its journal below `folder`."""
     own = {"dir": str(folder / "journal"), "sync_ms": 20, "segment_bytes": 4 << 20}
@@ -47,7 +50,10 @@ def make_settings(
     return Settings(
         name="t",
         instance=InstanceConfig(
-            symbols=["BTCUSDT"], strategy="none", limits=LimitsConfig(**LIMITS)
+            symbols=["BTCUSDT"],
+            strategy="none",
+            limits=LimitsConfig(**LIMITS),
+            leverage=leverage or {},
         ),
         hardware=HardwareConfig(cores=cores),
         venue=VenueConfig(),

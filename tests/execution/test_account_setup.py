@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from aegis.execution.errors import UnusableSetupError
 from aegis.risk.controls import Control
 from aegis.risk.latch import LatchState
 from tests.execution.fake_exchange import FakeExchange
@@ -41,5 +42,43 @@ def test_a_change_that_the_stream_did_not_tell_is_found(tmp_path: Path) -> None:
             exchange.leverage = 125
             assert not await rig.session.setup.look()
             await halted(rig)
+
+    run(day())
+
+
+def test_an_account_with_the_expected_leverage_is_traded_with(tmp_path: Path) -> None:
+    async def day() -> None:
+        async with FakeExchange() as exchange:
+            exchange.leverage = 7
+            async with running(tmp_path, exchange, leverage={"BTCUSDT": 7}) as rig:
+                await rig.placed()
+
+    run(day())
+
+
+@pytest.mark.parametrize(
+    ("answer", "text"),
+    [
+        (None, r"instances\.t\.leverage\] expects: BTCUSDT has 20 and not 7; nothing was changed"),
+        ((200, "[]"), "BTCUSDT has none and not 7"),
+        ((404, '{"code": -5000, "msg": "no such path"}'), "does not tell the leverage"),
+    ],
+    ids=["another", "no row", "no list"],
+)
+def test_another_leverage_than_expected_ends_the_start(
+    tmp_path: Path, answer: tuple[int, str] | None, text: str
+) -> None:
+    async def day() -> None:
+        async with FakeExchange() as exchange:
+            if answer is not None:
+                exchange.rest_faults["GET v1/symbolConfig"] = [answer]
+            rig = Rig(tmp_path, exchange, leverage={"BTCUSDT": 7})
+            with pytest.raises(UnusableSetupError, match=text):
+                await rig.process.main()
+            assert exchange.placements == [] and not rig.counters["ready"]
+            assert [asked for asked in exchange.requests if asked.startswith("POST")] == []
+            rig.wiring.close()
+            rig.memory.close()
+            rig.memory.unlink()
 
     run(day())
