@@ -36,13 +36,15 @@ from aegis.config.models import (
 from aegis.config.settings import Settings
 from aegis.execution.process import warm_up
 from aegis.host.resources import read_resources
-from aegis.risk.controls import control_name
+from aegis.risk.controls import OWN_FAULTS, control_name
 from aegis.shm.control import RUN
 from aegis.shm.instance import InstanceMemory
+from aegis.shm.intent import IOC, MARKET, POST_ONLY
+from aegis.shm.outcome import CANCELED, DENIED, EXPIRED, FILL, REJECTED
 from aegis.shm.wiring import Wiring
 from aegis.venue.faults.schema import Fault, Schedule
 from tests.execution.harness import BTC, LIMITS
-from tests.execution.rounds.brain import Brain
+from tests.execution.rounds.brain import WORTH_NS, Brain, Wanted
 from tests.execution.rounds.exchange import (
     BALANCE_USDT,
     SYMBOL,
@@ -52,34 +54,44 @@ from tests.execution.rounds.exchange import (
     pause,
 )
 from tests.execution.rounds.victim import fork_execution
+from tests.execution.soak_heap import read_heap, trend, watch_heap
 
 ORDERS_PER_S = 200
 CLOSE_EVERY_MS = 20_000
 FLOW = FlowConfig(trades_per_s=60.0, book_updates_per_s=20.0)
 INSTANCE = "soak"
-# Orders that rest at a time; the oldest is cancelled when another one is placed.
+# Orders that rest at a time; the oldest is cancelled when there is one more.
 _MOST_RESTING = 30
 _SIDE_NS = 2_000_000_000
-# Further than the price goes while orders of both sides rest.
-_ASIDE_TICKS = 300
+_LOTS = range(2, 40)
+# An order is judged while it is worth something, and is then remembered for the gate's 50 ms.
+_REPETITION_NS = WORTH_NS + 100_000_000
+_CANCEL_AGAIN_NS = 2_000_000_000
+_ENDS = (REJECTED, DENIED, CANCELED, EXPIRED)
 _SAMPLE_S = 0.5
 _START_S = 60.0
 _EQUAL_S = 60.0
-# The table, the books and the journal's buffers have all been used by then.
-_SETTLED_S = 60.0
+# By then every page of the tables has been touched, and what fills up to a bound is full.
+SETTLED_S = 360.0
 
 
 class SteadyBrain(Brain):
     """Places at an even pace, cancels what has rested the longest, and leans towards flat.
 
-    It trades one side for a second and then the other, and takes only while nothing of its own
-    rests there: what would trade with itself is refused, and refusals enough halt an instance.
+    It behaves as the gate's controls ask a strategy to. It knows by the outcomes that it hears what
+    may still rest, and prices an order so that it meets none of that; and it does not want the
+    same order again within the time in which that is a repetition.
     """
 
     def __init__(self, memory: InstanceMemory, account: Account) -> None:
         super().__init__(memory, account, random.Random(1), ORDERS_PER_S)
         self._counters = memory.counters["execution"]
-        self._placed: deque[tuple[int, int]] = deque()
+        # What may rest of each side, oldest first: reference -> price in ticks.
+        self._resting: dict[int, dict[int, int]] = {1: {}, -1: {}}
+        # What is being cancelled: reference -> when that was last asked for.
+        self._cancelled: dict[int, int] = {}
+        # (price, signed lots, when) of the orders of late.
+        self._recently: deque[tuple[int, int, int]] = deque()
         self._turn_no, self._side = -1, 1
 
     def pace(self, missing: float) -> None:
@@ -91,24 +103,69 @@ class SteadyBrain(Brain):
         held, turn = self._counters["position_lots"], now_ns // _SIDE_NS
         if turn != self._turn_no:
             self._turn_no = turn
-            leans = held != 0 and self.source.random() < 0.4
+            leans = held != 0 and self.source.random() < 0.6
             self._side = (-1 if held > 0 else 1) if leans else self.source.choice((1, -1))
-        mixed = any(side != self._side for _, side in self._placed)
-        ref = self.place(self._side, now_ns, _ASIDE_TICKS if mixed else 0)
-        self._placed.append((ref, self._side))
-        if len(self._placed) > _MOST_RESTING:
-            ref, _ = self._placed.popleft()
+        wanted = self._unlike_any(self._apart(self.want(self._side)), now_ns)
+        if wanted is not None:
+            ref, is_taken = self.publish(wanted, now_ns)
+            if not is_taken:
+                del self.wanted[self.epoch, ref]
+            elif not wanted.flags & (IOC | MARKET):
+                self._resting[wanted.side][ref] = wanted.price_ticks
+        self._cancel_oldest(now_ns)
+
+    def _apart(self, wanted: Wanted) -> Wanted:
+        """The same order, or one that rests just short of our best on the other side."""
+        side, others = wanted.side, self._resting[-wanted.side].values()
+        if not others:
+            return wanted
+        best = min(others) if side > 0 else max(others)
+        if wanted.flags & MARKET or side * (wanted.price_ticks - best) >= 0:
+            return wanted._replace(price_ticks=best - side, flags=POST_ONLY)
+        return wanted
+
+    def _unlike_any(self, wanted: Wanted, now_ns: int) -> Wanted | None:
+        """The same order in a quantity that none like it has had of late, None if all have."""
+        recently = self._recently
+        while recently and now_ns - recently[0][2] > _REPETITION_NS:
+            recently.popleft()
+        taken = {lots for price, lots, _ in recently if price == wanted.price_ticks}
+        free = [lots for lots in _LOTS if wanted.side * lots not in taken]
+        if not free:
+            return None
+        wanted = wanted._replace(qty_lots=self.source.choice(free))
+        recently.append((wanted.price_ticks, wanted.side * wanted.qty_lots, now_ns))
+        return wanted
+
+    def _cancel_oldest(self, now_ns: int) -> None:
+        """Cancel what is one too many, and again what a cancel has not ended for a while."""
+        for ref, asked_ns in list(self._cancelled.items()):
+            if now_ns - asked_ns > _CANCEL_AGAIN_NS:
+                self._cancelled[ref] = now_ns
+                self.cancel(ref, now_ns)
+        alive = [ref for side in self._resting.values() for ref in side]
+        alive = sorted(ref for ref in alive if ref not in self._cancelled)
+        for ref in alive[: max(len(alive) - _MOST_RESTING, 0)]:
+            self._cancelled[ref] = now_ns
             self.cancel(ref, now_ns)
-            del self.wanted[self.epoch, ref]
+
+    def hear(self, told: np.ndarray[Any, Any]) -> None:
+        """Outcomes: what has ended rests no more."""
+        super().hear(told)
+        for kind, ref, cum_lots in told[["kind", "order_ref", "cum_qty_lots"]].tolist():
+            wanted = self.wanted.get((self.epoch, ref))
+            if wanted is None:
+                continue
+            if kind in _ENDS or (kind == FILL and cum_lots >= wanted.qty_lots):
+                del self.wanted[self.epoch, ref]
+                self._resting[wanted.side].pop(ref, None)
+                self._cancelled.pop(ref, None)
 
 
 def make_settings(folder: Path) -> Settings:
     """An instance as it is shipped, but for limits that nothing here may meet."""
-    limits = LIMITS | {
-        "max_stale_ms": 20_000,
-        "max_position_qty": 50.0,
-        "duplicate_window_ms": 1e-6,
-    }
+    limits = LIMITS | {"max_stale_ms": 20_000, "max_position_qty": 50.0}
+    del limits["duplicate_window_ms"]
     # A process that a busy machine lets stand for a moment finds all that was wanted meanwhile.
     limits |= {"max_orders_per_s": 5_000.0, "max_open_orders": 3_000}
     limits |= {"max_order_notional": 1e6, "max_daily_loss": 9e5, "max_drawdown": 9e5}
@@ -148,10 +205,14 @@ class Soak:
         self.counters = self.memory.counters["execution"]
         self.brain = SteadyBrain(self.memory, self.account)
         self.brain.turn()
-        self.pid = fork_execution(settings, self.memory, self._wiring, folder)
+        self.heap = folder / "heap"
+        self.pid = fork_execution(
+            settings, self.memory, self._wiring, folder, lambda: watch_heap(self.heap)
+        )
         self.code: int | None = None
         self.samples: list[tuple[float, int, int, int]] = []
         self.most_unknown = 0
+        self.began_s = 0.0
 
     def turn(self) -> None:
         self.brain.turn()
@@ -172,7 +233,7 @@ class Soak:
         while not self.counters["ready"]:
             self.turn()
         self.brain.is_trading = True
-        began_s = time.monotonic()
+        self.began_s = began_s = time.monotonic()
         while (now_s := time.monotonic() - began_s) < seconds:
             used = read_resources(self.pid)
             assert used is not None, "execution is gone"
@@ -237,10 +298,13 @@ def figures(soak: Soak, seconds: float) -> dict[str, Any]:
     times, own, rss, descriptors = (
         np.array(column, float) for column in zip(*soak.samples, strict=True)
     )
-    settled = times > min(_SETTLED_S, times[-1] / 2)
+    settled = times > min(SETTLED_S, times[-1] / 2)
     sizes = own[settled] / 1024
     tenth = max(len(sizes) // 10, 1)
     counters = soak.counters
+    inside = np.array(read_heap(soak.heap), float)
+    inside = inside[(inside[:, 0] - soak.began_s > times[settled][0])]
+    inside_min = (inside[:, 0] - soak.began_s) / 60.0
     return {
         "seconds": seconds,
         "orders_per_s": counters["orders_sent"] / seconds,
@@ -250,6 +314,10 @@ def figures(soak: Soak, seconds: float) -> dict[str, Any]:
             control_name(reason) if reason else "too late": count
             for reason, count in soak.brain.denied.most_common()
         },
+        # What no strategy of good behaviour is denied.
+        "own_faults": sorted(
+            control_name(reason) for reason in soak.brain.denied if reason in OWN_FAULTS
+        ),
         "rejected": counters["orders_rejected"],
         "fills": counters["fills"],
         "duplicates": counters["duplicates"],
@@ -259,7 +327,10 @@ def figures(soak: Soak, seconds: float) -> dict[str, Any]:
         "most_unknown": soak.most_unknown,
         "rss_mib": rss[-1] / 2**20,
         "own_mib": own[-1] / 2**20,
-        "slope_kib_per_min": float(np.polyfit(times[settled] / 60.0, sizes, 1)[0]),
+        # Each a slope and its standard error.
+        "own_kib_per_min": trend(times[settled] / 60.0, sizes),
+        "in_use_kib_per_min": trend(inside_min, inside[:, 1] / 1024),
+        "blocks_per_min": trend(inside_min, inside[:, 2]),
         "growth_kib": float(np.median(sizes[-tenth:]) - np.median(sizes[:tenth])),
         "descriptors": (int(descriptors[settled].min()), int(descriptors[settled].max())),
         "pnl_e8": counters["realized_pnl_e8"] - counters["fees_e8"],
@@ -282,6 +353,8 @@ def main() -> int:
     soak = Soak(asked.folder)
     try:
         soak.trade(asked.seconds)
+        # Time in s, own and resident bytes, descriptors: for whoever wants to see the curve.
+        np.savetxt(asked.folder / "samples", soak.samples, fmt="%d")
         told = figures(soak, asked.seconds)
         told["differences"] = soak.settle()
         told["exit_code"] = soak.end()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter, deque
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -22,7 +22,7 @@ from tests.execution.rounds.exchange import Account
 
 _LOOK_NS = 30_000_000
 _BEAT_NS = 2_000_000
-_WORTH_NS = 400_000_000
+WORTH_NS = 400_000_000
 _MOST_LOTS = 12
 _FLAGS = (POST_ONLY, POST_ONLY, POST_ONLY, 0, IOC, MARKET)
 
@@ -103,9 +103,13 @@ class Brain:
             mid = (bid + ask) / 20
             memory.marks.write(0, 0, now_ns, mid, mid)
         while (told := memory.outcomes.take()).size:
-            self.denied.update(told["reason"][told["kind"] == DENIED].tolist())
-            for outcome in told[told["kind"] == POSITION]:
-                self.positions[int(outcome["intent_id"])] = int(outcome["position_lots"])
+            self.hear(told)
+
+    def hear(self, told: np.ndarray[Any, Any]) -> None:
+        """Outcomes, as OUTCOME records."""
+        self.denied.update(told["reason"][told["kind"] == DENIED].tolist())
+        for outcome in told[told["kind"] == POSITION]:
+            self.positions[int(outcome["intent_id"])] = int(outcome["position_lots"])
 
     def act(self, now_ns: int) -> None:
         """One placement or one cancel."""
@@ -118,28 +122,36 @@ class Brain:
     def cancel(self, ref: int, now_ns: int) -> None:
         self._publish(CANCEL, ref, self.wanted[self.epoch, ref], now_ns)
 
-    def place(self, side: int, now_ns: int, aside_ticks: int = 0) -> int:
-        """Publish a placement, of any kind, or resting so far aside; its reference."""
+    def place(self, side: int, now_ns: int) -> int:
+        """Publish a placement, of any kind; its reference."""
+        return self.publish(self.want(side), now_ns)[0]
+
+    def want(self, side: int) -> Wanted:
+        """A placement of any kind."""
         source = self.source
-        flags = POST_ONLY if aside_ticks else source.choice(_FLAGS)
+        flags = source.choice(_FLAGS)
         touch = self.top[0] if side > 0 else self.top[1]
         reach = source.choice((0, 0, 1, 5, 200)) if flags == POST_ONLY else source.randint(-30, 30)
-        price = 0 if flags == MARKET else touch - side * (reach + aside_ticks)
-        wanted = Wanted(side, source.randint(2, _MOST_LOTS), price, flags)
+        price = 0 if flags == MARKET else touch - side * reach
+        return Wanted(side, source.randint(2, _MOST_LOTS), price, flags)
+
+    def publish(self, wanted: Wanted, now_ns: int) -> tuple[int, bool]:
+        """Publish this placement; its reference, and whether the lane had room for it."""
         self._next_ref += 1
         self.wanted[self.epoch, self._next_ref] = wanted
-        self._publish(PLACE, self._next_ref, wanted, now_ns)
-        return self._next_ref
+        return self._next_ref, self._publish(PLACE, self._next_ref, wanted, now_ns)
 
-    def _publish(self, kind: int, ref: int, wanted: Wanted, now_ns: int) -> None:
+    def _publish(self, kind: int, ref: int, wanted: Wanted, now_ns: int) -> bool:
         self._next_intent += 1
         record = self._record
         record["kind"], record["order_ref"] = kind, ref
         record["intent_id"], record["epoch"] = self._next_intent, self.epoch
         record["side"], record["qty_lots"] = wanted.side, wanted.qty_lots
         record["price_ticks"], record["flags"] = wanted.price_ticks, wanted.flags
-        record["valid_until_ns"] = now_ns + _WORTH_NS
+        record["valid_until_ns"] = now_ns + WORTH_NS
         record["ts_decided_ns"] = record["cause_ts_recv_ns"] = now_ns
         # A full lane is a refusal: the intent is not wanted any more.
-        if self._memory.intents.offer(record) == 1:
+        is_taken = bool(self._memory.intents.offer(record) == 1)
+        if is_taken:
             wake(self._memory.intents.header)
+        return is_taken
