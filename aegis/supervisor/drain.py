@@ -3,7 +3,8 @@
 The order keeps every promise to the one before it: the brain stops deciding, then execution cancels
 what rests and confirms it while feed and venue still answer, and only then do they go. A process
 that overstays its time is killed, and that is said. If execution could not do its work, the
-supervisor has the venue cancel everything. Called once per run, also after a failure.
+supervisor has the venue cancel everything, or at a testnet or live exchange a process that it forks
+for that (`last_cancel`). Called once per run, also after a failure.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Iterable
 
 from aegis.host.clock import monotonic_ns
 from aegis.supervisor.instance import Instance
+from aegis.supervisor.last_cancel import cancel_in_its_place
 from aegis.supervisor.venue_account import VenueAccount
 
 __all__ = ["ORDER", "drain", "symbols_to_cancel"]
@@ -78,7 +80,7 @@ def _settle_orders(instance: Instance, executed: bool) -> None:
         instance.open_orders = 0
         return
     if not instance.settings.has_own_venue:
-        _trust_execution(instance)
+        _settle_at_exchange(instance)
         return
     account = instance.account()
     if account is None or "venue" not in instance.running():
@@ -101,14 +103,25 @@ def _settle_orders(instance: Instance, executed: bool) -> None:
         instance.say(instance.unclean[-1])
 
 
-def _trust_execution(instance: Instance) -> None:
-    """At any other exchange execution alone has the keys; its good end says that nothing rests."""
+def _settle_at_exchange(instance: Instance) -> None:
+    """At any other exchange execution alone has the keys; its good end says that nothing rests.
+
+    After any other end a process of its own cancels everything in its place.
+    """
     if instance.children["execution"].last_end == "exit code 0":
         instance.open_orders = 0
         return
-    text = "whether orders rest at the exchange is not known: execution could not confirm it"
-    instance.unclean.append(text)
-    instance.say(text)
+    instance.say(
+        "execution could not confirm that nothing rests at the exchange; cancelling all in its "
+        "place"
+    )
+    is_done, text = cancel_in_its_place(instance)
+    if is_done:
+        instance.open_orders = 0
+        instance.say(f"cancelled in place of execution: {text}")
+        return
+    instance.unclean.append(f"whether orders rest at the exchange is not known: {text}")
+    instance.say(instance.unclean[-1])
 
 
 def symbols_to_cancel(instance: Instance, account: VenueAccount) -> Iterable[str]:

@@ -7,10 +7,15 @@ one, by the addresses and the file of keys that the configuration names.
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import hmac
+import json
 import os
 import re
 import secrets
 import signal
+import time
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -126,6 +131,52 @@ def test_a_testnet_run_and_nobody_sees_its_keys(
     assert one.stop() == 0
     summary = one.summary()
     assert (summary["mode"], summary["open_orders"]) == ("testnet", 0)
+    assert_unseen(readable_places(one, tmp_path))
+    one.gone()
+
+
+def resting(port: int) -> list[str]:
+    """Client ids of what rests at the exchange, asked with the key by somebody else."""
+    query = f"recvWindow=60000&timestamp={time.time_ns() // 1_000_000}"
+    signature = hmac.new(SECRET.encode(), query.encode(), hashlib.sha256).hexdigest()
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{port}/fapi/v1/openOrders?{query}&signature={signature}",
+        headers={"X-MBX-APIKEY": API_KEY},
+    )
+    with urllib.request.urlopen(request, timeout=REACT_S) as reply:
+        return [str(row["clientOrderId"]) for row in json.loads(reply.read())]
+
+
+def test_a_stop_cancels_in_place_of_an_execution_that_hangs(
+    appliance: MakeAppliance, tmp_path: Path, exchange_port: int
+) -> None:
+    one = appliance(changes={"universe": "1", "drain_timeout_ms": "2000", "countdown_s": "0.0"})
+    point_at(one, exchange_port, tmp_path, "testnet")
+    one.start("--json").until_ready()
+    one.until("a resting order", lambda: resting(exchange_port))
+    # It keeps its orders at the exchange, and neither drains nor obeys a signal.
+    os.kill(one.pid("execution"), signal.SIGSTOP)
+    assert resting(exchange_port), "they rest while nobody looks after them"
+    assert one.stop() == 1, "an execution that had to be killed is no clean end"
+    assert "cancelled in place of execution" in one.said and "0 rest" in one.said
+    assert resting(exchange_port) == []
+    assert one.summary()["open_orders"] == 0
+    assert_unseen(readable_places(one, tmp_path))
+    one.gone()
+
+
+def test_a_stop_without_an_exchange_says_that_nothing_is_known(
+    appliance: MakeAppliance, tmp_path: Path, exchange_port: int
+) -> None:
+    one = appliance(changes={"universe": "1", "drain_timeout_ms": "1000"})
+    keys = point_at(one, exchange_port, tmp_path, "testnet")
+    one.start("--json").until_ready()
+    keys.chmod(0o640)
+    os.kill(one.pid("execution"), signal.SIGSTOP)
+    assert one.stop() == 1
+    assert "whether orders rest at the exchange is not known" in one.said
+    assert "NOT DONE" in one.said and "0640" in one.said
+    assert one.summary()["open_orders"] is None
     assert_unseen(readable_places(one, tmp_path))
     one.gone()
 
