@@ -20,6 +20,7 @@ from typing import Any
 from aegis.execution.decimal_text import text_to_scaled
 from aegis.execution.errors import ExchangeError, ExecutionError
 from aegis.execution.session import TradingSession
+from aegis.execution.words import OPEN_COUNT
 from aegis.risk.controls import Control, control_name
 from aegis.risk.gate_state import BLOCK_OPERATOR
 from aegis.risk.latch import LatchState
@@ -125,7 +126,9 @@ class OperatorCommands:
         self, session: TradingSession, deadline_ns: int, *, with_algo: bool
     ) -> Answer:
         """Cancel all, ask what rests and what is held. `cancelled` counts what rested before."""
-        rested = await session.reconciler.confirm_nothing_rests()
+        # A latch that has just moved cancels by itself, perhaps before the exchange answers.
+        believed = int(session.core.words[OPEN_COUNT])
+        rested = max(await session.reconciler.confirm_nothing_rests(), believed)
         algos = await self._algo_orders(session) if with_algo else []
         is_clear = await session.cancel_and_see(deadline_ns)
         for symbol in sorted({str(row.get("symbol")) for row in algos}):

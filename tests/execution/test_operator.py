@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from aegis.cli.cancel_all import clear_directly
-from aegis.execution.standalone_cancel import clear_account
+from aegis.execution.client_id import STOP_EPOCH, ClientIds
+from aegis.execution.standalone_cancel import clear_account, protective_stop_of
 from aegis.risk.controls import Control
 from aegis.risk.latch import LatchState
 from aegis.risk.latch_record import read_record, record_file
@@ -132,6 +133,21 @@ def test_what_is_no_command_is_refused(tmp_path: Path, line: bytes) -> None:
     run(day())
 
 
+def test_what_the_latch_has_cancelled_first_is_counted(tmp_path: Path) -> None:
+    async def day() -> None:
+        async with FakeExchange() as exchange, running(tmp_path, exchange) as rig:
+            for price in (599_900, 599_901):
+                await rig.placed(price_ticks=price)
+            exchange.rest_held = asyncio.Event()
+            asked = asyncio.create_task(command(rig, "halt"))
+            await rig.until(lambda: not exchange.open_ids(), "the latch's own cancels")
+            exchange.rest_held.set()
+            answer = await asked
+            assert (answer["ok"], answer["cancelled"], answer["resting"]) == (True, 2, 0)
+
+    run(day())
+
+
 def test_flatten_closes_what_is_held(tmp_path: Path) -> None:
     """At the embedded exchange: a resting order, a conditional one, and a position."""
 
@@ -177,6 +193,31 @@ def test_a_client_of_its_own_clears_the_account(tmp_path: Path) -> None:
             assert answer["positions"] == {"BTCUSDT": "0.007"}, "told, never traded away"
             assert await rig.session.rest.open_orders() == []
             assert await rig.session.rest.open_algo_orders() == []
+
+    run(day())
+
+
+def test_protective_stops_stay_where_they_are_asked_to(tmp_path: Path) -> None:
+    async def day() -> None:
+        async with market(tmp_path) as (venue, rig):
+            bought = rig.send(price_ticks=0, flags=IOC | MARKET, qty_lots=7)
+            await rig.outcome(bought, FILL)
+            await rig.placed(price_ticks=top(venue)[0] - 500)
+            rest, ids = rig.session.rest, rig.ids
+            own, others = ids.text(STOP_EPOCH, 77), ClientIds("other", 5).text(STOP_EPOCH, 77)
+            stop = stop_below(venue)
+            del stop["closePosition"]
+            for name in (own, others, ids.text(1, 1_000_000)):
+                await rest.place_algo(stop | {"quantity": "0.002", "clientAlgoId": name})
+            spared = protective_stop_of("t")
+            answer = await clear_account(rest, ["BTCUSDT"], 5.0, spared)
+            assert (answer["ok"], answer["cancelled"], answer["resting"]) == (True, 3, 0)
+            assert answer["text"] == (
+                "3 orders cancelled, 0 rest but for 1 protective stops, which stay"
+            )
+            assert [row["clientAlgoId"] for row in await rest.open_algo_orders()] == [own]
+            assert (await clear_account(rest, ["BTCUSDT"], 5.0))["cancelled"] == 1
+            assert await rest.open_algo_orders() == []
 
     run(day())
 
