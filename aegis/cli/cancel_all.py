@@ -6,7 +6,8 @@ and conditional orders of all symbols of the instance are cancelled, and asked f
 Our own exchange (embedded, paper) ends with its appliance, so there nothing can rest: that is said,
 exit code 0.
 
-With --independent (systemd's ExecStopPost=) execution is not asked at all.
+With --independent execution is not asked at all, and with --keep-stops as well (both are systemd's
+ExecStopPost=) the instance's protective stops stay: they are for the time when nobody is left.
 """
 
 from __future__ import annotations
@@ -37,12 +38,17 @@ def cancel_all(
     independent: Annotated[
         bool, typer.Option("--independent", help="Ask the exchange directly, never execution.")
     ] = False,
+    keeps_stops: Annotated[
+        bool, typer.Option("--keep-stops", help="Spare protective stops; with --independent.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Cancel everything that rests, and see that it is gone."""
 
     def when_dead(name: str, is_running: bool) -> Answer:
-        return clear_directly(name, config, timeout_s, is_running=is_running)
+        return clear_directly(
+            name, config, timeout_s, is_running=is_running, keeps_stops=keeps_stops
+        )
 
     command_instances(
         "cancel-all",
@@ -57,7 +63,12 @@ def cancel_all(
 
 
 def clear_directly(
-    instance: str, config: Path | None, timeout_s: float, *, is_running: bool
+    instance: str,
+    config: Path | None,
+    timeout_s: float,
+    *,
+    is_running: bool,
+    keeps_stops: bool = False,
 ) -> Answer:
     """Cancel by a client of our own; `ok` only when the exchange says that nothing rests."""
     from aegis.config import Settings, read_config
@@ -71,7 +82,7 @@ def clear_directly(
         from aegis.execution.standalone_cancel import cancel_everything
 
         settings = Settings.of(found, instance, path)
-        return {"is_known": True} | cancel_everything(settings, timeout_s)
+        return {"is_known": True} | cancel_everything(settings, timeout_s, keeps_stops=keeps_stops)
     own = "embedded exchange" if found.venue.mode == "embedded" else "exchange on paper"
     if is_running:
         text = f"only execution has the {own}'s keys: aegis stop {instance} ends both"

@@ -26,6 +26,7 @@ __all__ = [
     "BRAIN_DIGITS",
     "MAX_EPOCH",
     "RUN_DIGITS",
+    "STOP_EPOCH",
     "ClientIds",
     "OrderName",
     "run_after",
@@ -38,6 +39,8 @@ BRAIN_DIGITS = 3
 REF_DIGITS = 11
 TAG_DIGITS = 3
 MAX_EPOCH: int = 36**BRAIN_DIGITS - 1
+# In the ids of protective stops: no brain has this epoch.
+STOP_EPOCH = 0
 MAX_RUN: int = 36**RUN_DIGITS - 1
 MAX_REF = 2**53 - 1
 NAME_LENGTH = MAX_LENGTH - len("a--") - TAG_DIGITS - RUN_DIGITS - BRAIN_DIGITS - REF_DIGITS

@@ -4,7 +4,8 @@ Optional ([supervisor] protective_stop_bps). For every position there is one con
 STOP_MARKET with closePosition, so far from the average entry; it closes the position at the market
 when the mark price reaches it, whether anybody here is alive or not. It is replaced when the
 position turns or its entry has moved by a tenth of the distance, and cancelled when flat. It is
-deliberately kept over a crash, a halt and a stop: only `flatten` and `cancel-all` take it away.
+deliberately kept over a crash, a halt and a stop: only `flatten` and `cancel-all` (without
+`--keep-stops`) take it away.
 
 The stop's client id tells whose it is, so that a new start adopts it.
 """
@@ -18,6 +19,7 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import Any
 
+from aegis.execution.client_id import STOP_EPOCH
 from aegis.execution.core import ExecutionCore
 from aegis.execution.decimal_text import text_to_scaled
 from aegis.execution.errors import ExchangeError, RefusedError
@@ -137,8 +139,8 @@ class ProtectiveStops:
 
     async def _place(self, place: int, side: int, trigger_ticks: int) -> None:
         rules = self._core.instruments[place]
-        # No brain has epoch 0, and no two stops of an instance the same millisecond.
-        name = self._core.ids.text(0, time.time_ns() // 1_000_000)
+        # No two stops of an instance have the same millisecond.
+        name = self._core.ids.text(STOP_EPOCH, time.time_ns() // 1_000_000)
         parameters: dict[str, str | int] = {
             "algoType": "CONDITIONAL",
             "symbol": rules.symbol,

@@ -3,7 +3,8 @@
 Called by the drain where execution did not end by saying that nothing of ours rests. The supervisor
 never holds a key: a short-lived process of its own reads the credentials, cancels what rests on the
 instance's symbols and asks until nothing does (`execution.standalone_cancel`). It is bounded in
-time, it is killed when it overstays, and what it could not confirm is never taken for done.
+time, it is killed when it overstays, and what it could not confirm is never taken for done. A
+protective stop stays: nobody else looks after the position now.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ def cancel_in_its_place(instance: Instance) -> tuple[bool, str]:
         from aegis.host.prctl import forbid_core_dumps
 
         forbid_core_dumps()
-        answer = cancel_everything(settings, _TIMEOUT_S)
+        answer = cancel_everything(settings, _TIMEOUT_S, keeps_stops=True)
         os.write(report_to, str(answer["text"]).encode()[:LINE_BYTES])
         return 0 if answer["ok"] else 1
 

@@ -88,7 +88,7 @@ def test_the_command_is_the_one_that_the_playbook_installs(unit_text: str) -> No
     command = "ExecStopPost=-/opt/aegis/venv/bin/aegis"
     # First the orders, by a client that needs nothing of the dead appliance, then the memory.
     assert after == [
-        f"{command} cancel-all %i --independent --timeout 15 {config}",
+        f"{command} cancel-all %i --independent --keep-stops --timeout 15 {config}",
         f"{command} clean %i {config}",
     ]
     assert int(settings["TimeoutStopSec"]) > 15
