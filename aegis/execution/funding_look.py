@@ -7,6 +7,8 @@ like the stream: payments of symbols that another instance trades on it are in b
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from aegis.execution.core import ExecutionCore
 from aegis.execution.decimal_text import text_to_e8
 from aegis.execution.errors import RefusedError
@@ -36,6 +38,8 @@ class FundingLook:
         self._looked_ns = 0
         self._is_wanted = False
         self.missed = 0
+        # Where a person reads it.
+        self.say: Callable[[str], None] = lambda _: None
 
     def want(self) -> None:
         """The stream was away: look soon."""
@@ -69,13 +73,19 @@ class FundingLook:
             for row in listed
             if row.asset == _ASSET
         ]
-        missed = 0
+        missed = missed_e8 = 0
         for row in core.funding.read(rows, now_ms):
             core.on_funding(row.amount_e8, monotonic_ns(), time_ms=row.time_ms, tran_id=row.tran_id)
             missed += 1
+            missed_e8 += row.amount_e8
             if self._journal is not None:
                 self._journal.flush()
         self.missed += missed
+        if missed:
+            self.say(
+                f"funding: {missed} payments that nobody had heard of are booked, "
+                f"{missed_e8 / 1e8:.8f} {_ASSET} in all"
+            )
         if self._journal is not None:
             self._journal.note(VERDICT, code=_DIFFERENT if missed else _EQUAL, ident=_FUNDING)
         return missed

@@ -144,6 +144,7 @@ class TradingSession:
             has_books=recovered is not None and recovered.has_state,
             policy=settings.journal,
         )
+        self.reconciler.funding.say = say
         # `is_calm` is what the process sees of the others' vital signs.
         self.is_started = self.is_reconciled = self.is_calm = False
         self.dead_man = DeadMan(settings, self, say)

@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -141,7 +142,9 @@ async def funded(rig: Rig, amount_e8: int) -> None:
     await rig.until(lambda: rig.session.core.funding_e8 == amount_e8, f"funding of {amount_e8}")
 
 
-def test_funding_that_was_missed_while_dead_is_booked_once(tmp_path: Path) -> None:
+def test_funding_that_was_missed_while_dead_is_booked_once(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     async def day() -> None:
         async with FakeExchange() as exchange:
             async with killed(tmp_path, exchange) as rig:
@@ -168,6 +171,9 @@ def test_funding_that_was_missed_while_dead_is_booked_once(tmp_path: Path) -> No
             async with running(tmp_path, exchange) as rig:
                 assert rig.session.core.funding_e8 == -175_000_000
                 assert rig.session.reconciler.funding.missed == 0
+        said = [line for line in capfd.readouterr().err.splitlines() if "funding:" in line]
+        text = "funding: 2 payments that nobody had heard of are booked, -0.75000000 USDT in all"
+        assert said == [f"aegis t execution: {text}"]
         assert verdicts(tmp_path).count(DIFFERENT_FUNDING) == 1
 
     run(day())
