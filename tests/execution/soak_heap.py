@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["read_heap", "trend", "watch_heap"]
+__all__ = ["growth", "read_heap", "trend", "watch_heap"]
 
 _EVERY_S = 1.0
 _PARTS = 12
@@ -78,6 +78,12 @@ def trend(minutes: NDArray[np.float64], sizes: NDArray[np.float64]) -> tuple[flo
     left = size - (slope * at + level)
     spread = np.sum((at - at.mean()) ** 2)
     return float(slope), float(np.sqrt(np.sum(left**2) / (_PARTS - 2) / spread))
+
+
+def growth(sizes: NDArray[np.float64]) -> float:
+    """The last tenth against the first."""
+    tenth = max(len(sizes) // 10, 1)
+    return float(np.median(sizes[-tenth:]) - np.median(sizes[:tenth]))
 
 
 def read_heap(file: Path) -> list[tuple[float, int, int]]:
