@@ -82,6 +82,7 @@ class OrderGateway:
         self._recv_window_ms = recv_window_ms
         self._timeout_s = timeout_s
         self._transport: WSTransport | None = None
+        self._dropped: WSTransport | None = None
         self._logon: asyncio.Future[Answer] | None = None
         self.undecodable = 0
 
@@ -106,8 +107,14 @@ class OrderGateway:
         return self.is_connected
 
     async def connect(self) -> None:
-        """Open the connection and log on; raises OrderLinkError, and leaves nothing open then."""
+        """Open the connection and log on; raises OrderLinkError, and leaves nothing open then.
+
+        A former connection whose end has not been told yet is told of now.
+        """
+        is_untold = self._transport is not None
         self.close()
+        if is_untold:
+            self._on_cut()
         url = self._endpoints.order_url()
         if url is None:
             raise OrderLinkError("the exchange has no address yet")
@@ -151,6 +158,7 @@ class OrderGateway:
         """Close the line, if there is one; `on_cut` is not called for it."""
         transport, self._transport = self._transport, None
         if transport is not None:
+            self._dropped = transport
             transport.disconnect()
 
     def receive(self, payload: bytes) -> None:
@@ -168,6 +176,10 @@ class OrderGateway:
 
     def lost(self, transport: WSTransport) -> None:
         """The connection has ended, by whoever's doing."""
+        if transport is self._dropped:
+            # Its end was our doing, and says nothing of the one that is being made meanwhile.
+            self._dropped = None
+            return
         if self._logon is not None and not self._logon.done():
             self._logon.set_exception(ConnectionResetError("closed during the log-on"))
         if transport is self._transport:

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from aegis.execution import resolver, session
+from aegis.execution.gateway import OrderGateway
 from aegis.shm.outcome import ACCEPTED, DENIED, REJECTED, UNKNOWN
 from tests.execution.fake_exchange import FakeExchange
 from tests.execution.rig import Rig, run, running
@@ -101,5 +102,32 @@ def test_without_another_line_the_rest_is_refused_for_certain(tmp_path: Path) ->
             await rig.until(lambda: all(rig.of(ref) for ref in refs), f"an answer, after {told}")
             assert all(rig.of(ref) in ([REJECTED], [DENIED]) for ref in refs)
             assert exchange.placements == []
+
+    run(day())
+
+
+def test_a_line_that_is_replaced_before_its_end_was_told_is_lost_all_the_same(
+    tmp_path: Path,
+) -> None:
+    async def day() -> None:
+        async with FakeExchange() as exchange, running(tmp_path, exchange) as rig:
+            access = rig.process._access
+            cuts: list[bool] = []
+            gateway = OrderGateway(
+                access.endpoints,
+                await access.keys(),
+                rig.session.rest.now_ms,
+                lambda answer, now_ns: None,
+                lambda: cuts.append(True),
+            )
+            await gateway.connect()
+            gateway._transport.disconnect()  # type: ignore[union-attr]
+            assert not cuts and not gateway.is_connected
+            await gateway.connect()
+            # Once: the former transport's own word, which comes now, is of no line of ours.
+            assert cuts == [True] and gateway.is_connected
+            await rig.placed()
+            gateway.close()
+            assert cuts == [True]
 
     run(day())
