@@ -144,14 +144,14 @@ class TradingSession:
             has_books=recovered is not None and recovered.has_state,
             policy=settings.journal,
         )
-        self.reconciler.funding.say = say
         # `is_calm` is what the process sees of the others' vital signs.
         self.is_started = self.is_reconciled = self.is_calm = False
         self.dead_man = DeadMan(settings, self, say)
-        self._stand_still(ids.run)
+        self._stand_still(ids.run, say)
 
-    def _stand_still(self, seed: int) -> None:
+    def _stand_still(self, seed: int, say: Callable[[str], None]) -> None:
         """The state of a session that has not begun."""
+        self.reconciler.funding.say = say
         self.failure: BaseException | None = None
         self._stream_ready = asyncio.Event()
         self._line_wanted = asyncio.Event()
