@@ -199,7 +199,6 @@ class ExecutionProcess:
             except UnusableSetupError:
                 raise
             except ExecutionError as error:
-                # Said once, not at every attempt.
                 if str(error) != told:
                     self._say(f"not ready, and tried again: {error}")
                 told = str(error)
