@@ -129,6 +129,9 @@ class Round:
         self._code: int | None = None
         self._desks: list[socket.socket] = []
         self._is_moved = False
+        # Whether execution had ever reconciled when the faults of this act were armed: before that
+        # it has no position of its own that another could be compared with.
+        self._had_begun = False
 
     # Waiting
 
@@ -201,6 +204,7 @@ class Round:
 
     def _play(self, act: Act) -> None:
         self._until_ready()
+        self._had_begun = self._had_begun or not self._is_dead
         faults = [self._aimed(name, fault) for name in act.faults for fault in FAULTS[name]]
         if faults:
             self._account.arm(faults)
@@ -231,10 +235,12 @@ class Round:
     def _end_faults(self) -> None:
         self._account.disarm()
         prefix = f"{self._plan.number}: "
+        moved_before = self.record.struck[MOVED]
         for name, count in self._account.struck().items():
             if name.startswith(prefix):
                 self.record.struck[name.removeprefix(prefix)] = count
-        self._is_moved = bool(self.record.struck[MOVED])
+        if self._had_begun and self.record.struck[MOVED] > moved_before:
+            self._is_moved = True
 
     def _kill(self, act: Act) -> None:
         self._check_life()
