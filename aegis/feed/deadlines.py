@@ -25,6 +25,9 @@ _ENOUGH_MESSAGES = 20
 _FEW_TRADES = 10
 # Mark prices come every second.
 _MARK_SILENCE_S = 2.5
+# A pause longer than this that many symbols of a connection share, or in which we did not look, is
+# nobody's habit.
+_STALL_NS, _MANY = 500_000_000, 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,16 +117,28 @@ class _Pulse:
 
     What came before it was asked for, at `opened_ns`, is no part of the habit: the silence that
     made us ask would be the longest pause of all, and the next one would be waited out in peace.
-    How long a silence may last is known from `before` until enough has come to learn it anew.
+    How long a silence may last is known from `before` until enough has come to learn it anew. One
+    that lasted longer was trouble, whether somebody acted on it or not (a book out of force is not
+    doubted), and trouble is no habit; unless the messages are numbered (`is_numbered`), and their
+    numbers tell that nothing was missed.
     """
 
     __slots__ = (
-        "asked_ns", "began_ns", "first", "floor_ns", "last", "limit_ns", "longest_ns", "newest_ns",
-        "opened_ns", "was_asked",
+        "asked_ns", "began_ns", "first", "floor_ns", "is_numbered", "last", "limit_ns",
+        "longest_ns", "newest_ns", "opened_ns", "stalled_ns", "was_asked",
     )  # fmt: skip
 
-    def __init__(self, floor_ns: int, opened_ns: int = 0, before: _Pulse | None = None) -> None:
+    def __init__(
+        self,
+        floor_ns: int,
+        opened_ns: int = 0,
+        before: _Pulse | None = None,
+        *,
+        is_numbered: bool = False,
+    ) -> None:
         self.floor_ns = floor_ns
+        self.is_numbered = is_numbered
+        self.stalled_ns = 0
         self.opened_ns = self.asked_ns = opened_ns
         self.limit_ns: int = 0 if before is None else before.limit_ns
         self.was_asked = False
@@ -132,10 +147,11 @@ class _Pulse:
         self.newest_ns = 0
         self.longest_ns = 0
 
-    def silent_ns(self, newest_ns: int, messages: int, now_ns: int) -> int:
+    def silent_ns(self, newest_ns: int, messages: int, now_ns: int, stalled_ns: int = 0) -> int:
         """For how long it has been silent, if that is longer than it ever should be; else 0.
 
-        `messages` is a count that goes up with them; one that falls has begun anew.
+        `messages` is a count that goes up with them; one that falls has begun anew. `stalled_ns` is
+        for how long in all nobody could speak, or be heard.
         """
         if newest_ns <= self.opened_ns:
             return self._too_long_ns(now_ns - self.asked_ns)
@@ -145,10 +161,14 @@ class _Pulse:
                 self.longest_ns = max(self.longest_ns, newest_ns - self.opened_ns)
         if self.newest_ns == 0 or messages < self.first:
             self.began_ns, self.first, self.newest_ns = newest_ns, messages, newest_ns
+            self.last, self.stalled_ns = messages, stalled_ns
             return 0
         if newest_ns > self.newest_ns:
-            self.longest_ns = max(self.longest_ns, newest_ns - self.newest_ns)
-            self.newest_ns = newest_ns
+            pause_ns = newest_ns - self.newest_ns - (stalled_ns - self.stalled_ns)
+            is_proved = self.is_numbered and 0 <= messages - self.last <= _FEW_TRADES
+            if is_proved or not self._too_long_ns(pause_ns):
+                self.longest_ns = max(self.longest_ns, pause_ns)
+            self.newest_ns, self.stalled_ns = newest_ns, stalled_ns
         count = messages - self.first
         self.last = messages
         if count >= _ENOUGH_MESSAGES:
@@ -171,6 +191,34 @@ class _Pulse:
         self.limit_ns *= 2
 
 
+class _Stalls:
+    """For how long in all nobody on a connection could speak, or we did not look.
+
+    The exchange or the network paused, or this process: learned as a habit it would let the next
+    silence of a single symbol last three times as long, for as long as the connection lives.
+    """
+
+    __slots__ = ("_heard", "_looked_ns", "_newest_ns", "total_ns")
+
+    def __init__(self) -> None:
+        self.total_ns = 0
+        self._heard: dict[str, int] = {}
+        self._newest_ns = self._looked_ns = 0
+
+    def look(self, heard: dict[str, int], now_ns: int) -> None:
+        """Called at every look with when each symbol last spoke."""
+        newest_ns = max(heard.values(), default=0)
+        pause_ns = newest_ns - self._newest_ns if self._newest_ns else 0
+        if pause_ns > _STALL_NS:
+            known = [symbol for symbol, then_ns in self._heard.items() if then_ns]
+            spoke = sum(heard.get(symbol, 0) > self._heard[symbol] for symbol in known)
+            is_shared = spoke >= _MANY and 2 * spoke >= len(known)
+            if is_shared or now_ns - self._looked_ns > _STALL_NS:
+                self.total_ns += pause_ns - _STALL_NS
+        self._newest_ns = max(newest_ns, self._newest_ns)
+        self._heard, self._looked_ns = heard, now_ns
+
+
 class _Member:
     """What is remembered of one symbol: since when its streams are open, and what is suspicious.
 
@@ -188,7 +236,8 @@ class _Member:
         self.depth, self.quote = _Suspicion(), _Suspicion()
         self.both, self.late = _Suspicion(), _Suspicion()
         self.pulse: _Pulse = _Pulse(frozen_ns, opened_ns, before.pulse if before else None)
-        self.trades: _Pulse = _Pulse(frozen_ns, opened_ns, before.trades if before else None)
+        former = before.trades if before else None
+        self.trades: _Pulse = _Pulse(frozen_ns, opened_ns, former, is_numbered=True)
         self.quiet_ns = int(limits.quiet_s * _NS)
         self.due_ns = opened_ns + self.quiet_ns
 
@@ -219,6 +268,7 @@ class StreamWatch:
         self._members: list[_Member] = [
             known.get(symbol) or _Member(limits, opened_ns, lost.get(symbol)) for symbol in symbols
         ]
+        self._stalls = _Stalls() if before is None else before._stalls
 
     def _by_symbol(self) -> dict[str, _Member]:
         return dict(zip(self.symbols, self._members, strict=True))
@@ -261,6 +311,8 @@ class StreamWatch:
 
     def troubles(self, sightings: list[Sighting], now_ns: int) -> dict[int, str]:
         """Places whose book cannot be trusted though the connection lives, and why, in words."""
+        self._stalls.look({self.symbols[at]: seen.newest_ns for at, seen in enumerate(sightings)},
+                          now_ns)  # fmt: skip
         found = {}
         for place, seen in enumerate(sightings):
             trouble = self._trouble(place, seen, now_ns)
@@ -273,7 +325,9 @@ class StreamWatch:
         return [
             place
             for place, seen in enumerate(sightings)
-            if self._members[place].trades.silent_ns(seen.trade_ns, seen.trades, now_ns)
+            if self._members[place].trades.silent_ns(
+                seen.trade_ns, seen.trades, now_ns, self._stalls.total_ns
+            )
             and now_ns - seen.book_ns < self._frozen_ns
         ]
 
@@ -302,7 +356,9 @@ class StreamWatch:
             return "depth and bookTicker frozen while trades run"
         if member.late.lasts_ns(seen.late_ns > limits.lag_s * _NS, 0, now_ns) > grace_ns:
             return f"events come {seen.late_ns / _NS:.1f} s late"
-        silent_ns = member.pulse.silent_ns(seen.book_ns, seen.messages, now_ns)
+        silent_ns = member.pulse.silent_ns(
+            seen.book_ns, seen.messages, now_ns, self._stalls.total_ns
+        )
         return f"silent for {silent_ns / _NS:.1f} s, against all habit" if silent_ns else ""
 
 

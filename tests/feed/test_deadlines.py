@@ -322,3 +322,52 @@ def test_what_is_silent_at_this_moment_is_counted_until_it_speaks() -> None:
     assert marks.silent_now == 1
     marks.silent([120 * S, 120 * S], 120 * S)
     assert marks.silent_now == 0
+
+
+def test_a_silence_that_nobody_acted_on_is_no_habit_either() -> None:
+    """A book that is out of force is not doubted; the silence goes by and is not learned."""
+    looker = StreamWatch(("BTCUSDT",), replace(LIMITS, silence_s=1000.0), 100 * S)
+    told = []
+    for tick in range(101 * 5, 260 * 5):
+        second = tick // 5
+        spoke = 140 if 140 <= second < 160 else min(second, 200)
+        seen = Sighting(spoke * S, 0, 0, False, messages=20 * spoke)
+        if looker.troubles([seen], tick * S // 5):
+            told.append(tick / 5)
+    assert 205.0 < next(one for one in told if one > 165) <= 205.6
+
+
+def silent_after_a_pause(paused: set[int], count: int, looks: bool = True) -> float:
+    """When the first of `count` symbols is told to be silent from 150 s on.
+
+    Those in `paused` say nothing from 130 to 134 s, and nobody looks then unless `looks`.
+    """
+    symbols = tuple(f"S{place}USDT" for place in range(count))
+    looker = StreamWatch(symbols, replace(LIMITS, silence_s=1000.0), 100 * S)
+    for tick in range(101 * 5, 300 * 5):
+        now_ns = tick * S // 5
+        is_pause = 130 * S <= now_ns < 134 * S
+        if is_pause and not looks:
+            continue
+        sightings = []
+        for place in range(count):
+            spoke_ns = 130 * S if is_pause and place in paused else now_ns
+            spoke_ns = min(spoke_ns, 150 * S) if place == 0 else spoke_ns
+            seen = Sighting(spoke_ns, 0, 0, False, messages=20 * spoke_ns // S)
+            sightings.append(seen)
+        if looker.troubles(sightings, now_ns).get(0):
+            return tick / 5
+    raise AssertionError("its silence was never told")
+
+
+def test_a_pause_that_all_symbols_share_is_the_habit_of_none() -> None:
+    assert 155.0 < silent_after_a_pause(set(range(6)), 6) <= 155.6
+
+
+def test_a_pause_of_one_symbol_is_its_habit() -> None:
+    assert 162.0 < silent_after_a_pause({0}, 6) <= 163.0
+    assert 162.0 < silent_after_a_pause({0}, 1) <= 163.0
+
+
+def test_a_time_in_which_we_did_not_look_is_nobody_s_habit() -> None:
+    assert 155.0 < silent_after_a_pause({0}, 1, looks=False) <= 155.6
