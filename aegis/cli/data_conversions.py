@@ -126,7 +126,8 @@ def merge_command(files: list[Path], out: Path, as_json: bool) -> int:
 
     started_s = time.monotonic()
     for place, path in enumerate(files):
-        if path.exists() and any(path.samefile(other) for other in files[:place]):
+        others = [other for other in files[:place] if other.exists()]
+        if path.exists() and any(path.samefile(other) for other in others):
             complain(f"{path}: is named twice; its records would be, too")
             return EXIT_USAGE
     try:

@@ -321,6 +321,10 @@ def test_a_merge_tells_what_is_wrong_with_its_files(
     code, _, said = call(monkeypatch, capsys, "merge", whole, whole, tmp_path / "twice.rec")
     assert (code, "named twice" in said) == (2, True)
     assert call(monkeypatch, capsys, "merge", whole, tmp_path / "one.rec")[0] == 2
+    absent = tmp_path / "absent.rec"
+    for files in ((absent, whole), (whole, absent)):
+        code, _, said = call(monkeypatch, capsys, "merge", *files, tmp_path / "none.rec")
+        assert (code, "absent.rec" in said) == (1, True)
 
 
 def test_parquet_there_and_back_by_command(
