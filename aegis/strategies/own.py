@@ -240,8 +240,8 @@ def _check_plain(kind: type[PlainStrategy], file: str) -> None:
             f"{file}: {kind.__name__}.Parameters must derive from StrategyParameters"
         )
     events = [name for name in vars(PlainStrategy) if name.startswith("on_")]
-    for name in dir(kind):
-        # One letter off, and an event would pass by without a word.
+    for name in (name for name in dir(kind) if not name.startswith("_")):
+        # One letter off, and an event would pass by without a word. What is private calls itself.
         near = difflib.get_close_matches(name, events, n=1, cutoff=0.8)
         if near and name not in events:
             raise BrokenStrategyError(

@@ -44,6 +44,11 @@ def test_a_folder_in_the_form_of_the_built_in_ones(tmp_path: Path) -> None:
     assert (strategy.name, strategy.timer_ms) == ("my_folder", 250)
 
 
+def test_a_private_method_may_be_named_after_the_event_that_it_serves(tmp_path: Path) -> None:
+    text = PLAIN.replace("    pass", "    def _on_trade(self) -> None:\n        return None")
+    assert load_strategy(written(tmp_path, text)).plain is not None
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
