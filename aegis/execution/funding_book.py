@@ -4,7 +4,7 @@ The stream tells a payment with its time and amount but without a number; the ex
 income (`/fapi/v1/income`) has a number for each, and may have it later or earlier. A payment is
 booked by whichever comes first, and the other one must find it booked: the stream's by time and
 amount, the list's by its number, or by time and amount if the stream was first. What the stream
-told as one sum for several symbols is found again as the sum of their rows.
+tells as one sum for several symbols is the sum of their rows, whichever came first.
 
 Sans-I/O, and the same for the live process and for the replay of a journal: every change is a
 record (kind FUNDED) that `take` applies. Memory is bounded: what is older than `since_ms`, from
@@ -69,11 +69,13 @@ class FundingBook:
     def hear(self, time_ms: int, amount_e8: int) -> bool:
         """The stream tells of a payment; whether it must be booked."""
         match = _nearest(self.listed, time_ms, amount_e8)
-        if match is None:
+        found = [match] if match is not None else _summed(self.listed, time_ms, amount_e8)
+        if not found:
             # The record of the booking itself says that it was told: `take_booking`.
             self.take_booking(0, time_ms, amount_e8)
             return True
-        self._change(LISTED, -1, 0, *match)
+        for payment in found:
+            self._change(LISTED, -1, 0, *payment)
         return False
 
     def read(self, rows: Iterable[FundingRow], now_ms: int) -> Iterator[FundingRow]:
@@ -169,3 +171,15 @@ def _nearest(
         if payment[1] == amount_e8 and abs(payment[0] - time_ms) <= _NEAR_MS
     ]
     return min(near, key=lambda payment: abs(payment[0] - time_ms), default=None)
+
+
+def _summed(
+    payments: Iterable[tuple[int, int]], time_ms: int, amount_e8: int
+) -> list[tuple[int, int]]:
+    """The payments of one moment near that time that are this amount together; none if none are."""
+    near = sorted(payment for payment in payments if abs(payment[0] - time_ms) <= _NEAR_MS)
+    for _, group in groupby(near, key=lambda payment: payment[0]):
+        together = list(group)
+        if sum(amount for _, amount in together) == amount_e8:
+            return together
+    return []

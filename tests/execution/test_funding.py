@@ -55,7 +55,8 @@ def histories(draw: st.DrawFn) -> tuple[list[FundingRow], list[tuple[float, str,
     """Payments within an hour, and when each is told (or never) and listed, with reads between."""
     minutes = draw(st.lists(st.integers(0, 40), min_size=1, max_size=12))
     rows = [
-        FundingRow(number, START_MS + at * MINUTE_MS, draw(st.sampled_from((-7, -3, 3, 5))))
+        # One above a multiple of 13: no twelve of them together are as much as one alone.
+        FundingRow(number, START_MS + at * MINUTE_MS, draw(st.sampled_from((-25, -12, 1, 14))))
         for number, at in enumerate(minutes, 1)
     ]
     events: list[tuple[float, str, int]] = []
@@ -94,6 +95,16 @@ def test_one_sum_of_the_stream_is_found_as_several_rows() -> None:
     rows = [FundingRow(1, at_ms, -5), FundingRow(2, at_ms, -7), FundingRow(3, at_ms + 1, 4)]
     assert kept.read(rows, at_ms + MINUTE_MS) == 1
     assert kept.total_e8 == -12 + 4 and kept.book.told == []
+
+
+def test_rows_that_the_list_told_first_are_found_as_one_sum_of_the_stream() -> None:
+    kept = Kept()
+    at_ms = START_MS + MINUTE_MS
+    rows = [FundingRow(1, at_ms, -5), FundingRow(2, at_ms, -7), FundingRow(3, at_ms + 1, 4)]
+    assert kept.read(rows, at_ms + MINUTE_MS) == 3
+    kept.hear(at_ms + 40_000, -12)
+    assert kept.total_e8 == -12 + 4 and kept.book.listed == [(at_ms + 1, 4)]
+    assert kept.book.listed == kept.replayed.listed
 
 
 def test_what_was_paid_before_the_books_began_is_not_booked() -> None:
