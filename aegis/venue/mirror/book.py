@@ -125,8 +125,12 @@ class MirrorBook:
         return self._crossed()
 
     def note_top(self, last_id: int, top: Top) -> list[Fill]:
-        """The best prices as of an update id; returns fills as `change`."""
-        if not self.in_force:
+        """The best prices as of an update id; returns fills as `change`.
+
+        Nothing, where levels or another top have told of a newer one: it has been superseded.
+        """
+        newest_id = self._last_id if self._top is None else self._top_id
+        if not self.in_force or last_id < newest_id:
             return []
         self._take_top(last_id, top)
         return self._meet_top()

@@ -8,7 +8,7 @@ import pytest
 
 from aegis.shm.absence import Reason
 from aegis.shm.instance import InstanceMemory
-from aegis.shm.tick import BOOK, STATUS
+from aegis.shm.tick import BOOK, QUOTE, STATUS
 from aegis.venue.matching.interface import BUY, SELL
 from aegis.venue.paper import feed_watch
 from aegis.venue.paper.follower import PATIENCE
@@ -54,6 +54,28 @@ def test_a_newer_top_goes_before_the_levels_and_an_older_book_does_not_undo_it(
     desk.read()
     assert desk.filled() == []
     assert desk.btc.top() == (600_010, 1_000, 600_011, 1_000)
+
+
+def test_an_older_book_whose_levels_are_gone_does_not_undo_a_newer_top(desk: PaperDesk) -> None:
+    old = desk.feed_levels(*WIDE)
+    desk.feed_quote(60001.0, 1.0, 60001.1, 1.0)
+    _, order = desk.order(quantity="0.100", price="60000.5")
+    assert order["status"] == "NEW"
+    # The shared book has gone on: of the older one only the record's own top is left.
+    desk.feed_levels([(60001.0, 1.0)], [(60001.1, 1.0)])
+    desk.feed_record(BOOK, 60000.0, 1.0, 60000.1, 0.5, float(old))
+    desk.read()
+    assert desk.filled() == []
+    assert desk.btc.top() == (600_010, 1_000, 600_011, 1_000)
+
+
+def test_a_top_that_is_older_than_the_levels_tells_no_level_anew(desk: PaperDesk) -> None:
+    desk.order(type="MARKET", quantity="0.500")
+    assert desk.filled() == [(600_001, 500, False)]
+    # Trailing behind the levels: what we took is gone all the same.
+    desk.feed_record(QUOTE, 60000.0, 1.0, 60000.1, 0.5, 900.0)
+    desk.order(type="MARKET", quantity="0.500")
+    assert desk.filled()[1:] == [(600_002, 500, False)]
 
 
 def test_an_order_behind_the_last_level_shown_stands_behind_everybody(desk: PaperDesk) -> None:
