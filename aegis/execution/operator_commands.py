@@ -28,7 +28,10 @@ from aegis.risk.latch import LatchState
 __all__ = ["OperatorCommands"]
 
 _PATIENCE_NS = 20_000_000_000
-_PAUSE_S = 0.05
+# Between two looks of `flatten`, which weigh some ninety each: the second comes soon, and what does
+# not become flat in 20 s takes half of a minute's request weight, not all that others need, too.
+_PAUSE_S, _LONGEST_PAUSE_S = 0.05, 2.0
+_LAST_LOOK_NS = 1_000_000_000
 # Orders of the operator are named by an epoch that no brain has.
 _EPOCH = 0
 
@@ -96,18 +99,23 @@ class OperatorCommands:
     async def _flatten(self, session: TradingSession, deadline_ns: int) -> Answer:
         _trip(session, LatchState.REDUCING)
         cancelled = 0
+        pause_s, refused = _PAUSE_S, ""
         while True:
-            answer = await self._clear_the_book(session, deadline_ns, with_algo=True)
+            # What was closed before the time was over is still looked at.
+            until_ns = max(deadline_ns, monotonic_ns() + _LAST_LOOK_NS)
+            answer = await self._clear_the_book(session, until_ns, with_algo=True)
             cancelled += answer["cancelled"]
             answer["cancelled"] = cancelled
             if not answer["ok"] or not answer["positions"]:
                 return answer
             if monotonic_ns() > deadline_ns:
                 left = ", ".join(f"{s} {q}" for s, q in answer["positions"].items())
-                return answer | {"ok": False, "text": f"not flat in time: {left}"}
+                return answer | {"ok": False, "text": f"not flat in time: {left}{refused}"}
             for symbol, amount in answer["positions"].items():
-                await self._close(session, symbol, amount)
-            await asyncio.sleep(_PAUSE_S)
+                error = await self._close(session, symbol, amount)
+                refused = f"; the last refusal: {error}" if error is not None else refused
+            await asyncio.sleep(pause_s)
+            pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
 
     async def _arm(self, session: TradingSession, deadline_ns: int) -> Answer:
         latch = session.gate.latch
@@ -154,8 +162,13 @@ class OperatorCommands:
         rows = await session.rest.open_algo_orders()
         return [row for row in rows if row.get("symbol") in listed]
 
-    async def _close(self, session: TradingSession, symbol: str, amount: str) -> None:
-        """One reduce-only market order against a position, as large as the exchange takes."""
+    async def _close(
+        self, session: TradingSession, symbol: str, amount: str
+    ) -> ExchangeError | None:
+        """One reduce-only market order against a position, as large as the exchange takes.
+
+        Returns what the exchange said, if it did not take it.
+        """
         rules = session.core.instruments[session.core.index[symbol]]
         steps = text_to_scaled(amount, rules.step_decimals)
         most = min(rules.max_qty_lots, rules.max_market_qty_lots) * rules.step_mantissa
@@ -179,6 +192,8 @@ class OperatorCommands:
             # Whether it was placed shows in the position, which is read again: reduce-only cannot
             # turn it, so asking twice for the same is safe.
             self._say(f"operator: flatten {symbol}: {error}")
+            return error
+        return None
 
 
 def _trip(session: TradingSession, state: LatchState) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from aegis.cli.cancel_all import clear_directly
+from aegis.execution import operator_commands
 from aegis.execution.client_id import STOP_EPOCH, ClientIds
 from aegis.execution.standalone_cancel import clear_account, protective_stop_of
 from aegis.risk.controls import Control
@@ -163,6 +164,26 @@ def test_flatten_closes_what_is_held(tmp_path: Path) -> None:
             assert answer["cancelled"] == 2
             assert answer["state"] == "REDUCING"
             assert int(rig.session.gate.exposure[0]["position_lots"]) == 0, "the brain knows too"
+
+    run(day())
+
+
+def test_a_flatten_that_is_refused_says_why_and_leaves_room_for_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(operator_commands, "_PATIENCE_NS", 3_000_000_000)
+
+    async def day() -> None:
+        async with market(tmp_path) as (venue, rig):
+            bought = rig.send(price_ticks=0, flags=IOC | MARKET, qty_lots=7)
+            await rig.outcome(bought, FILL)
+            venue.core.exchange.markets["BTCUSDT"].out_of_force = "nobody has seen its book"
+            answer = await command(rig, "flatten")
+            assert not answer["ok"]
+            assert answer["text"].startswith("not flat in time: BTCUSDT 0.007; the last refusal: ")
+            assert "nobody has seen its book" in answer["text"]
+            venue.core.exchange.markets["BTCUSDT"].out_of_force = ""
+            assert (await command(rig, "flatten"))["ok"]
 
     run(day())
 
