@@ -6,13 +6,14 @@ option does not say.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Final
 
 from aegis.config.models import VenueConfig
+from aegis.venue.brackets import schedule_of
 from aegis.venue.core import Core
 from aegis.venue.credentials import Credentials, KeyPair, mint
 from aegis.venue.errors import OptionsError
@@ -56,6 +57,7 @@ class VenueOptions:
     `speed` is the mirror's, or the synthetic market's, time factor; 0 is as fast as possible
     (mirror only). `state_dir` keeps the accounts over a restart, `skip_lines` of the recordings
     have been played before it. For `bind_patience_s` a port that is in use is asked for again.
+    `leverages` are those with which accounts are opened, by symbol, as far as brackets allow.
     """
 
     config: VenueConfig = field(default_factory=VenueConfig)
@@ -71,6 +73,7 @@ class VenueOptions:
     skip_lines: int = 0
     faults: Schedule = field(default_factory=Schedule)
     bind_patience_s: float = 0.0
+    leverages: Mapping[str, int] = field(default_factory=dict)
 
     def with_keys(self) -> tuple[VenueOptions, tuple[Credentials, ...]]:
         """These options with a key per account if they had none, and the keys that were minted."""
@@ -123,7 +126,9 @@ def build(options: VenueOptions, wall_ms: Callable[[], int], event_ms: Callable[
     keys = KeyRing()
     for number, key in enumerate(options.keys):
         account_id = FIRST_CLIENT + number
-        treasury.open_account(client_account(config, account_id), config.balances, opened_ms)
+        account = client_account(config, account_id)
+        account.leverages |= _allowed(options.leverages, specs)
+        treasury.open_account(account, config.balances, opened_ms)
         keys.add(key, account_id)
     history = History(list(specs.values()))
     observation = Observation(exchange, treasury.marks, history)
@@ -157,6 +162,15 @@ def client_account(config: VenueConfig, account_id: int) -> Account:
         maker_rate_e8=round(config.maker_fee_bps * BPS_E8),
         taker_rate_e8=round(config.taker_fee_bps * BPS_E8),
     )
+
+
+def _allowed(leverages: Mapping[str, int], specs: Mapping[str, SymbolSpec]) -> dict[str, int]:
+    """Those of listed symbols that their brackets allow; others keep the usual one."""
+    return {
+        symbol: leverage
+        for symbol, leverage in leverages.items()
+        if symbol in specs and leverage <= schedule_of(specs[symbol]).max_leverage
+    }
 
 
 def _listed(options: VenueOptions, recordings: list[Recording]) -> dict[str, SymbolSpec]:

@@ -51,6 +51,8 @@ def run(settings: Settings, memory: InstanceMemory, wiring: Wiring) -> int:
         config=settings.venue.model_copy(update={"port": port}),
         keys=(wiring.credentials,),
         mirrors=settings.mirrors,
+        # Nobody else could set what execution will expect of this account.
+        leverages=settings.instance.leverage,
         contracts=tuple(contract.spec for contract in contracts),
         loop=settings.loop,
         speed=settings.speed,

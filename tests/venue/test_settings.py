@@ -8,7 +8,7 @@ import pytest
 
 from aegis.config.models import VenueConfig
 from aegis.venue.events import AccountEvent
-from tests.venue.desk import KEYS
+from tests.venue.desk import KEYS, Desk
 from tests.venue.purse import USDT, Purse
 
 
@@ -212,3 +212,11 @@ def test_settings_are_the_account_s_own(purse: Purse) -> None:
     leverage(purse, 7)
     _, other = purse.call("GET", "/fapi/v1/symbolConfig", KEYS[1], symbol="BTCUSDT")
     assert other[0]["leverage"] == 20
+
+
+def test_an_account_may_be_opened_with_other_leverages_than_the_usual_one() -> None:
+    desk = Desk(leverages={"BTCUSDT": 7, "ETHUSDT": 10_000, "NOBODYUSDT": 3})
+    _, rows = desk.call("GET", "/fapi/v1/symbolConfig")
+    found = {row["symbol"]: row["leverage"] for row in rows}
+    assert (found["BTCUSDT"], found["ETHUSDT"]) == (7, 20), "no bracket allows the other"
+    assert "NOBODYUSDT" not in found
