@@ -24,7 +24,7 @@ from aegis.execution.positions import apply_stray_fill, note_funding, note_trade
 from aegis.execution.replies import Answer, OrderBody, verdict_of
 from aegis.execution.tables import Tables
 from aegis.execution.user_events import AccountUpdate, OrderUpdate
-from aegis.execution.words import PNL_DIFFERENCES, RECONCILE_WANTED
+from aegis.execution.words import DUPLICATE_FILLS, PNL_DIFFERENCES, RECONCILE_WANTED
 from aegis.risk.controls import Control
 from aegis.risk.gate_state import WALLET_E8, Gate
 from aegis.risk.latch import LatchState
@@ -218,22 +218,33 @@ class EvidenceReader:
                 ts_event_ns=update.T * _NS_PER_MS,
             )
 
+    def _is_settled(self, instrument: int, trade_id: int) -> bool:
+        """Whether a look at all trades up to this one has booked what of it was ours.
+
+        A restart remembers only trades after that, so the list of one order's trades, or a late
+        event, may tell of others that the books hold already. Counted as what it is.
+        """
+        is_settled = 0 < trade_id <= self.confirmed_trades[instrument]
+        self.words[DUPLICATE_FILLS] += int(is_settled)
+        return is_settled
+
     def _on_fill(self, update: OrderUpdate, slot: int, instrument: int, now_ns: int) -> None:
         rules = self.instruments[instrument]
-        apply_fill(
-            self.directory,
-            slot,
-            _ticks(update.L, rules),
-            _lots(update.l, rules),
-            _lots(update.z, rules),
-            update.t,
-            _fee_e8(update, rules),
-            update.i,
-            MAKER if update.m else 0,
-            update.T * _NS_PER_MS,
-            now_ns,
-            _told_e8(update.rp),
-        )
+        if not self._is_settled(instrument, update.t):
+            apply_fill(
+                self.directory,
+                slot,
+                _ticks(update.L, rules),
+                _lots(update.l, rules),
+                _lots(update.z, rules),
+                update.t,
+                _fee_e8(update, rules),
+                update.i,
+                MAKER if update.m else 0,
+                update.T * _NS_PER_MS,
+                now_ns,
+                _told_e8(update.rp),
+            )
         if update.X == "FILLED" and _lots(update.q, rules) < self.tables.rows[slot]["qty_lots"]:
             # The exchange had made it smaller than it was sent.
             self.apply(slot, states.COMPLETE, now_ns, cum_lots=_lots(update.z, rules))
@@ -334,6 +345,8 @@ class EvidenceReader:
         `realized` is the profit that the exchange says it made. Returns whether it was news.
         """
         rules = self._rules_of_slot(slot)
+        if self._is_settled(int(self.tables.rows[slot]["instrument"]), trade_id):
+            return False
         moved = apply_fill(
             self.directory,
             slot,

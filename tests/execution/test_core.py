@@ -20,7 +20,12 @@ from aegis.execution.layouts import (
 from aegis.execution.replies import ANSWER_DECODER
 from aegis.execution.tables import ORDERS
 from aegis.execution.user_events import AccountUpdate, PositionRow
-from aegis.execution.words import ANOMALIES, RECONCILE_WANTED, UNKNOWN_COUNT
+from aegis.execution.words import (
+    ANOMALIES,
+    DUPLICATE_FILLS,
+    RECONCILE_WANTED,
+    UNKNOWN_COUNT,
+)
 from aegis.risk.controls import Control
 from aegis.risk.gate_state import BLOCK_ORDER_LINK
 from aegis.risk.latch import LatchState
@@ -141,6 +146,22 @@ def test_a_repeated_fill_is_booked_once(desk: Desk) -> None:
     desk.place(instrument=1, price_ticks=259_900, qty_lots=20)
     desk.update(2, "TRADE", s="ETHUSDT", l="0.020", z="0.020", L="2599.00", t=70)
     assert desk.gate.exposure[1]["position_lots"] == 20
+
+
+def test_a_trade_that_a_look_has_settled_is_booked_no_second_time(desk: Desk) -> None:
+    """A restart remembers no trade before the last one that was confirmed: neither is it news."""
+    desk.place(qty_lots=3)
+    desk.update(1, "TRADE", l="0.001", z="0.001", L="59990.0", t=70)
+    slot = int(np.flatnonzero(desk.core.tables.rows["filled_lots"])[0])
+    desk.core.confirmed_trades[0] = 70
+    desk.core.tables.array("trades")[:] = 0
+    row = ("59990.0", "0.001", "0.012", True, desk.now_ns)
+    assert not desk.core.on_trade_row(slot, 70, *row)
+    desk.update(1, "TRADE", l="0.001", z="0.001", L="59990.0", t=70)
+    assert desk.gate.exposure[0]["position_lots"] == 1
+    assert desk.core.words[DUPLICATE_FILLS] == 2
+    assert desk.core.on_trade_row(slot, 71, *row)
+    assert desk.gate.exposure[0]["position_lots"] == 2
 
 
 def test_a_fill_that_was_missed_leaves_the_sums_of_the_exchange(desk: Desk) -> None:

@@ -22,6 +22,7 @@ NAMED = {
     45194: "a way out at twice the price passed while the feed was stopped",
     45602: "a checkpoint whose own write had tripped the latch was not what a replay finds",
     47919: "a start that failed for lack of room just before the healing was the last one",
+    120994: "a part of a fill, settled before a restart, was booked again with the rest of it",
 }
 _CHUNKS = [(first, first + _CHUNK - 1) for first in range(1, _EVERY_TIME, _CHUNK)]
 FIRST_HALF, SECOND_HALF = _CHUNKS[: len(_CHUNKS) // 2], _CHUNKS[len(_CHUNKS) // 2 :]
