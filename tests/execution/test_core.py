@@ -20,12 +20,7 @@ from aegis.execution.layouts import (
 from aegis.execution.replies import ANSWER_DECODER
 from aegis.execution.tables import ORDERS
 from aegis.execution.user_events import AccountUpdate, PositionRow
-from aegis.execution.words import (
-    ANOMALIES,
-    DUPLICATE_FILLS,
-    RECONCILE_WANTED,
-    UNKNOWN_COUNT,
-)
+from aegis.execution.words import ANOMALIES, DUPLICATE_FILLS, RECONCILE_WANTED, UNKNOWN_COUNT
 from aegis.risk.controls import Control
 from aegis.risk.gate_state import BLOCK_ORDER_LINK
 from aegis.risk.latch import LatchState

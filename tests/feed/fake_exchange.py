@@ -7,11 +7,12 @@ events, snapshots that are old, refused or late, subscriptions that are never ac
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections import Counter
 from typing import Any
 
-from aiohttp import WSMsgType, web
+from aiohttp import ClientConnectionResetError, WSMsgType, web
 
 from tests.feed.market import Market, compact, frame
 
@@ -91,8 +92,10 @@ class FakeExchange:
             return
         for socket, names in list(self.sockets.items()):
             if stream in names:
-                self.sent += 1
-                await socket.send_str(text.decode())
+                # The feed may have given the connection up a moment ago.
+                with contextlib.suppress(ClientConnectionResetError):
+                    await socket.send_str(text.decode())
+                    self.sent += 1
 
     async def step(self, *, lose: bool = False) -> None:
         """One change of the market: depth event, bookTicker, trade."""
