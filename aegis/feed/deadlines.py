@@ -268,7 +268,7 @@ class StreamWatch:
         self._members: list[_Member] = [
             known.get(symbol) or _Member(limits, opened_ns, lost.get(symbol)) for symbol in symbols
         ]
-        self._stalls = _Stalls() if before is None else before._stalls
+        self._stalls: _Stalls = _Stalls() if before is None else before._stalls
 
     def _by_symbol(self) -> dict[str, _Member]:
         return dict(zip(self.symbols, self._members, strict=True))
