@@ -68,7 +68,8 @@ class MirrorBook:
         self._top: Top | None = None  # newer than the levels, from a book ticker
         self._top_id = 0
         self._crossed_id = 0
-        self._taken: dict[tuple[int, int], int] = {}
+        # (side, ticks) of levels we took from: (lots displayed then, lots of them taken).
+        self._taken: dict[tuple[int, int], tuple[int, int]] = {}
         self.in_force = True
         self.own = OwnQueue(partial(ids.next_trade, spec.number))
 
@@ -98,6 +99,9 @@ class MirrorBook:
         for side, rows in ((BUY, bids), (SELL, asks)):
             self._levels[side].apply(rows)
             changed += [(side, ticks, lots) for ticks, lots in rows]
+            if self._taken:
+                for ticks, lots in rows:
+                    self._tell_level(side, ticks, lots)
             if waiting:
                 for ticks, lots in rows:
                     self._observe(side, ticks, lots)
@@ -205,8 +209,8 @@ class MirrorBook:
                 break
             if own is None:
                 taken = min(lots, matched.left_lots)
-                key = (-side, ticks)
-                self._taken[key] = self._taken.get(key, 0) + taken
+                shown, gone = self._taken.get((-side, ticks), (lots, 0))
+                self._taken[-side, ticks] = shown, gone + taken
                 matched.left_lots -= taken
                 trade_id = self._ids.next_trade(self._spec.number)
                 matched.fills.append(Fill(0, OWNER_MAKERS, ticks, taken, lots - taken, trade_id))
@@ -238,10 +242,7 @@ class MirrorBook:
         return found
 
     def best(self, side: int) -> tuple[int, int]:
-        top = self._current_top()
-        if side == BUY:
-            return top.bid_ticks, top.bid_lots
-        return top.ask_ticks, top.ask_lots
+        return self._best_of(self._current_top(), side)
 
     def depth(self, side: int, limit: int) -> list[tuple[int, int]]:
         """The book as the depth stream has it, which is what a client must arrive at."""
@@ -251,6 +252,12 @@ class MirrorBook:
         return self._last_id
 
     # --- inside ---
+
+    @staticmethod
+    def _best_of(top: Top, side: int) -> tuple[int, int]:
+        if side == BUY:
+            return top.bid_ticks, top.bid_lots
+        return top.ask_ticks, top.ask_lots
 
     def _offers(self, side: int, limit_ticks: int) -> Iterator[tuple[int, int, Queued | None]]:
         """What an order could trade with up to its limit, best first: displayed lots, then ours."""
@@ -264,13 +271,28 @@ class MirrorBook:
                 yield mine[0].price_ticks, mine[0].left_lots, mine.pop(0)
             if (ticks - limit_ticks) * side < 0:
                 return
-            lots = displayed - self._taken.get((side, ticks), 0)
+            lots = self._left(side, ticks, displayed)
             if lots > 0:
                 yield ticks, lots, None
         for order in mine:
             if (order.price_ticks - limit_ticks) * side < 0:
                 return
             yield order.price_ticks, order.left_lots, order
+
+    def _left(self, side: int, ticks: int, displayed: int) -> int:
+        """What we have not taken of a level yet."""
+        self._tell_level(side, ticks, displayed)
+        _, gone = self._taken.get((side, ticks), (displayed, 0))
+        return displayed - gone
+
+    def _tell_level(self, side: int, ticks: int, lots: int) -> None:
+        """A level is told: what we took of it is gone until it is told with other lots.
+
+        The market does not know of our trades, so a level that stays as it was says nothing new.
+        """
+        taken = self._taken.get((side, ticks))
+        if taken is not None and taken[0] != lots:
+            del self._taken[side, ticks]
 
     def _meet_own(self, resting: Queued, owner: int, stp: int, matched: Matched) -> bool:
         """Trade with another order of ours, or prevent it; False when the taker is stopped."""
@@ -351,20 +373,23 @@ class MirrorBook:
         return Top(bid, bids.get(bid), ask, asks.get(ask))
 
     def _take_top(self, last_id: int, top: Top) -> None:
-        if last_id >= self._last_id:
-            self._top, self._top_id = top, last_id
+        if last_id < self._last_id:
+            return
+        self._top, self._top_id = top, last_id
+        for side, ticks in list(self._taken):
+            best, lots = self._best_of(top, side)
+            if (ticks - best) * side >= 0:
+                # Nothing displayed stands at a price better than the best.
+                self._tell_level(side, ticks, lots if ticks == best else 0)
 
     def _meet_top(self) -> list[Fill]:
         """What a new top means for our orders."""
         if not len(self.own):
-            if self._taken:
-                self._taken.clear()
             return []
         self._read_waiting()
         top = self._top
         if top is None:
             return []
-        self._taken.clear()
         best = {BUY: top.bid_ticks, SELL: top.ask_ticks}
         lots = {BUY: top.bid_lots, SELL: top.ask_lots}
         for side, price in self.own.prices():
@@ -382,7 +407,6 @@ class MirrorBook:
         """The levels are new: drop what was laid over them, unless it is newer still."""
         if self._top_id <= self._last_id:
             self._top = None
-        self._taken.clear()
 
     def _observe(self, side: int, price_ticks: int, lots: int) -> None:
         """A level of ours as the levels have it, unless a newer top has said what is there."""
@@ -414,5 +438,8 @@ class MirrorBook:
         """Replace a side; returns what of it is told: levels that are gone, and all there are."""
         after = dict(rows)
         gone = [(side, ticks, 0) for ticks, _ in self._levels[side].walk() if ticks not in after]
+        for taken_side, ticks in list(self._taken):
+            if taken_side == side:
+                self._tell_level(side, ticks, after.get(ticks, 0))
         self._levels[side].replace(rows)
         return gone + [(side, ticks, lots) for ticks, lots in rows]

@@ -70,7 +70,9 @@ def test_a_taker_walks_the_displayed_levels_once(tape: Tape) -> None:
     assert tape.book.available(CLIENT, BUY, 600_002, 0, 9_999) == 1_500
     assert tape.book.depth(SELL, 2) == [(600_001, 500), (600_002, 2_000)]
     tape.depth({}, {"60000.10": "0.600"})
-    assert tape.book.available(CLIENT, BUY, 600_002, 0, 9_999) == 2_600
+    assert tape.book.available(CLIENT, BUY, 600_002, 0, 9_999) == 2_100, "one level is told anew"
+    tape.depth({}, {"60000.20": "2.100"})
+    assert tape.book.available(CLIENT, BUY, 600_002, 0, 9_999) == 2_700
     tape.desk.assert_balanced()
 
 

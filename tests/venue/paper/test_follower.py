@@ -25,6 +25,34 @@ def test_a_taker_gets_what_is_displayed_once(desk: PaperDesk) -> None:
     desk.assert_balanced()
 
 
+def test_what_was_taken_is_gone_until_its_level_is_told_with_other_lots(desk: PaperDesk) -> None:
+    def buys() -> int:
+        return desk.book.available(0, BUY, 600_001, 0, 9_999)
+
+    desk.order(quantity="0.300", price="60000.1", timeInForce="IOC")
+    assert buys() == 200
+    # The other side moves, in a quote and in the levels: nothing is said of this one.
+    desk.feed_quote(60000.0, 0.7, 60000.1, 0.5)
+    desk.read()
+    assert buys() == 200
+    desk.feed_book([(60000.0, 0.4)], WIDE[1])
+    desk.read()
+    assert buys() == 200
+    desk.order(quantity="0.300", price="60000.1", timeInForce="IOC")
+    assert buys() == 0
+    assert sum(lots for _, lots, _ in desk.filled()) == 500, "no more than was ever displayed"
+    desk.feed_book(WIDE[0], [(60000.1, 0.6), (60000.2, 2.0)])
+    desk.read()
+    assert buys() == 600
+    desk.order(quantity="0.600", price="60000.1", timeInForce="IOC")
+    # Gone, and there again with the same lots: these are others.
+    desk.feed_quote(60000.0, 0.7, 60000.2, 2.0)
+    desk.feed_quote(60000.0, 0.7, 60000.1, 0.6)
+    desk.read()
+    assert buys() == 600
+    desk.assert_balanced()
+
+
 def test_our_order_waits_behind_what_is_displayed(desk: PaperDesk) -> None:
     desk.order(quantity="0.100", price="60000.0")
     desk.feed_trade(60000.0, 0.9, -1)
