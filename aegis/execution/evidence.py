@@ -222,15 +222,15 @@ class EvidenceReader:
         """Whether a look at all trades up to this one has booked what of it was ours.
 
         A restart remembers only trades after that, so the list of one order's trades, or a late
-        event, may tell of others that the books hold already. Counted as what it is.
+        event, may tell of others that the books hold already.
         """
-        is_settled = 0 < trade_id <= self.confirmed_trades[instrument]
-        self.words[DUPLICATE_FILLS] += int(is_settled)
-        return is_settled
+        return 0 < trade_id <= self.confirmed_trades[instrument]
 
     def _on_fill(self, update: OrderUpdate, slot: int, instrument: int, now_ns: int) -> None:
         rules = self.instruments[instrument]
-        if not self._is_settled(instrument, update.t):
+        if self._is_settled(instrument, update.t):
+            self.words[DUPLICATE_FILLS] += 1
+        else:
             apply_fill(
                 self.directory,
                 slot,
@@ -264,7 +264,7 @@ class EvidenceReader:
         if update.x not in ("TRADE", "CALCULATED"):
             return
         rules = self.instruments[instrument]
-        if self.snapshot_ms >= update.T or update.t <= self.confirmed_trades[instrument]:
+        if self.snapshot_ms >= update.T or self._is_settled(instrument, update.t):
             note_trade(self.directory, instrument, update.t, now_ns)
             return
         self.strays += 1
@@ -346,6 +346,7 @@ class EvidenceReader:
         """
         rules = self._rules_of_slot(slot)
         if self._is_settled(int(self.tables.rows[slot]["instrument"]), trade_id):
+            self.words[DUPLICATE_FILLS] += 1
             return False
         moved = apply_fill(
             self.directory,
