@@ -30,7 +30,7 @@ import numpy as np
 from aegis.shm.absence import why_absent
 from aegis.shm.books import FLAGS, UPDATE_ID, VALID, BookView
 from aegis.shm.instance import InstanceMemory
-from aegis.shm.tick import BOOK, FUNDING, MARK, QUOTE, RESYNC, STATUS, TRADE
+from aegis.shm.tick import BOOK, FUNDING, INCOMPLETE, MARK, QUOTE, RESYNC, STATUS, TRADE
 from aegis.venue.core import Core
 from aegis.venue.decimals import E8
 from aegis.venue.market import Market, Top
@@ -327,6 +327,11 @@ class Follower:
 
     def _on_funding(self, one: _Followed, tick: tuple[Any, ...], now_ms: int) -> None:
         rate, due_ms, mark = tick[5:8]
+        if tick[2] & INCOMPLETE:
+            log.warning(
+                "%s: funding at %d ms is paid at %.8f, a rate of some time before it: the feed did "
+                "not hear the last one", one.market.spec.symbol, int(due_ms), rate,
+            )  # fmt: skip
         funding = Funding(one.market.spec.symbol, int(due_ms), _e8(rate), _e8(mark))
         self._core.treasury.funding.pay_told(one.market, funding, now_ms)
         self.fundings += 1

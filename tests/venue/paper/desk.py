@@ -90,12 +90,12 @@ class PaperDesk(Desk):
         counters["loop_ts_ns"] = time.monotonic_ns()
 
     def feed_record(
-        self, kind: int, *values: float, instrument: int = 0, event_ms: int = 0
+        self, kind: int, *values: float, instrument: int = 0, event_ms: int = 0, flags: int = 0
     ) -> None:
         fields = (*values, *(0.0,) * (5 - len(values)))
         self.event_ms += 1
         event_ns = (event_ms or self.event_ms) * 1_000_000
-        self.memory.ticks.write((instrument, kind, 0, event_ns, time.monotonic_ns(), *fields))
+        self.memory.ticks.write((instrument, kind, flags, event_ns, time.monotonic_ns(), *fields))
 
     def feed_levels(self, bids: Levels, asks: Levels, instrument: int = 0) -> int:
         """The shared book changes, and is valid; the update id."""
@@ -134,8 +134,8 @@ class PaperDesk(Desk):
     def feed_mark(self, mark: float, index: float, rate: float, next_ms: int) -> None:
         self.feed_record(MARK, mark, index, rate, float(next_ms))
 
-    def feed_funding(self, rate: float, due_ms: int, mark: float) -> None:
-        self.feed_record(FUNDING, rate, float(due_ms), mark)
+    def feed_funding(self, rate: float, due_ms: int, mark: float, *, flags: int = 0) -> None:
+        self.feed_record(FUNDING, rate, float(due_ms), mark, flags=flags)
 
     # --- the client ---
 

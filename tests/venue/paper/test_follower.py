@@ -8,7 +8,7 @@ import pytest
 
 from aegis.shm.absence import Reason
 from aegis.shm.instance import InstanceMemory
-from aegis.shm.tick import BOOK, QUOTE, STATUS
+from aegis.shm.tick import BOOK, INCOMPLETE, QUOTE, STATUS
 from aegis.venue.matching.interface import BUY, SELL
 from aegis.venue.paper import feed_watch
 from aegis.venue.paper.follower import PATIENCE
@@ -273,6 +273,18 @@ def test_a_stop_that_would_trade_in_a_book_out_of_force_waits(desk: PaperDesk) -
     desk.now_ms += 2_000
     desk.read()
     assert desk.filled()[1:] == [(579_900, 100, False)]
+
+
+def test_a_funding_whose_last_rate_was_not_heard_is_paid_and_said(
+    desk: PaperDesk, caplog: pytest.LogCaptureFixture
+) -> None:
+    desk.feed_funding(0.0001, 1_700_000_000_000, 60500.0)
+    desk.read()
+    assert caplog.text == ""
+    desk.feed_funding(0.0002, 1_700_028_800_000, 60500.0, flags=INCOMPLETE)
+    desk.read()
+    assert desk.follower.fundings == 2
+    assert "BTCUSDT: funding at 1700028800000 ms is paid at 0.00020000" in caplog.text
 
 
 def test_marks_and_fundings_are_the_exchange_s(desk: PaperDesk) -> None:
