@@ -36,7 +36,7 @@ LIMIT_DELAY_S = 10.0
 # A connection that has lived so long has proved itself: the next failure starts the backoff anew.
 PROVEN_S = 30.0
 # Trouble of a symbol so soon after its last is trouble of the connection.
-ASKED_LATELY_S = 120.0
+ASKED_LATELY_S = 300.0
 # How often an exchange is looked up that is not up yet, or that may not be asked now.
 _ADDRESS_POLL_S = 0.05
 _POLL_S = 0.02
