@@ -94,20 +94,17 @@ def test_both_skeletons_decide_the_same(
     assert decided[-1][1] == -1
 
 
-def test_a_plain_loop_is_quick_enough_and_leaves_no_garbage(own: Callable[..., Harness]) -> None:
+def test_a_plain_loop_leaves_no_garbage(own: Callable[..., Harness]) -> None:
     harness = own("return good", good=1)
     for item in range(100):
         harness.feed(quote(BID + item % 3, item))
     gc.collect()
     before = len(gc.get_objects())
     ticks = [quote(BID + item % 3, 200 + item) for item in range(2_000)]
-    began_s = time.perf_counter()
     for at in range(0, 2_000, 50):
         harness.feed(*ticks[at : at + 50])
-    each_us = (time.perf_counter() - began_s) / 2_000 * 1e6
     gc.collect()
     assert len(gc.get_objects()) - before < 100 + len(harness.intents) * 4
-    assert each_us < 3_000.0, "a plain strategy must keep up with hundreds of events a second"
 
 
 def test_what_raises_is_latched_and_its_orders_are_cancelled(own: Callable[..., Harness]) -> None:
