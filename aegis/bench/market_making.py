@@ -3,14 +3,16 @@
 `aegis bench maker` runs both on the same seeds of the embedded exchange, in its own process and by
 event time: the agents, the matching, the fees are the exchange's, the decisions the compiled step
 of `strategies.avellaneda_stoikov`. Both know the fee and learn A, k and what takers know from the
-trades. The symmetric quoter is the same step with the same width, the same limit and the same
-calibration, and no lean against what it holds: what differs is the inventory's part alone. Orders
-are looked at once a second, as a slow and honest client would: both lose by it to whoever is
-faster, so what is compared is how much risk each runs for what it earns or loses.
+trades and from what becomes of their own fills. The symmetric quoter is the same step with the same
+limit and the same calibration, and no lean against what it holds: what differs is the inventory's
+part alone. Orders are looked at five times a second: both lose by it to whoever is faster.
 
-Risk-adjusted is the profit after fees less half the risk aversion times the variance of the
-minutes' profits summed (the certainty equivalent of a CARA trader, in the exchange's money), which
-stays meaningful where both lose; the ratio of mean to deviation is told beside it.
+The maker's fee is nothing unless told otherwise: that is what those who make markets pay. Beyond
+the fee of a new account, 2 bp, this market leaves a maker about as much as it costs.
+
+Risk-adjusted is told in two ways: the ratio of the minutes' mean profit to their deviation, times
+the root of their number; and the profit after fees less half the risk aversion times the variance
+of the minutes' profits summed (the certainty equivalent of a CARA trader, in the exchange's money).
 """
 
 from __future__ import annotations
@@ -46,14 +48,15 @@ GLFT: Final[dict[str, Any]] = {
     "intensity_halflife_s": 1_200.0,
     "adverse_selection_s": 1.0,
     "add_transaction_costs": True,
-    "refresh_tolerance_ticks": 40.0,
+    "refresh_tolerance_ticks": 10.0,
     "fair_price": "weighted_mid",
 }
 SYMMETRIC: Final[dict[str, Any]] = {**GLFT, "skew_inventory": False}
 ORDER_QTY: Final = 0.01
 LIMIT_ORDERS: Final = 10
 RISK_AVERSION: Final = 0.002  # per tick and order, as shipped
-_MINUTE: Final = 60
+LOOKS_PER_S: Final = 5
+_MINUTE: Final = 60 * LOOKS_PER_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +127,7 @@ class _Pit(Floor):
 class _Maker:
     """One quoter's records, and the orders it has out."""
 
-    def __init__(self, pit: _Pit, changes: dict[str, Any]) -> None:
+    def __init__(self, pit: _Pit, maker_fee_bps: float, changes: dict[str, Any]) -> None:
         spec = pit.spec
         row = np.zeros(1, INSTRUMENT)[0]
         row["symbol"] = spec.symbol.encode()
@@ -135,6 +138,7 @@ class _Maker:
             "order_qty": ORDER_QTY,
             "max_inventory_qty": ORDER_QTY * LIMIT_ORDERS,
             "risk_aversion": RISK_AVERSION,
+            "maker_fee_bps": maker_fee_bps,
             **changes,
         }
         self.pit = pit
@@ -154,7 +158,8 @@ class _Maker:
             self.position[0]["lots"] += fill.order.side * fill.last_lots
             event = self.event[0]
             event["kind"], event["c"] = EVENT_FILL, float(fill.order.side)
-            event["ts_event_ns"] = self.pit.now_ms * 1_000_000
+            event["a"], event["b"] = float(fill.last_ticks), float(fill.last_lots)
+            event["ts_event_ns"] = fill.time_ms * 1_000_000
             decide(event, self.market[0], self.position[0], self.params[0], self.state[0],
                    self.wishes)  # fmt: skip
             # What is left of a partly filled order is replaced with the next look.
@@ -189,19 +194,20 @@ class _Maker:
 def make_market(
     config: VenueConfig, symbol: str, seed: int, seconds: int, quoter: str = "glft"
 ) -> Made:
-    """One run. Raises OptionsError if the venue does not list the symbol."""
+    """One run at the fee of `config`. Raises OptionsError if the venue does not list the symbol."""
     pit = _Pit(config, symbol, seed)
-    maker = _Maker(pit, GLFT if quoter == "glft" else SYMMETRIC)
+    maker = _Maker(pit, config.maker_fee_bps, GLFT if quoter == "glft" else SYMMETRIC)
     spec, opening_e8 = pit.spec, pit.cash_e8()
     worth, fills, fees_e8, most = [0.0], 0, 0, 0
-    for second in range(1, seconds + 1):
-        new = pit.run_until(float(second))
+    looks = seconds * LOOKS_PER_S
+    for look in range(1, looks + 1):
+        new = pit.run_until(look / LOOKS_PER_S)
         maker.hear(new)
         fills += len(new)
         fees_e8 += sum(fill.fee_e8 for fill in new)
         most = max(most, abs(pit.lots))
         maker.look()
-        if second % _MINUTE == 0 or second == seconds:
+        if look % _MINUTE == 0 or look == looks:
             top = pit.top()
             held_e8 = spec.notional_e8(top.bid_ticks + top.ask_ticks, pit.lots) / 2
             worth.append((pit.cash_e8() - opening_e8 + held_e8) / 1e8)
@@ -253,7 +259,10 @@ def line(glft: Made, symmetric: Made) -> str:
             f"{made.fills:>6} {made.profit:>9.2f} {made.deviation:>8.3f} {made.certain:>10.2f} "
             f"{made.ratio:>7.2f} {made.most_held_lots:>4}"
         )
-    return " | ".join([*cells, "glft" if glft.certain > symmetric.certain else "symmetric"])
+    better = "both" if glft.certain > symmetric.certain else "ratio"
+    if glft.ratio <= symmetric.ratio:
+        better = "certain" if better == "both" else "neither"
+    return " | ".join([*cells, better])
 
 
 def summary(rows: list[tuple[Made, Made]]) -> dict[str, Any]:

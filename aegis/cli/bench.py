@@ -366,6 +366,9 @@ def maker(
     hours: Annotated[float, typer.Option(min=0.01, max=240.0, help="Of event time, a run.")] = 24.0,
     seeds: Annotated[int, typer.Option(min=1, max=1_000, help="Runs of each quoter.")] = 20,
     symbol: Annotated[str, typer.Option(metavar="NAME")] = "BTCUSDT",
+    maker_fee_bps: Annotated[
+        float, typer.Option(min=-10.0, max=100.0, help="What both pay, of the notional.")
+    ] = 0.0,
     plot: Annotated[
         Path | None, typer.Option("--plot", metavar="FILE", help="A picture (plots extra).")
     ] = None,
@@ -383,8 +386,12 @@ def maker(
         _say("--plot needs matplotlib: pip install 'aegis[plots]'")
         raise typer.Exit(1)
 
-    _say("seed | glft: fills, profit, deviation, certain, ratio, most held | symmetric: the same")
+    _say(
+        "seed | glft: fills, profit, deviation, certain, ratio, most held | symmetric: the same | "
+        "glft is better by"
+    )
     venue = load_config(config_path(config)).venue
+    venue = venue.model_copy(update={"maker_fee_bps": maker_fee_bps})
     rows = compare(venue, symbol, list(range(1, seeds + 1)), round(hours * 3_600), _say)
     if plot is not None:
         draw(rows, plot)

@@ -110,6 +110,15 @@ STATE_RECORD = np.dtype(
         ("markout_ts_ns", "<i8"),
         ("markouts", "<f8"),
         ("markout_weights", "<f8"),
+        # What the price did after a fill of our own, against what the quote was to earn.
+        ("wished_half_ticks", "<f8", (2,)),  # from the fair price to level 0, as last wished
+        ("own_watched_ts_ns", "<i8"),  # 0: none is watched
+        ("own_side", "<f8"),
+        ("own_ticks", "<f8"),
+        ("own_half_ticks", "<f8"),
+        ("own_ts_ns", "<i8"),
+        ("own_costs", "<f8"),
+        ("own_weights", "<f8"),
         ("live_k", "<f8"),  # 0 until the first fit
         ("live_c1", "<f8"),
         ("live_c2", "<f8"),
@@ -132,6 +141,9 @@ STATE_RECORD = np.dtype(
 
 # A pause longer than this between two samples is a break in the data, not volatility.
 _BREAK_S = 10.0
+_BREAK_NS = 10_000_000_000
+# As many fills of our own weigh as much as all that the market's orders have told.
+_MARKET_FILLS = 10.0
 
 
 @kernel
@@ -163,12 +175,61 @@ def sample_volatility(event: Any, params: Any, state: Any, mid_ticks: Any) -> An
 
 
 @kernel
-def cost_of_fill(params: Any, state: Any, fair_ticks: Any) -> Any:
-    """What a fill costs, in ticks: the fee, and what the taker knew, where that is learned."""
+def faded(now_ns: Any, then_ns: Any, params: Any) -> Any:
+    """The weight that is left of something learned at `then_ns`; 0 when nothing was."""
+    if then_ns == 0:
+        return 0.0
+    return math.exp2(-max((now_ns - then_ns) * 1e-9, 0.0) / params.intensity_halflife_s)
+
+
+@kernel
+def cost_of_fill(now_ns: Any, params: Any, state: Any, fair_ticks: Any) -> Any:
+    """What a fill costs, in ticks: the fee, and what the taker knew, where that is learned.
+
+    The market's orders tell it at first; each fill of our own weighs against `_MARKET_FILLS` of
+    them, and is the better witness: it also holds what our own lateness costs.
+    """
     known = 0.0
     if state.markout_weights > 0.0:
         known = max(state.markouts / state.markout_weights, 0.0)
+    if state.own_weights > 0.0:
+        weight = faded(now_ns, state.own_ts_ns, params)
+        known = (known * _MARKET_FILLS + state.own_costs * weight) / (
+            _MARKET_FILLS + state.own_weights * weight
+        )
+        known = max(known, 0.0)
     return params.cost_share * fair_ticks + known
+
+
+@kernel
+def watch_fill(event: Any, params: Any, state: Any, side: Any, sign: Any) -> None:
+    """A fill of our own begins to be watched, unless one is already."""
+    wished = state.wished_ticks[side] > 0
+    if params.markout_ns > 0 and state.own_watched_ts_ns == 0 and wished:
+        state.own_watched_ts_ns = event.ts_event_ns
+        state.own_side = sign
+        state.own_ticks = event.a
+        state.own_half_ticks = state.wished_half_ticks[side]
+        # An order of a further level was to earn more.
+        further = sign * (state.wished_ticks[side] - event.a)
+        if params.order_levels > 1 and further >= 0.5 * params.level_spacing_ticks:
+            state.own_half_ticks += further
+
+
+@kernel
+def learn_own_fill(event: Any, params: Any, state: Any, mid_ticks: Any) -> None:
+    """By how much the fill was worth less, `markout_ns` later, than its quote was to earn."""
+    elapsed_ns = event.ts_event_ns - state.own_watched_ts_ns
+    # Fills and tops come by two ways: a top from before the fill may be told after it.
+    if state.own_watched_ts_ns == 0 or -_BREAK_NS <= elapsed_ns < params.markout_ns:
+        return
+    if 0 <= elapsed_ns < 2 * params.markout_ns:
+        weight = faded(event.ts_event_ns, state.own_ts_ns, params)
+        earned = state.own_side * (mid_ticks - state.own_ticks)
+        state.own_costs = state.own_costs * weight + state.own_half_ticks - earned
+        state.own_weights = state.own_weights * weight + 1.0
+        state.own_ts_ns = event.ts_event_ns
+    state.own_watched_ts_ns = 0
 
 
 @kernel
@@ -179,10 +240,7 @@ def learn_markout(event: Any, params: Any, state: Any, mid_ticks: Any) -> None:
         return
     # Later than that (a silent market) it says something else.
     if 0 <= elapsed_ns < 2 * params.markout_ns:
-        weight = 0.0
-        if state.markout_ts_ns != 0:
-            since_s = (event.ts_event_ns - state.markout_ts_ns) * 1e-9
-            weight = math.exp2(-max(since_s, 0.0) / params.intensity_halflife_s)
+        weight = faded(event.ts_event_ns, state.markout_ts_ns, params)
         moved = state.watched_side * (mid_ticks - state.watched_mid_ticks)
         state.markouts = state.markouts * weight + moved
         state.markout_weights = state.markout_weights * weight + 1.0
@@ -203,7 +261,7 @@ def count_order(params: Any, state: Any) -> Any:
         state.watched_ts_ns = state.order_ts_ns
         state.watched_side = state.order_side
         state.watched_mid_ticks = state.order_mid_ticks
-    distance -= cost_of_fill(params, state, state.order_mid_ticks)
+    distance -= cost_of_fill(state.order_ts_ns, params, state, state.order_mid_ticks)
     elapsed_s = state.order_after_s if state.counted_ts_ns != 0 else 0.0
     count, total, seconds = intensity_sums(
         state.arrivals, state.distances, state.arrival_seconds, distance, elapsed_s,

@@ -84,7 +84,7 @@ class AvellanedaStoikovParameters(StrategyParameters):
         ge=0.0,
         le=3_600.0,
         description="with live intensity: quotes are further away by what the price does in this "
-        "time after a market order; 0: not learned",
+        "time after a market order and after a fill of our own; 0: not learned",
     )
     inventory_target_base_pct: float = Field(
         default=50.0, ge=0.0, le=100.0, description="0 short, 50 flat, 100 long, at the limit"

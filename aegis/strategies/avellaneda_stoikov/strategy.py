@@ -27,8 +27,10 @@ from aegis.strategies.avellaneda_stoikov.learned import (
     learn_intensity,
     learn_markout,
     learn_micro_price,
+    learn_own_fill,
     learn_trade,
     sample_volatility,
+    watch_fill,
 )
 from aegis.strategies.avellaneda_stoikov.parameters import AvellanedaStoikovParameters
 from aegis.strategies.contract import EVENT_FILL, NO_OPINION, Strategy
@@ -80,7 +82,7 @@ def target_quotes(
     """The unrounded (bid, ask) in ticks; `inventory` in orders. NaN when there is no answer."""
     leaning = inventory * params.inventory_weight
     least = max(params.min_half_spread_ticks, params.min_half_spread_share * fair_ticks)
-    cost = cost_of_fill(params, state, fair_ticks)
+    cost = cost_of_fill(event.ts_event_ns, params, state, fair_ticks)
     intensity_k, c1, c2 = params.intensity_k, params.c1, params.c2
     if state.live_k > 0.0:
         # Fitted beyond the costs already.
@@ -139,6 +141,7 @@ def hang(params: Any, state: Any, lots: Any) -> Any:
 def learn_fill(event: Any, position: Any, params: Any, state: Any) -> Any:
     """One of our orders was filled: that side pauses, and the other one may be left hanging."""
     side = BUY if event.c > 0.0 else SELL
+    watch_fill(event, params, state, side, 1.0 - 2.0 * side)
     state.filled_ts_ns[side] = event.ts_event_ns
     state.hanging_ticks[side] = 0
     if params.hanging == 1:
@@ -194,6 +197,7 @@ def write_side(
             count += 1
             if level == 0:
                 state.wished_ticks[side] = price
+                state.wished_half_ticks[side] = sign * (fair - price)
     return count
 
 
@@ -236,6 +240,7 @@ def step(event: Any, market: Any, position: Any, params: Any, state: Any, out: A
         learn_intensity(event, params, state)
         if params.markout_ns > 0:
             learn_markout(event, params, state, mid)
+            learn_own_fill(event, params, state, mid)
     # Before max() below sees it: max(NaN, x) may be x.
     if not sigma >= 0.0:
         return 0
