@@ -277,22 +277,27 @@ def summary(rows: list[tuple[Made, Made]]) -> dict[str, Any]:
 
 
 def draw(rows: list[tuple[Made, Made]], path: Path) -> None:
-    """Profits and certainty equivalents of both by seed. Needs matplotlib (the plots extra)."""
+    """Profit and both measures of what it is worth, of both by seed. Needs matplotlib (plots)."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(9, 8), layout="tight")
+    measures = {
+        "profit": "profit after fees (quote units)",
+        "ratio": "mean minute over deviation, a run",
+        "certain": "profit less the price of risk",
+    }
+    figure = Figure(figsize=(9, 10), layout="tight")
     FigureCanvasAgg(figure)
-    above, axes = figure.subplots(2, 1)
     seeds = [glft.seed for glft, _ in rows]
-    above.bar([s - 0.2 for s in seeds], [g.profit for g, _ in rows], 0.4, label="GLFT, live")
-    above.bar([s + 0.2 for s in seeds], [o.profit for _, o in rows], 0.4, label="symmetric")
-    above.set_ylabel("profit after fees (quote units)")
-    axes.bar([s - 0.2 for s in seeds], [g.certain for g, _ in rows], 0.4, label="GLFT, live")
-    axes.bar([s + 0.2 for s in seeds], [o.certain for _, o in rows], 0.4, label="symmetric")
+    for axes, (name, label) in zip(
+        figure.subplots(len(measures), 1), measures.items(), strict=True
+    ):
+        for shift, quoter, which in ((-0.2, "GLFT, live", 0), (0.2, "symmetric", 1)):
+            heights = [getattr(row[which], name) for row in rows]
+            axes.bar([seed + shift for seed in seeds], heights, 0.4, label=quoter)
+        axes.axhline(0.0, color="black", linewidth=0.8)
+        axes.set_ylabel(label)
+        axes.set_xticks(seeds)
+        axes.legend()
     axes.set_xlabel("seed")
-    axes.set_ylabel("profit less the price of risk (quote units)")
-    for part in (above, axes):
-        part.set_xticks(seeds)
-        part.legend()
     figure.savefig(path)

@@ -30,7 +30,7 @@ def test_the_summary_counts_and_the_picture_is_one(tmp_path: Path) -> None:
     assert found["seeds"] == 2
     assert found["beyond_limit"] == 0
     assert len(found["runs"]) == 4
-    pytest.importorskip("matplotlib")
+    pytest.importorskip("matplotlib", reason="an optional extra: aegis[plots]")
     draw(rows, tmp_path / "plot.png")
     assert (tmp_path / "plot.png").read_bytes()[:4] == b"\x89PNG"
 
