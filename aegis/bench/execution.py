@@ -13,6 +13,8 @@ import asyncio
 import os
 import tempfile
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +27,8 @@ from aegis.bench.order_flow import (
     serve_exchange,
     stand_in,
 )
-from aegis.bench.order_table import MARKS, measure_table
+from aegis.bench.order_table import LIMITS, MARKS, measure_table
+from aegis.bench.runaway import CAREFUL, run_away, runaway
 
 __all__ = ["ExecutionBenchError", "measure_execution"]
 
@@ -43,8 +46,9 @@ def measure_execution(*, smoke: bool = False, progress: Any = None) -> dict[str,
     """Latencies by transport, the baseline's, the gate's and the table's cost.
 
     Keys: intent_to_socket_us (`ws` and `rest`, each with p50, p99 and count), gate_ns (percentiles
-    of one order through every control), order_table_ns (by how many orders there were), baseline,
-    and details. Raises ExecutionBenchError.
+    of one order through every control), order_table_ns (by how many orders there were), runaway
+    (from its first order of 10,000 a second to the latch, and to nothing resting), baseline, and
+    details. Raises ExecutionBenchError.
     """
     say = progress or (lambda text: None)
     assert threading.active_count() == 1, "forks: no thread may be running"
@@ -61,6 +65,8 @@ def measure_execution(*, smoke: bool = False, progress: Any = None) -> dict[str,
         for transport in ("ws", "rest"):
             say(f"{transport}: {orders:,} orders at {RATE_PER_S}/s through execution")
             latency[transport] = _ours(transport, port, bid, keys, orders)
+        say("a strategy that runs away")
+        stopped = _runaway(port, bid, keys)
         say("the same through multiprocessing.Queue, json, hmac, websockets and aiohttp")
         baseline = run_baseline(port, keys, bid, orders // 2, RATE_PER_S)
     finally:
@@ -80,6 +86,7 @@ def measure_execution(*, smoke: bool = False, progress: Any = None) -> dict[str,
             }
             for name in latency
         },
+        "runaway": stopped,
         "gate_ns": gate["gate_ns"],
         "gate": gate,
         "order_table_ns": table["ns"],
@@ -87,8 +94,9 @@ def measure_execution(*, smoke: bool = False, progress: Any = None) -> dict[str,
     }
 
 
-def _ours(transport: str, port: int, bid: int, keys: Any, orders: int) -> dict[str, float]:
-    """One run of execution on one transport; percentiles in µs."""
+@contextmanager
+def _rigged(transport: str, port: int, keys: Any, limits: dict[str, Any]) -> Iterator[Any]:
+    """Settings, memory and wiring of an instance that trades on the exchange at `port`."""
     from aegis.shm.control import RUN
     from aegis.shm.instance import InstanceMemory
     from aegis.shm.wiring import Wiring
@@ -101,40 +109,67 @@ def _ours(transport: str, port: int, bid: int, keys: Any, orders: int) -> dict[s
         memory.control.command = RUN
         memory.control.next_generation("brain")
         wiring = Wiring.make("bench", memory)
-        settings = _settings(transport, port, Path(folder), keys)
-        brain = ChildProcess(lambda tell: stand_in(memory, bid, orders, RATE_PER_S))
         try:
-            _live(settings, memory, wiring, orders)
+            yield _settings(transport, port, Path(folder), keys, limits), memory, wiring
+        finally:
+            wiring.close()
+            memory.close()
+
+
+def _ours(transport: str, port: int, bid: int, keys: Any, orders: int) -> dict[str, float]:
+    """One run of execution on one transport; percentiles in µs."""
+    with _rigged(transport, port, keys, LIMITS) as (settings, memory, wiring):
+        counters = memory.counters["execution"]
+        brain = ChildProcess(lambda tell: stand_in(memory, bid, orders, RATE_PER_S))
+
+        async def sent(execution: Any) -> None:
+            # A placement and a cancel each; one that had to wait too long is neither sent nor
+            # denied.
+            while counters["intents_consumed"] < 2 * orders and not execution.done():
+                await asyncio.sleep(0.05)
+
+        try:
+            _live(settings, memory, wiring, sent, orders / RATE_PER_S)
             found = memory.histograms["execution"]["tick_to_order_ns"].percentiles()
             if found["count"] < orders // 2:
-                denied = memory.counters["execution"]["orders_denied"]
+                denied = counters["orders_denied"]
                 raise ExecutionBenchError(
                     f"{transport}: only {found['count']} of {orders} orders left, {denied} denied"
                 )
             return {**in_microseconds(found), "count": found["count"]}
         finally:
             brain.close()
-            wiring.close()
-            memory.close()
 
 
-def _live(settings: Any, memory: Any, wiring: Any, orders: int) -> None:
-    """Be execution until the orders have been sent and have ended."""
+def _runaway(port: int, bid: int, keys: Any) -> dict[str, Any]:
+    """A strategy that runs away: how soon it is halted, and how soon nothing rests."""
+    with _rigged("ws", port, keys, {**LIMITS, **CAREFUL}) as (settings, memory, wiring):
+        brain = ChildProcess(lambda tell: run_away(memory, bid, tell))
+        found: dict[str, Any] = {}
+
+        async def ended(execution: Any) -> None:
+            found.update(await runaway(brain, memory.counters["execution"], execution))
+
+        try:
+            _live(settings, memory, wiring, ended, 10.0)
+        finally:
+            brain.close()
+    if not found:
+        raise ExecutionBenchError("a strategy that ran away was not halted, or something rests")
+    return found
+
+
+def _live(settings: Any, memory: Any, wiring: Any, until: Any, patience_s: float) -> None:
+    """Be execution until what `until` waits for has come."""
     import uvloop
 
     from aegis.execution.process import ExecutionProcess
 
     async def live() -> None:
         main = asyncio.create_task(ExecutionProcess(settings, memory, wiring).main())
-        counters = memory.counters["execution"]
         try:
-            async with asyncio.timeout(_PATIENCE_S + orders / RATE_PER_S):
-                # A placement and a cancel each; one that had to wait too long is neither sent nor
-                # denied.
-                while counters["intents_consumed"] < 2 * orders:
-                    await asyncio.sleep(0.05)
-                    if main.done():
-                        break
+            async with asyncio.timeout(_PATIENCE_S + patience_s):
+                await until(main)
         except TimeoutError:
             raise ExecutionBenchError("execution did not send its orders in time") from None
         finally:
@@ -145,9 +180,8 @@ def _live(settings: Any, memory: Any, wiring: Any, orders: int) -> None:
         runner.run(live())
 
 
-def _settings(transport: str, port: int, folder: Path, keys: Any) -> Any:
+def _settings(transport: str, port: int, folder: Path, keys: Any, limits: dict[str, Any]) -> Any:
     """A testnet's settings that point at the exchange in the other process."""
-    from aegis.bench.order_table import LIMITS
     from aegis.config.limits import LimitsConfig
     from aegis.config.models import (
         CoresConfig,
@@ -168,7 +202,7 @@ def _settings(transport: str, port: int, folder: Path, keys: Any) -> Any:
     cores = CoresConfig(feed=usable[0], brain=usable[0], execution=usable[0], venue=usable[-1])
     return Settings(
         name="bench",
-        instance=InstanceConfig(symbols=[SYMBOL], strategy="none", limits=LimitsConfig(**LIMITS)),
+        instance=InstanceConfig(symbols=[SYMBOL], strategy="none", limits=LimitsConfig(**limits)),
         hardware=HardwareConfig(cores=cores, shm_dir=str(folder)),
         venue=VenueConfig(
             mode="testnet",

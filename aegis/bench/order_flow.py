@@ -30,7 +30,7 @@ from aegis.shm.instance import InstanceMemory
 from aegis.shm.intent import CANCEL, INTENT, PLACE, POST_ONLY
 from aegis.shm.wake import wake
 
-__all__ = ["ChildProcess", "run_baseline", "serve_exchange", "stand_in"]
+__all__ = ["ChildProcess", "beat", "run_baseline", "serve_exchange", "stand_in", "write_order"]
 
 SYMBOL = "BTCUSDT"
 BELOW_TICKS = 1_000
@@ -61,6 +61,10 @@ class ChildProcess:
     def told(self) -> str:
         """Wait for the line; empty when the process ended without one."""
         return self._reader.readline().strip()
+
+    def fileno(self) -> int:
+        """What becomes readable when there is a line."""
+        return self._reader.fileno()
 
     def close(self) -> None:
         """End and reap it."""
@@ -109,18 +113,22 @@ def stand_in(memory: InstanceMemory, bid: int, orders: int, rate_per_s: int) -> 
         now_ns = monotonic_ns()
         if now_ns >= beat_ns:
             beat_ns = now_ns + _HEARTBEAT_NS
-            _beat(memory, now_ns, levels)
+            beat(memory, now_ns, levels)
             due_ns = due_ns if execution["ready"] else now_ns + 200_000_000
         if now_ns >= due_ns and published < 2 * orders:
             due_ns = max(due_ns + pause_ns, now_ns - 10 * pause_ns)
             ref, is_cancel = divmod(published, 2)
-            _publish(memory, record, ref + 1, is_cancel, bid, epoch)
+            write_order(memory, record, ref + 1, is_cancel, bid, epoch)
+            wake(memory.intents.header)
+            while memory.outcomes.take().size:
+                continue
             published += 1
             continue
         time.sleep(max(0, min(due_ns, beat_ns) - monotonic_ns() - 60_000) / 1e9)
 
 
-def _beat(memory: InstanceMemory, now_ns: int, levels: tuple[Any, Any]) -> None:
+def beat(memory: InstanceMemory, now_ns: int, levels: tuple[Any, Any]) -> None:
+    """Show execution that supervisor, feed and brain live, and what the top of the book is."""
     memory.control.heartbeat_ns = now_ns
     memory.counters["brain"]["loop_ts_ns"] = now_ns
     feed = memory.counters["feed"]
@@ -129,13 +137,12 @@ def _beat(memory: InstanceMemory, now_ns: int, levels: tuple[Any, Any]) -> None:
     memory.books.write(0, 1, 0, now_ns, *levels)
     mid = float(levels[0][0, 0] + levels[1][0, 0]) / 2
     memory.marks.write(0, 0, now_ns, mid, mid)
-    while memory.outcomes.take().size:
-        continue
 
 
-def _publish(
+def write_order(
     memory: InstanceMemory, record: Any, ref: int, is_cancel: int, bid: int, epoch: int
 ) -> None:
+    """Publish a placement far below the market, or the cancel of the one with this reference."""
     now_ns = monotonic_ns()
     record["kind"] = CANCEL if is_cancel else PLACE
     record["order_ref"] = record["intent_id"] = ref
@@ -145,7 +152,6 @@ def _publish(
     record["ts_decided_ns"] = record["cause_ts_recv_ns"] = now_ns
     record["epoch"] = epoch
     memory.intents.offer(record)
-    wake(memory.intents.header)
 
 
 def run_baseline(port: int, keys: Any, bid: int, orders: int, rate_per_s: int) -> dict[str, Any]:

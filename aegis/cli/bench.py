@@ -178,7 +178,9 @@ def _execution_table(result: dict[str, Any]) -> Table:
     grown = result["order_table"]["grown_bytes"]
     table.caption = (
         f"order table: {costs}; the process grew by {grown:,} bytes; "
-        f"risk gate p50 {result['gate_ns']['p50']:,} ns an order"
+        f"risk gate p50 {result['gate_ns']['p50']:,} ns an order; "
+        f"a strategy that runs away is halted after {result['runaway']['halted_ms']:g} ms, nothing "
+        f"rests after {result['runaway']['all_cancelled_ms']:g} ms"
     )
     return table
 

@@ -28,3 +28,8 @@ def test_the_smoke_size_has_every_figure() -> None:
     assert list(costs) == ["10000", "1000000", "10000000"]
     assert min(costs.values()) > 0
     assert found["order_table"]["grown_bytes"] < 1 << 20
+    stopped = found["runaway"]
+    assert 0 < stopped["halted_ms"] <= stopped["all_cancelled_ms"]
+    assert stopped["control"] == "MAX_MSG_RATE"
+    # What the limits allow, whatever it wanted.
+    assert 0 <= stopped["orders_sent"] <= 20 < stopped["emitted"]
