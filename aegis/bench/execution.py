@@ -109,9 +109,17 @@ def _rigged(transport: str, port: int, keys: Any, limits: dict[str, Any]) -> Ite
         memory.control.command = RUN
         memory.control.next_generation("brain")
         wiring = Wiring.make("bench", memory)
+        # What outlives a run stays in its folder: a latch that was tripped on purpose must not
+        # meet the next run, nor an instance of the same name.
+        before = os.environ.get("STATE_DIRECTORY")
+        os.environ["STATE_DIRECTORY"] = folder
         try:
             yield _settings(transport, port, Path(folder), keys, limits), memory, wiring
         finally:
+            if before is None:
+                del os.environ["STATE_DIRECTORY"]
+            else:
+                os.environ["STATE_DIRECTORY"] = before
             wiring.close()
             memory.close()
 

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 
-def test_the_smoke_size_has_every_figure() -> None:
+def test_the_smoke_size_has_every_figure(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "aegis.cli", "bench", "execution", "--smoke", "--json"],
         capture_output=True,
         text=True,
         timeout=120,
         check=False,
+        env={**os.environ, "XDG_STATE_HOME": str(tmp_path)},
     )
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
@@ -33,3 +36,5 @@ def test_the_smoke_size_has_every_figure() -> None:
     assert stopped["control"] == "MAX_MSG_RATE"
     # What the limits allow, whatever it wanted.
     assert 0 <= stopped["orders_sent"] <= 20 < stopped["emitted"]
+    # The latch that was tripped on purpose meets nobody else.
+    assert list(tmp_path.rglob("*")) == []
