@@ -31,7 +31,7 @@ LOAD_PER_S: Final = 100_000
 CONNECTIONS: Final = 4
 STREAMS: Final = ("bookTicker", "trade", "depth@0ms")
 
-# What is asked of the exchange beyond the pace: a busier one gives a little less than in proportion.
+# What is asked beyond the pace: a busier exchange gives a little less than in proportion.
 _MORE: Final = 1.12
 
 Say = Callable[[str], None]
