@@ -232,18 +232,25 @@ def _check_interval(
     tables: Tables, model: Any, given: Mapping[str, Any], location: tuple[str, str]
 ) -> list[Finding]:
     """A strategy that lives on candles needs a feed that builds them."""
-    key, feed = getattr(model, "interval_parameter", ""), tables.feed.good("candles")
-    if not key or feed is None:
-        return []
-    length_s = given.get(key, model.model_fields[key].default)
-    if not isinstance(length_s, int) or length_s in feed.intervals_s:
-        return []
-    if length_s in INTERVALS_S:
-        hint = f'add "{interval_name(length_s)}" to candles in [feed]'
-    else:
-        hint = "a whole number of seconds that divides a day"
-    message = f"no candles of {length_s} s are built: [feed] candles = {json.dumps(feed.candles)}"
-    return [Finding((*location, "parameters", key), length_s, message, hint)]
+    feed = tables.feed.good("candles")
+    first = getattr(model, "interval_parameter", "")
+    further = getattr(model, "further_interval_parameters", ())
+    findings = []
+    for key in (first, *further) if feed is not None else ():
+        length_s = given.get(key, model.model_fields[key].default) if key else None
+        if not isinstance(length_s, int) or length_s in feed.intervals_s:
+            continue
+        if length_s == 0 and key in further:
+            continue
+        if length_s in INTERVALS_S:
+            hint = f'add "{interval_name(length_s)}" to candles in [feed]'
+        else:
+            hint = "a whole number of seconds that divides a day"
+        message = (
+            f"no candles of {length_s} s are built: [feed] candles = {json.dumps(feed.candles)}"
+        )
+        findings.append(Finding((*location, "parameters", key), length_s, message, hint))
+    return findings
 
 
 def _concluded(file: Path, text: str, tables: Tables, findings: list[Finding]) -> LoadResult:

@@ -123,6 +123,8 @@ class StrategyParameters(BaseModel):
     # The parameter that holds the length in seconds of the candles that the strategy lives on:
     # they must be among those that the feed builds. Empty: it needs none.
     interval_parameter: ClassVar[str] = ""
+    # Others of its kind; 0 in one of them means that it is not used.
+    further_interval_parameters: ClassVar[tuple[str, ...]] = ()
 
     refresh_tolerance_ticks: float = Field(
         default=5.0, ge=0.0, le=1e6, description="leave an order alone that is this close"

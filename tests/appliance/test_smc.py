@@ -77,3 +77,18 @@ def test_candles_that_no_feed_builds_are_refused(appliance: MakeAppliance) -> No
     assert refused.returncode == 2
     assert "no candles of 1 s are built" in refused.stderr
     assert 'add "1s"' in refused.stderr
+
+
+def test_candles_of_a_longer_trend_must_be_built_too(appliance: MakeAppliance) -> None:
+    one = with_smc(appliance())
+    given = one.config.read_text()
+    assert "interval_s = 1\n" in given
+    text = given.replace("interval_s = 1\n", "interval_s = 60\ntrend_interval_s = 3600\n")
+    one.config.write_text(text)
+    refused = one.call("check", one.name)
+    assert refused.returncode == 2
+    assert "no candles of 3600 s are built" in refused.stderr
+    assert "trend_interval_s" in refused.stderr and 'add "1h"' in refused.stderr
+    one.config.write_text(text.replace('candles = ["1m"]', 'candles = ["1m", "1h"]'))
+    allowed = one.call("check", one.name)
+    assert allowed.returncode == 0, allowed.stderr

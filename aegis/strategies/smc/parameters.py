@@ -9,7 +9,8 @@ same parameters mean the same for every symbol and fit `symbols = "all"`.
 
 from typing import ClassVar
 
-from pydantic import Field
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from aegis.strategies.contract import StrategyParameters
 
@@ -20,6 +21,7 @@ class SmcParameters(StrategyParameters):
     """How much may be lost has no default: it must stand in the file."""
 
     interval_parameter: ClassVar[str] = "interval_s"
+    further_interval_parameters: ClassVar[tuple[str, ...]] = ("trend_interval_s",)
 
     risk_quote: float = Field(
         gt=0.0, le=1e9, description="lost when a stop is hit, without fees and slippage"
@@ -29,6 +31,13 @@ class SmcParameters(StrategyParameters):
     )
     interval_s: int = Field(
         default=60, ge=1, le=86_400, description="length of a candle, one of [feed] candles"
+    )
+    trend_interval_s: int = Field(
+        default=0,
+        ge=0,
+        le=86_400,
+        description="longer candles, also of [feed] candles, whose trend a setup must follow; "
+        "0: only the trend of its own",
     )
     swing_length: int = Field(
         default=5, ge=1, le=50, description="candles on each side of a swing; its delay"
@@ -58,6 +67,16 @@ class SmcParameters(StrategyParameters):
         default=20, ge=0, le=1_000_000, description="how far through the book a stop may take"
     )
     close_break: bool = Field(default=True, description="structure breaks by the close, not a wick")
+
+    @model_validator(mode="after")
+    def _trend_of_longer_candles(self) -> "SmcParameters":
+        if self.trend_interval_s and self.trend_interval_s <= self.interval_s:
+            raise PydanticCustomError(
+                "intervals",
+                "trend_interval_s must be longer than interval_s ({interval_s}), or 0",
+                {"interval_s": self.interval_s},
+            )
+        return self
 
 
 PARAMETERS = SmcParameters

@@ -22,6 +22,15 @@ CAUSE_LONG, CAUSE_SHORT, CAUSE_TARGET, CAUSE_STOP = 1, 2, 3, 4
 CAUSE_TIME: Final = 5
 CAUSE_INHERITED: Final = 6
 
+# Of the longer candles: the same names as the strategy's own have, for the same kernels.
+_TREND_SETTINGS = np.dtype(
+    [
+        ("interval_ns", "<i8"),  # 0: there are none
+        ("interval_code", "<i8"),
+        ("engine", SETTINGS),
+    ]
+)
+
 PARAMETERS_RECORD = np.dtype(
     [
         ("refresh_tolerance_ticks", "<i8"),
@@ -40,6 +49,7 @@ PARAMETERS_RECORD = np.dtype(
         ("max_hold", "<i8"),
         ("exit_slip_ticks", "<i8"),
         ("engine", SETTINGS),
+        ("trend", _TREND_SETTINGS),
     ]
 )
 
@@ -64,23 +74,29 @@ PLAN = np.dtype(
     ]
 )
 
+_HEARD = [
+    ("interval_ns", "<i8"),  # the settings that the engine's memory was made with
+    ("length", "<i8"),
+    ("close_break", "<i8"),
+    ("close", "<f8"),  # of the newest candle
+    ("doubt_at", "<i8"),  # index of the newest candle that may be wrong; -1: none is
+    ("corrected", "<i8"),  # candles that were taken in and turned out to be others
+    ("restarts", "<i8"),  # times the engine began anew: other settings, or a gap
+]
+
 STATE_RECORD = np.dtype(
     [
         ("signals", "<i8"),
         ("weak", "<i8"),  # setups below the confidence that was asked for
-        ("interval_ns", "<i8"),  # the settings that the engine's memory was made with
-        ("length", "<i8"),
-        ("close_break", "<i8"),
-        ("close", "<f8"),  # of the newest candle
-        ("doubt_at", "<i8"),  # index of the newest candle that may be wrong; -1: none is
-        ("corrected", "<i8"),  # candles that were taken in and turned out to be others
-        ("restarts", "<i8"),  # times the engine began anew: other settings, or a gap
+        ("against", "<i8"),  # setups that the longer candles' trend, or doubt about it, forbade
+        *_HEARD,
         ("sweeps", _SWEEP, (2,)),  # of lows (for buying), of highs (for selling)
         ("breaks", "<i8", (2,)),  # candle of the newest break of structure, up and down
         ("blocks", _AREA, (2,)),  # the newest bullish and bearish
         ("gaps", _AREA, (2,)),
         ("plan", PLAN),
         ("engine", STATE),
+        ("trend", [*_HEARD, ("engine", STATE)]),  # of the longer candles
         ("events", EVENT, (EVENTS_MAX,)),
     ]
 )

@@ -28,9 +28,21 @@ from aegis.strategies.smc.plan import (
 )
 from aegis.strategies.smc.records import PARAMETERS_RECORD, STATE_RECORD
 from aegis.strategies.smc.setup import find_setup, learn_events
-from aegis.strategies.smc.told import fit_settings, is_trusted, take_in
+from aegis.strategies.smc.told import fit_settings, forget_levels, is_trusted, take_in
 
 __all__ = ["STRATEGY", "pack", "step"]
+
+
+@kernel
+def goes_with_trend(state: Any, params: Any, side: Any) -> Any:
+    """Whether the longer candles, if any are asked for, allow this side: their trend is known."""
+    if params.trend.interval_ns == 0:
+        return True
+    heard = state.trend
+    # A reload may have asked for other candles than those that were heard.
+    if heard.interval_ns != params.trend.interval_ns or not is_trusted(params.trend, heard):
+        return False
+    return heard.engine.trend == side
 
 
 @kernel
@@ -42,6 +54,8 @@ def make_plan(state: Any, params: Any, market: Any) -> None:
             continue
         if not plan.confidence > params.min_confidence:
             state.weak += 1
+        elif not goes_with_trend(state, params, side):
+            state.against += 1
         elif size_plan(state, params, market, side):
             plan.side = side
             plan.entered = 0
@@ -56,8 +70,11 @@ def make_plan(state: Any, params: Any, market: Any) -> None:
 @kernel
 def take_candle(event: Any, market: Any, position: Any, params: Any, state: Any) -> Any:
     """A closed candle of our interval; whether the engine has taken it in."""
+    restarts = state.restarts
     fit_settings(params, state)
-    count = take_in(event, params, state)
+    count = take_in(event, params, state, state.events)
+    if state.restarts != restarts:
+        forget_levels(state)
     if count < 0:
         return False
     plan, now = state.plan, state.engine.candles - 1
@@ -70,11 +87,21 @@ def take_candle(event: Any, market: Any, position: Any, params: Any, state: Any)
 
 
 @kernel
+def take_trend(event: Any, params: Any, state: Any) -> None:
+    """A closed candle of the longer interval, whose trend is all that is asked of it."""
+    fit_settings(params.trend, state.trend)
+    take_in(event, params.trend, state.trend, state.events)
+
+
+@kernel
 def step(event: Any, market: Any, position: Any, params: Any, state: Any, out: Any) -> Any:
     """The contract's step: wishes at each candle, top of book and report, else NO_OPINION."""
     kind = event.kind
     if kind == CANDLE:
-        if (np.int64(event.flags) >> INTERVAL_SHIFT) != params.interval_code:
+        code = np.int64(event.flags) >> INTERVAL_SHIFT
+        if params.trend.interval_ns != 0 and code == params.trend.interval_code:
+            take_trend(event, params, state)
+        if code != params.interval_code:
             return NO_OPINION
         if not take_candle(event, market, position, params, state) or (event.flags & HISTORY) != 0:
             return NO_OPINION
@@ -97,10 +124,10 @@ def pack(parameters: SmcParameters, instrument: Any) -> Any:
     step_size = float(instrument["step_size"])
     if not (math.isfinite(step_size) and step_size > 0.0):
         raise UnusableInstrumentError(f"{symbol}: step_size {step_size} is not a positive number")
-    if parameters.interval_s not in INTERVALS_S:
-        raise UnusableInstrumentError(
-            f"{symbol}: interval_s {parameters.interval_s} does not divide a day"
-        )
+    trend_s = parameters.trend_interval_s
+    for name, length_s in (("interval_s", parameters.interval_s), ("trend_interval_s", trend_s)):
+        if length_s not in INTERVALS_S and (length_s or name == "interval_s"):
+            raise UnusableInstrumentError(f"{symbol}: {name} {length_s} does not divide a day")
     record = np.zeros(1, PARAMETERS_RECORD)[0]
     record["refresh_tolerance_ticks"] = math.floor(parameters.refresh_tolerance_ticks)
     record["min_requote_ns"] = parameters.min_requote_ms * 1_000_000
@@ -122,6 +149,10 @@ def pack(parameters: SmcParameters, instrument: Any) -> Any:
         close_break=parameters.close_break,
         reach_atr=parameters.pool_reach_atr,
     )
+    if trend_s:
+        record["trend"]["interval_ns"] = trend_s * 1_000_000_000
+        record["trend"]["interval_code"] = candle_code(trend_s) >> INTERVAL_SHIFT
+        record["trend"]["engine"] = record["engine"]
     return record
 
 

@@ -5,7 +5,8 @@ INCOMPLETE is taken as it is, because the market does not wait for the exchange'
 held in doubt: no new setup is traded until the correction says that it was right, or until it is
 more than a swing's length ago. One that turns out to have been another is counted and put in doubt
 in the same way. After a gap the engine begins anew with what follows: levels of a market that
-nobody watched are guesses.
+nobody watched are guesses. The longer candles of the trend have an engine of their own, for which
+the same holds: `heard` is whoever's memory, `settings` what it is asked for.
 """
 
 from typing import Any
@@ -17,17 +18,22 @@ from aegis.quant.smc.streaming.engine import advance, restart
 from aegis.quant.smc.streaming.layout import RING
 from aegis.shm.tick import INCOMPLETE
 
-__all__ = ["fit_settings", "is_trusted", "take_in"]
+__all__ = ["fit_settings", "forget_levels", "is_trusted", "take_in"]
 
 _MASK = RING - 1
 
 
 @kernel
-def forget(state: Any) -> None:
-    """Listen anew; a plan and its ways out stay as they are."""
-    restart(state.engine)
-    state.restarts += 1
-    state.doubt_at = -1
+def listen_anew(heard: Any) -> None:
+    """The engine forgets what it was told."""
+    restart(heard.engine)
+    heard.restarts += 1
+    heard.doubt_at = -1
+
+
+@kernel
+def forget_levels(state: Any) -> None:
+    """What was known of an engine that began anew; a plan and its ways out stay as they are."""
     # Counted in candles from here.
     state.plan.since = 0
     for row in range(2):
@@ -38,24 +44,24 @@ def forget(state: Any) -> None:
 
 
 @kernel
-def fit_settings(params: Any, state: Any) -> None:
+def fit_settings(settings: Any, heard: Any) -> None:
     """Candles of another length tell another story: after such a reload listen anew."""
     if (
-        state.interval_ns == params.interval_ns
-        and state.length == params.engine.length
-        and state.close_break == params.engine.close_break
+        heard.interval_ns == settings.interval_ns
+        and heard.length == settings.engine.length
+        and heard.close_break == settings.engine.close_break
     ):
         return
-    state.interval_ns = params.interval_ns
-    state.length = params.engine.length
-    state.close_break = params.engine.close_break
-    forget(state)
+    heard.interval_ns = settings.interval_ns
+    heard.length = settings.engine.length
+    heard.close_break = settings.engine.close_break
+    listen_anew(heard)
 
 
 @kernel
-def hear_again(event: Any, state: Any, behind: Any) -> None:
+def hear_again(event: Any, heard: Any, behind: Any) -> None:
     """A candle that was taken in `behind` candles ago is told again."""
-    engine = state.engine
+    engine = heard.engine
     index = engine.candles - 1 - behind
     if index < 0 or behind >= RING:
         return
@@ -66,38 +72,38 @@ def hear_again(event: Any, state: Any, behind: Any) -> None:
         and engine.close[here] == event.d
     )
     if not is_same:
-        state.corrected += 1
+        heard.corrected += 1
     if not is_same or (event.flags & INCOMPLETE) != 0:
-        state.doubt_at = max(state.doubt_at, index)
-    elif state.doubt_at == index:
-        state.doubt_at = np.int64(-1)
+        heard.doubt_at = max(heard.doubt_at, index)
+    elif heard.doubt_at == index:
+        heard.doubt_at = np.int64(-1)
 
 
 @kernel
-def take_in(event: Any, params: Any, state: Any) -> Any:
+def take_in(event: Any, settings: Any, heard: Any, events: Any) -> Any:
     """Show the engine a closed candle; how many events it made known, -1 if it was not taken."""
-    engine = state.engine
+    engine = heard.engine
     if engine.candles > 0:
-        ahead = (event.ts_event_ns - engine.ts_ns) // params.interval_ns
+        ahead = (event.ts_event_ns - engine.ts_ns) // settings.interval_ns
         if ahead <= 0:
-            hear_again(event, state, -ahead)
+            hear_again(event, heard, -ahead)
             return np.int64(-1)
         if ahead > 1:
-            forget(state)
+            listen_anew(heard)
     taken = engine.candles
     count = advance(
-        engine, params.engine, event.ts_event_ns, event.a, event.b, event.c, event.d, event.e,
-        state.events,
+        engine, settings.engine, event.ts_event_ns, event.a, event.b, event.c, event.d, event.e,
+        events,
     )  # fmt: skip
     if engine.candles == taken:
         return np.int64(-1)
-    state.close = event.d
+    heard.close = event.d
     if (event.flags & INCOMPLETE) != 0:
-        state.doubt_at = taken
+        heard.doubt_at = taken
     return np.int64(count)
 
 
 @kernel
-def is_trusted(params: Any, state: Any) -> Any:
+def is_trusted(settings: Any, heard: Any) -> Any:
     """Whether no candle of the last swing's length may be wrong."""
-    return state.doubt_at < 0 or state.engine.candles - 1 - state.doubt_at > params.engine.length
+    return heard.doubt_at < 0 or heard.engine.candles - 1 - heard.doubt_at > settings.engine.length
