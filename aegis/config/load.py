@@ -235,8 +235,10 @@ def _check_interval(
     feed = tables.feed.good("candles")
     first = getattr(model, "interval_parameter", "")
     further = getattr(model, "further_interval_parameters", ())
-    findings = []
-    for key in (first, *further) if feed is not None else ():
+    findings: list[Finding] = []
+    if feed is None:
+        return findings
+    for key in (first, *further):
         length_s = given.get(key, model.model_fields[key].default) if key else None
         if not isinstance(length_s, int) or length_s in feed.intervals_s:
             continue
