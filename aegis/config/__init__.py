@@ -5,6 +5,7 @@ of the file; ``Settings`` is what one instance's processes get of it. The packag
 else of aegis.
 """
 
+from aegis.config.doctor import DoctorConfig
 from aegis.config.errors import ConfigError, Problem
 from aegis.config.limits import LimitsConfig
 from aegis.config.load import LoadResult, load_checked, load_config, load_table, read_config
@@ -26,6 +27,7 @@ __all__ = [
     "Change",
     "ConfigError",
     "CoresConfig",
+    "DoctorConfig",
     "FlowConfig",
     "HardwareConfig",
     "InstanceConfig",

@@ -20,6 +20,7 @@ import tomli
 from pydantic import BaseModel
 
 from aegis.config.cores import BoxCores, box_cores
+from aegis.config.doctor import DoctorConfig
 from aegis.config.errors import ABSENT, ConfigError, Problem, dotted_key
 from aegis.config.intervals import INTERVALS_S, interval_name
 from aegis.config.lines import LineMap
@@ -192,11 +193,12 @@ def _check_tables(raw: dict[str, Any], box: BoxCores) -> tuple[Tables, list[Find
     venue = check_table(VenueConfig, raw.get("venue", {}), ("venue",))
     feed = check_table(FeedConfig, raw.get("feed", {}), ("feed",))
     journal = check_table(JournalConfig, raw.get("journal", {}), ("journal",))
+    doctor = check_table(DoctorConfig, raw.get("doctor", {}), ("doctor",))
     instances, instance_findings = _check_instances(raw.get("instances", ABSENT))
-    for table in (hardware, feed, supervisor, venue, journal):
+    for table in (hardware, feed, supervisor, venue, journal, doctor):
         findings += table.findings
     findings += instance_findings
-    tables = Tables(hardware, supervisor, venue, instances, box, feed, journal)
+    tables = Tables(hardware, supervisor, venue, instances, box, feed, journal, doctor)
     for rule in PROBLEM_RULES:
         findings.extend(rule(tables))
     return tables, findings
@@ -269,6 +271,7 @@ def _concluded(file: Path, text: str, tables: Tables, findings: list[Finding]) -
             "supervisor": tables.supervisor.model,
             "venue": tables.venue.model,
             "journal": tables.journal.model,
+            "doctor": tables.doctor.model,
             "instances": {name: checked.model for name, checked in tables.instances.items()},
         }
     )

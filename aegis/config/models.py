@@ -27,6 +27,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from aegis.config import catalogue
+from aegis.config.doctor import DoctorConfig
 from aegis.config.intervals import (
     MAX_INTERVALS,
     interval_name,
@@ -489,6 +490,7 @@ class AegisConfig(Table):
     supervisor: SupervisorConfig = Field(default_factory=SupervisorConfig)
     venue: VenueConfig = Field(default_factory=VenueConfig)
     journal: JournalConfig = Field(default_factory=JournalConfig)
+    doctor: DoctorConfig = Field(default_factory=DoctorConfig)
     instances: dict[InstanceName, InstanceConfig] = Field(min_length=1)
 
     def cores_of(self, instance: str) -> CoresConfig:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from aegis.config.cores import BoxCores, format_core_list
+from aegis.config.doctor import CHECKS, DoctorConfig
 from aegis.config.errors import ABSENT
 from aegis.config.models import (
     CoresConfig,
@@ -39,6 +40,7 @@ class Tables:
     box: BoxCores
     feed: Checked[FeedConfig]
     journal: Checked[JournalConfig]
+    doctor: Checked[DoctorConfig]
 
 
 @dataclass(frozen=True, slots=True)
@@ -384,6 +386,20 @@ def margin_fits_leverage(tables: Tables) -> Iterator[Finding]:
                 yield Finding(key, leverage, message, f"margin_rate = {1 / leverage:.4g}")
 
 
+def accepted_checks_exist(tables: Tables) -> Iterator[Finding]:
+    """Only what is a check can be accepted, and never one that money rests on."""
+    doctor = tables.doctor.good("accepted")
+    for place, name in enumerate(doctor.accepted if doctor is not None else ()):
+        key: Location = ("doctor", "accepted", place)
+        if name not in CHECKS:
+            close = nearest_name(name, CHECKS)
+            hint = f"did you mean {close}?" if close else "aegis doctor names every check"
+            yield Finding(key, name, "is no check of aegis doctor", hint)
+        elif not CHECKS[name]:
+            message = "cannot be accepted: money rests on it"
+            yield Finding(key, name, message, "leave it out, and mend what the check tells")
+
+
 Rule = Callable[[Tables], Iterator[Finding]]
 PROBLEM_RULES: Final[tuple[Rule, ...]] = (
     cores_exist,
@@ -395,6 +411,7 @@ PROBLEM_RULES: Final[tuple[Rule, ...]] = (
     keys_are_named,
     live_is_meant,
     paper_is_paper,
+    accepted_checks_exist,
 )
 WARNING_RULES: Final[tuple[Rule, ...]] = (
     isolation_matches_hot_cores,

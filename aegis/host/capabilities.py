@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from aegis.config.cores import BoxCores, box_cores, format_core_list
+from aegis.config.doctor import accepted_words
 from aegis.config.environments import market_of, paper_words
 from aegis.config.models import AegisConfig, CoresConfig, HardwareConfig
 from aegis.config.rules import HOT_PROCESSES
@@ -79,7 +80,8 @@ def plain_words(config: AegisConfig, instance: str | None = None) -> list[str]:
         words.append("no huge pages: shared memory is in pages of 4 KiB")
     if hardware.wait != "spin":
         words.append(f"waits by {hardware.wait}: a wake-up costs microseconds, spinning does not")
-    return words
+    accepted = accepted_words(config.doctor)
+    return [*words, accepted] if accepted else words
 
 
 def describe_box() -> dict[str, str | int]:

@@ -75,6 +75,7 @@ class Notes:
     boot_id: str
     build_id: str
     config: str = ""
+    config_hash: str = ""  # of the values in force: those of the start, or of the last reload
     strategy: str = ""
     phase: str = "starting"
     reason: str = ""

@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from aegis import BUILD_ID
-from aegis.config import AegisConfig, Settings
+from aegis.config import AegisConfig, Settings, config_hash
 from aegis.host.affinity import NOT_PINNED
 from aegis.host.capabilities import plain_words
 from aegis.host.clock import monotonic_ns
@@ -265,6 +265,7 @@ def _first_notes(settings: Settings, config: AegisConfig) -> Notes:
         boot_id=identity.boot_id,
         build_id=BUILD_ID,
         config=str(settings.source.resolve()),
+        config_hash=config_hash(config),
         simulated=settings.has_own_venue,
         mode=settings.venue.mode,
         market_host=settings.market.host if settings.market is not None else "",

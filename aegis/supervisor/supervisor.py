@@ -15,7 +15,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import replace
 
-from aegis.config import AegisConfig, Settings
+from aegis.config import AegisConfig, Settings, config_hash
 from aegis.host.process_identity import ProcessIdentity, is_alive
 from aegis.shm.instance import remove_directory
 from aegis.supervisor.child import Birth
@@ -265,6 +265,7 @@ class Supervisor:
             instance.say(f"reload {plan.text}")
         else:
             instance.config = plan.config
+            instance.notes.config_hash = config_hash(plan.config)
             table = plan.config.instances[instance.name]
             instance.settings = replace(instance.settings, instance=table)
             version = instance.memory.control.write_text(live_text(table))

@@ -26,7 +26,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("quant",),
     ("strategies", "risk", "learning"),
     ("feed", "brain", "execution", "monitor", "recorder", "venue", "backtest"),
-    ("supervisor",),
+    ("supervisor", "doctor"),
     ("cli", "bench", "simulator"),
 )
 FLOOR_OF = {package: height for height, floor in enumerate(FLOORS) for package in floor}
