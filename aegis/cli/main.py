@@ -21,6 +21,7 @@ from aegis.cli.cancel_all import cancel_all
 from aegis.cli.clean import clean
 from aegis.cli.config_path import ConfigOption, config_path
 from aegis.cli.data import app as data_app
+from aegis.cli.doctor import doctor
 from aegis.cli.exit_codes import EXIT_FAILED, EXIT_GOOD, EXIT_INTERRUPTED, complain
 from aegis.cli.flatten import flatten
 from aegis.cli.halt import halt
@@ -82,6 +83,7 @@ app.command("record")(record)
 app.command("clean")(clean)
 app.command("warm")(warm)
 app.command("universe")(universe)
+app.command("doctor")(doctor)
 app.command("simulate")(simulate)
 
 

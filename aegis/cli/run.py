@@ -6,13 +6,14 @@ command. With `--json` the last thing on standard output is one object (see `run
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from aegis.cli.config_path import ConfigOption, config_path
-from aegis.cli.exit_codes import EXIT_USAGE, complain, print_object
+from aegis.cli.exit_codes import EXIT_REFUSED, EXIT_USAGE, complain, print_object
 from aegis.cli.terminal import own_terminal
 
 if TYPE_CHECKING:
@@ -49,6 +50,10 @@ def run(
     if loaded is None:
         raise typer.Exit(EXIT_USAGE)
     settings, whole = loaded
+    refusal = _unseen_by_the_doctor(whole, instance)
+    if refusal:
+        complain(refusal)
+        raise typer.Exit(EXIT_REFUSED)
     with own_terminal():
         code = _supervise(settings, whole, seconds, as_json)
     raise typer.Exit(code)
@@ -92,6 +97,13 @@ def _load(
         complain("not confirmed: nothing was started")
         return None
     return settings, result.config
+
+
+def _unseen_by_the_doctor(config: AegisConfig, instance: str) -> str:
+    """Why live trading may not start, empty when it may, and for every other mode."""
+    from aegis.doctor.record import refusal_of
+
+    return refusal_of(config, instance, time.time())
 
 
 def _is_recording(path: Path) -> bool:

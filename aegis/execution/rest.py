@@ -274,6 +274,13 @@ class RestClient:
         parameters = {"symbol": symbol} if symbol is not None else {}
         return _list(await self._call("GET", "/fapi/v1/symbolConfig", parameters))
 
+    async def key_restrictions(self) -> dict[str, Any]:
+        """What the API key may do; RefusedError with status 404 where nobody tells.
+
+        Only at the address of the exchange's wallet service.
+        """
+        return _object(await self._call("GET", "/sapi/v1/account/apiRestrictions", {}))
+
     async def open_listen_key(self) -> str:
         """A key for the private stream, valid for 60 minutes."""
         reply = await self._call("POST", "/fapi/v1/listenKey", {}, signed=False)
