@@ -46,6 +46,8 @@ def run(
     ] = False,
 ) -> None:
     """Start an instance and trade until Ctrl-C."""
+    from aegis.cli.exchange_access import is_confirmed
+
     loaded = _load(instance, config_path(config), tuple(mirror or ()), speed, loop)
     if loaded is None:
         raise typer.Exit(EXIT_USAGE)
@@ -53,7 +55,12 @@ def run(
     refusal = _unseen_by_the_doctor(whole, instance)
     if refusal:
         complain(refusal)
+        if as_json:
+            print_object({"ok": False, "instance": instance, "reason": refusal})
         raise typer.Exit(EXIT_REFUSED)
+    if not is_confirmed(whole, instance):
+        complain("not confirmed: nothing was started")
+        raise typer.Exit(EXIT_USAGE)
     with own_terminal():
         code = _supervise(settings, whole, seconds, as_json)
     raise typer.Exit(code)
@@ -63,7 +70,7 @@ def _load(
     instance: str, path: Path, mirrors: tuple[Path, ...], speed: float, loop: bool
 ) -> tuple[Settings, AegisConfig] | None:
     """The settings of the instance; None after complaining."""
-    from aegis.cli.exchange_access import access_problem, is_confirmed
+    from aegis.cli.exchange_access import access_problem
     from aegis.cli.shm_dir import shm_dir_problem
     from aegis.config import ConfigError, Settings, read_config
     from aegis.strategies.registry import load_parameters_model
@@ -92,9 +99,6 @@ def _load(
         return None
     if mirrors and not settings.is_embedded:
         complain(f'--mirror: venue.mode = "{settings.venue.mode}" has no recordings to replay')
-        return None
-    if not is_confirmed(result.config, instance):
-        complain("not confirmed: nothing was started")
         return None
     return settings, result.config
 

@@ -46,6 +46,8 @@ def one_build(visit: Visit) -> Verdict:
             others.append(f"{name} runs {notes.build_id}")
         folder = visit.box.path(directory_of(name, visit.config.hardware.shm_dir))
         for file in sorted(folder.glob("*")) if folder.is_dir() else ():
+            if not file.is_file():
+                continue  # A socket, for example.
             with file.open("rb") as opened:
                 head = opened.read(HEADER.itemsize)
             if not head.startswith(_MAGIC):

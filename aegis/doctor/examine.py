@@ -103,8 +103,10 @@ def _judged(check: Check, visit: Visit) -> Verdict:
         reason = f"cannot be read: {error.strerror or error}"
         place = f" ({error.filename})" if error.filename else ""
         # What money rests on has to be seen, and not to be hidden by a missing right.
-        is_hidden = isinstance(error, PermissionError) and ACCEPTABLE[check.name]
-        return Verdict("skipped" if is_hidden else "", reason + place, _RIGHTS)
+        is_right = isinstance(error, PermissionError)
+        is_hidden = is_right and ACCEPTABLE[check.name]
+        fix = _RIGHTS if is_right else "mend what the box says"
+        return Verdict("skipped" if is_hidden else "", reason + place, fix)
     except Exception as error:
         # One check that breaks must not hide the others: it is told as one that failed.
         return Verdict("", f"cannot be understood: {type(error).__name__}: {error}", "report it")
