@@ -8,6 +8,7 @@ writes.
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import re
 import socket
@@ -84,11 +85,16 @@ def sockets_of(pid: int) -> list[Socket]:
     found: list[Socket] = []
     try:
         for name in os.listdir(f"/proc/{pid}/fd"):
-            if not os.readlink(f"/proc/{pid}/fd/{name}").startswith("socket:"):
-                continue
+            try:
+                if not os.readlink(f"/proc/{pid}/fd/{name}").startswith("socket:"):
+                    continue
+            except FileNotFoundError:
+                continue  # Closed since.
             descriptor = libc.syscall(_PIDFD_GETFD, holder, int(name), 0)
             if descriptor < 0:
                 number = ctypes.get_errno()
+                if number == errno.EBADF:
+                    continue
                 raise OSError(number, os.strerror(number))
             with socket.socket(fileno=descriptor) as one:
                 looked = _look_at(one)

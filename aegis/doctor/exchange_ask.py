@@ -43,6 +43,7 @@ T = TypeVar("T")
 _ROUND_TRIPS: Final = 20
 _DEADLINE_S: Final = 10.0
 _FIRST_MESSAGE_S: Final = 10.0
+_CLOSE_S: Final = 1.0
 _NO_ACCOUNT: Final = "on paper no key is read and no order leaves"
 # The account's key is described by the exchange's wallet service, which has an address of its own.
 _WALLET_URL: Final = "https://api.binance.com"
@@ -101,7 +102,7 @@ async def _ask(visit: Visit, look: Look, market: MarketEndpoints, endpoints: End
         keys, _ = load_keys(visit.config.venue, environment, directory)
         url = endpoints.rest_url()
     except ExecutionError as error:
-        look.keys = Failure(str(error))
+        look.keys = look.account = look.orders = look.countdown = Failure(str(error))
         return
     assert url is not None, "every environment has an address"
     rest = RestClient(url, keys.api_key, keys.signer, tls=endpoints.tls, timeout_s=_DEADLINE_S)
@@ -167,30 +168,34 @@ async def _first_message(
     url: str, trust: ssl.SSLContext | None, proxy: str | None, waits: bool = True
 ) -> Failure | None:
     """None once a message has come; without `waits` once the connection is there."""
+    line = None
     try:
-        async with (
-            asyncio.timeout(_FIRST_MESSAGE_S),
-            websockets.connect(url, ssl=trust, proxy=proxy, open_timeout=_DEADLINE_S) as line,
-        ):
+        async with asyncio.timeout(_FIRST_MESSAGE_S):
+            line = await websockets.connect(url, ssl=trust, proxy=proxy, close_timeout=_CLOSE_S)
             if waits:
                 await line.recv()
     except TimeoutError:
-        return Failure(f"no message within {_FIRST_MESSAGE_S:.0f} s")
+        what = "message" if line is not None else "connection"
+        return Failure(f"no {what} within {_FIRST_MESSAGE_S:.0f} s")
     except (OSError, websockets.WebSocketException) as error:
         # Its text may hold the address, and that a key of the private stream.
         return Failure(f"no connection ({type(error).__name__})")
+    finally:
+        # Outside of the deadline: behind a busy stream the farewell may take its time.
+        if line is not None:
+            await line.close()
     return None
 
 
 async def _ask_account(visit: Visit, look: Look, rest: RestClient) -> None:
     clock = await _tried(rest.synchronise())
     if isinstance(clock, Failure):
-        look.account = look.orders = look.symbol_rows = clock
+        look.account = look.orders = look.symbol_rows = look.countdown = clock
         return
     look.account = await _tried(rest.account_config())
     if isinstance(look.account, Failure):
         # The others would be refused for the same reason.
-        look.orders = look.symbol_rows = look.account
+        look.orders = look.symbol_rows = look.countdown = look.account
         return
     if any(visit.config.instances[name].leverage for name in visit.instances):
         look.symbol_rows = await _tried(rest.symbol_config())

@@ -70,7 +70,7 @@ BAD: list[Case] = [
     ("numa_balancing", "warn", {"files": {f"{SYSCTL}/kernel/numa_balancing": "1"}}, "1"),
     ("numa_balancing", "warn",
      {"files": {"/sys/devices/system/node/node0/cpulist": "0-1"}}, "core 2-3 is not"),
-    ("swap", "warn", {"files": {"/proc/swaps": "Filename\n/dev/vda2 partition 1 0 -2\n"}}, "1 swap"),
+    ("swap", "warn", {"files": {"/proc/swaps": "Filename\n/dev/vda2 file 1 0 -2\n"}}, "1 swap"),
     ("swap", "warn", {"files": {"/proc/101/status": "VmSwap:\t12 kB\n"}}, "btc.feed 12 kB"),
     ("kernel_timers", "warn", {"files": {f"{SYSCTL}/vm/stat_interval": "1"}}, "stat_interval 1"),
     ("kernel_timers", "warn", {"files": {f"{SYSCTL}/kernel/nmi_watchdog": "1"}}, "watchdog 1"),
@@ -87,7 +87,7 @@ BAD: list[Case] = [
     ("cpu_mitigations", "info", {"files": {"/proc/cmdline": "mitigations=off"}}, "off"),
     ("cpu_mitigations", "info", {"files": {f"{CPU}/vulnerabilities/meltdown": "Vulnerable"}},
      "1 open: meltdown"),
-    ("audit_rules", "warn", {"commands": {"auditctl -l": "-a always,exit -S connect\n"}}, "1 rules"),
+    ("audit_rules", "warn", {"commands": {"auditctl -l": "-a always -S connect\n"}}, "1 rules"),
     ("busy_polling", "info", {"files": {f"{SYSCTL}/net/core/busy_poll": "0"}}, "busy_poll 0"),
     ("packet_steering", "warn",
      {"files": {"/sys/class/net/eth0/queues/rx-0/rps_cpus": "4"}}, "rps_cpus = 4"),
@@ -116,7 +116,7 @@ BAD: list[Case] = [
     ("listening_ports", "fail",
      {"files": {"/proc/net/tcp6": TCP.format(address="B80D0120000000000000000001000000:0050")}},
      "2001:db8::1 port 80"),
-    ("ssh_access", "warn", {"commands": {"sshd -T": "permitrootlogin yes\n"}}, "permitrootlogin yes"),
+    ("ssh_access", "warn", {"commands": {"sshd -T": "permitrootlogin yes\n"}}, "login yes"),
     ("ptrace_scope", "warn", {"files": {f"{SYSCTL}/kernel/yama/ptrace_scope": "0"}}, "0"),
     ("ptrace_scope", "warn", {"files": {f"{SYSCTL}/kernel/yama/ptrace_scope": None}}, "no Yama"),
     ("unit_settings", "fail",
@@ -124,7 +124,7 @@ BAD: list[Case] = [
     ("unit_settings", "fail",
      {"commands": {"systemctl show aegis@btc": UNIT.replace("on-failure", "always")}},
      "Restart=always"),
-    ("systemd_version", "fail", {"commands": {"systemctl --version": "systemd 249 (249)\n"}}, "249"),
+    ("systemd_version", "fail", {"commands": {"systemctl --version": "systemd 249 (2)\n"}}, "249"),
     ("hardware_watchdog", "warn",
      {"commands": {"systemctl show -p RuntimeWatchdogUSec": "RuntimeWatchdogUSec=0\n"}}, "0"),
     ("automatic_restarts", "warn",
@@ -134,9 +134,9 @@ BAD: list[Case] = [
      {"files": {"/etc/needrestart/conf.d/a.conf": "$nrconf{restart} = 'a';\n"}}, "needrestart"),
     ("configuration", "warn",
      {"warnings": (Problem("aegis.toml", "a.b", 1, "is odd"),)}, "1 warnings, the first"),
-    ("kernel_log", "warn", {"commands": {"dmesg": "[9.1] Out of memory: Killed 7\n"}}, "Out of mem"),
+    ("kernel_log", "warn", {"commands": {"dmesg": "[9] Out of memory: Killed 7\n"}}, "Out of mem"),
     ("kernel_log", "warn",
-     {"commands": {"dmesg": "clocksource: timekeeping watchdog on CPU1: Marking clocksource 'tsc'"}},
+     {"commands": {"dmesg": "timekeeping watchdog on CPU1: Marking clocksource 'tsc'"}},
      "Marking"),
     ("one_build", "fail",
      {"files": {"/dev/shm/aegis-btc/ticks": region_header(OTHER_BUILD)}}, OTHER_BUILD),
@@ -144,6 +144,7 @@ BAD: list[Case] = [
     ("drills", "warn", {"configuration": [("fault_drill = 2026-11-28", "")]}, "not told"),
     ("drills", "warn", {"configuration": [("2026-11-28", "2027-11-28")]}, "future"),
 ]  # fmt: skip
+NO_UNIT = {"commands": {"systemctl show aegis@btc": "LoadState=not-found\n"}}
 NO_SYSTEMD = {"files": {"/run/systemd/system/x": None}}
 # What cannot be judged is said to be skipped, with the reason, and never passed.
 HIDDEN: list[tuple[str, dict[str, Any], str]] = [
@@ -173,8 +174,8 @@ HIDDEN: list[tuple[str, dict[str, Any], str]] = [
     ("kernel_log", {"commands": {"dmesg": CommandResult(1, "", "not permitted")}}, "not permitted"),
     ("ssh_access", {"commands": {"sshd -T": None}}, "not installed"),
     ("interrupt_coalescing", {"commands": {"ethtool -c eth0": None}}, "not installed"),
-    ("unit_settings", {"commands": {"systemctl show aegis@btc": "LoadState=not-found\n"}}, "no unit"),
-    ("unit_sandbox", {"commands": {"systemctl show aegis@btc": "LoadState=not-found\n"}}, "no unit"),
+    ("unit_settings", NO_UNIT, "no unit"),
+    ("unit_sandbox", NO_UNIT, "no unit"),
     *((name, NO_SYSTEMD, "systemd does not run") for name in (
         "system_log", "unit_sandbox", "unit_settings", "systemd_version", "hardware_watchdog")),
 ]  # fmt: skip
