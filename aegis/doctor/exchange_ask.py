@@ -3,7 +3,8 @@
 Uses the clients that trading uses: the feed's for market data, execution's for the account, with
 the keys where the configuration says they are. It asks, and changes nothing: the one command is a
 countdown of nought where nothing rests, no key of the private stream is ended (the exchange has one
-an account, and another program may use it), and the order line logs on and leaves.
+an account, and another program may use it), and the order line logs on and leaves. What it spends
+is told to the box's rate ledger, and in a pause that the exchange asked for nothing is asked.
 """
 
 from __future__ import annotations
@@ -12,8 +13,10 @@ import asyncio
 import json
 import ssl
 import time
+import zlib
 from collections.abc import Awaitable
-from typing import Final, TypeVar
+from pathlib import Path
+from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -26,6 +29,7 @@ from aegis.doctor.names import certificate_of, host_of, resolvers_of
 from aegis.doctor.visit import Visit
 from aegis.execution.client_id import ClientIds
 from aegis.execution.credentials import DIRECTORY_VARIABLE, load_keys
+from aegis.execution.dispatcher import Dispatcher
 from aegis.execution.endpoints import Endpoints, Keys
 from aegis.execution.errors import ExchangeError, ExecutionError, OrderLinkError
 from aegis.execution.gateway import OrderGateway
@@ -33,8 +37,11 @@ from aegis.execution.replies import Answer as OrderAnswer
 from aegis.execution.rest import RestClient
 from aegis.feed.endpoints import Endpoints as MarketEndpoints
 from aegis.feed.errors import FeedError
+from aegis.feed.gate import AddressGate
 from aegis.feed.rest import MarketRest
 from aegis.feed.streams import ShardPlan
+from aegis.shm.instance import directory_of
+from aegis.shm.rate_ledger import WEIGHT, RateLedger, ledger_path
 
 __all__ = ["look_at_exchange"]
 
@@ -91,8 +98,28 @@ def _place(url: str) -> tuple[str, int]:
 
 
 async def _ask(visit: Visit, look: Look, market: MarketEndpoints, endpoints: Endpoints) -> None:
-    await _ask_market(look, market)
-    await _ask_streams(visit, look, market)
+    """All of it, unless the exchange wants silence: a question inside a ban makes it longer."""
+    gate = AddressGate()
+    known = market_of(visit.config.venue, visit.config.feed)
+    assert known is not None, "who asks has an address"
+    folder = directory_of(visit.instances[0], visit.config.hardware.shm_dir)
+    path = ledger_path(folder, known.host)
+    gate.ledger = RateLedger.open(path, 0)
+    try:
+        if gate.left_s > 0.0:
+            text = f"the exchange wants silence for another {gate.left_s:.0f} s: it was not asked"
+            look.keys = look.offset_ms = look.info = Failure(text)
+            look.account = look.orders = look.countdown = look.restrictions = Failure(text)
+            return
+        await _ask_market(look, market, gate)
+        await _ask_streams(visit, look, market)
+        await _ask_as_owner(visit, look, endpoints, path)
+    finally:
+        gate.ledger.close()
+
+
+async def _ask_as_owner(visit: Visit, look: Look, endpoints: Endpoints, path: Path) -> None:
+    """What takes the account's keys."""
     environment = environment_of(visit.config.venue)
     if environment is None:
         look.no_account = _NO_ACCOUNT
@@ -105,29 +132,31 @@ async def _ask(visit: Visit, look: Look, market: MarketEndpoints, endpoints: End
         look.keys = look.account = look.orders = look.countdown = Failure(str(error))
         return
     assert url is not None, "every environment has an address"
-    rest = RestClient(url, keys.api_key, keys.signer, tls=endpoints.tls, timeout_s=_DEADLINE_S)
+    ledger = RateLedger.open(path, zlib.crc32(keys.api_key.encode()))
+    made: dict[str, Any] = {"tls": endpoints.tls, "timeout_s": _DEADLINE_S}
+    rest = RestClient(url, keys.api_key, keys.signer, dispatcher=Dispatcher(ledger), **made)
+    is_ours = environment.rest_url == ENVIRONMENTS["live"].rest_url
+    wallet = RestClient(_WALLET_URL if is_ours else url, keys.api_key, keys.signer, **made)
     try:
         await _ask_account(visit, look, rest)
         await _ask_lines(visit, look, rest, endpoints, keys)
-    finally:
-        await rest.close()
-    is_ours = environment.rest_url == ENVIRONMENTS["live"].rest_url
-    wallet_url = _WALLET_URL if is_ours else url
-    wallet = RestClient(
-        wallet_url, keys.api_key, keys.signer, tls=endpoints.tls, timeout_s=_DEADLINE_S
-    )
-    wallet.offset_ms = rest.offset_ms
-    try:
+        wallet.offset_ms = rest.offset_ms
         look.restrictions = await _tried(wallet.key_restrictions())
     finally:
         await wallet.close()
+        await rest.close()
+        ledger.close()
 
 
-async def _ask_market(look: Look, endpoints: MarketEndpoints) -> None:
+async def _ask_market(look: Look, endpoints: MarketEndpoints, gate: AddressGate) -> None:
     """The clock, over and over on one connection, and exchangeInfo."""
     url = endpoints.rest()
     best_ms = float("inf")
-    async with MarketRest(_DEADLINE_S, endpoints.tls, endpoints.proxy) as rest:
+
+    def observe(used: int) -> None:
+        gate.ledger.tell(WEIGHT, used, time.time_ns() // 1_000_000)
+
+    async with MarketRest(_DEADLINE_S, endpoints.tls, endpoints.proxy, observe, gate) as rest:
         for turn in range(_ROUND_TRIPS + 1):
             before_ns, wall_ns = time.monotonic_ns(), time.time_ns()
             try:

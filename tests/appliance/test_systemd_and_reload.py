@@ -141,6 +141,10 @@ def test_a_stopped_supervisor_does_not_ping(stand_ins: MakeAppliance, systemd: L
 
 def test_a_good_reload_reaches_the_processes(stand_ins: MakeAppliance) -> None:
     one = stand_ins(changes=QUICK).start().until_ready()
+    notes = one.notes()
+    assert notes is not None
+    former_hash = notes.config_hash
+    assert former_hash == json.loads(one.call("check", "--json").stdout)["hash"]
     edit(one, "order_qty = 0.002", "order_qty = 0.003")
     edit(one, "max_open_orders = 10", "max_open_orders = 9")
     done = one.call("reload", one.name, "--json")
@@ -149,6 +153,9 @@ def test_a_good_reload_reaches_the_processes(stand_ins: MakeAppliance) -> None:
     assert answer["ok"]
     assert answer["config_version"] == 1
     assert "parameters.order_qty: 0.002 -> 0.003" in answer["text"]
+    notes = one.notes()
+    assert notes is not None and notes.config_hash != former_hash
+    assert notes.config_hash == json.loads(one.call("check", "--json").stdout)["hash"]
     view = one.view()
     assert view.config_version == 1
     assert view.processes["brain"].parameters_version == 1

@@ -15,7 +15,8 @@ from aegis.cli import main as main_module
 from aegis.cli.main import main
 
 COMMANDS = (
-    "run", "status", "stop", "reload", "clean", "check", "doctor", "record", "data", "bench", "venue",
+    "run", "status", "stop", "reload", "clean", "check", "doctor", "record", "data", "bench",
+    "venue",
 )  # fmt: skip
 
 

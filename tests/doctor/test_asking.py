@@ -28,6 +28,8 @@ from aegis.doctor.registry import CHECKS
 from aegis.doctor.visit import Visit
 from aegis.execution.client_id import ClientIds
 from aegis.execution.credentials import fingerprint_of
+from aegis.shm.instance import directory_of
+from aegis.shm.rate_ledger import RateLedger, ledger_path
 from tests.appliance.exchange import Exchange, served
 from tests.config.sample import EIGHT_CORES, SAMPLE
 from tests.doctor.ground import outcome_of
@@ -75,7 +77,10 @@ def configured(folder: Path, port: int, *, mode: str = "live", pem: Path | None 
 
     def load(*more: str) -> AegisConfig:
         table = "\n".join(["[venue]", *lines, *more])
-        source.write_text(SAMPLE.replace("[instances.btc]\n", f"{table}\n[instances.btc]\n", 1))
+        text = SAMPLE.replace("[instances.btc]\n", f"{table}\n[instances.btc]\n", 1)
+        # The rate ledger is beside the instances.
+        shm_dir = f'[hardware]\nshm_dir = "{folder}"\n'
+        source.write_text(text.replace("[hardware]\n", shm_dir, 1))
         return load_config(source, EIGHT_CORES)
 
     config = load()
@@ -252,6 +257,21 @@ def test_an_exchange_that_is_not_there_is_a_failure(tmp_path: Path) -> None:
         "exchange_certificate", "clock_offset", "exchange_account", "exchange_symbols",
         "exchange_limits", "exchange_streams", "exchange_orders", "exchange_countdown",
     }  # fmt: skip
+
+
+def test_nothing_is_asked_while_the_exchange_wants_silence(
+    encrypted: tuple[WalletExchange, Path], tmp_path: Path
+) -> None:
+    exchange, pem = encrypted
+    visit = configured(tmp_path, exchange.port, pem=pem)
+    path = ledger_path(directory_of("btc", tmp_path), f"127.0.0.1:{exchange.port}")
+    ledger = RateLedger.open(path, 0)
+    ledger.stop(time.monotonic_ns() // 1_000_000 + 60_000 + ledger.offset_ms)
+    ledger.close()
+    for name in ("clock_offset", "exchange_account", "exchange_orders", "exchange_streams"):
+        assert outcome_of(name, visit).status == "fail", name
+    assert "wants silence" in outcome_of("clock_offset", visit).found
+    assert exchange.asked == []
 
 
 def test_answers_of_another_shape_pass_nothing(
