@@ -13,6 +13,7 @@ good, why, fix), worst first.
 
 from __future__ import annotations
 
+import resource
 import sys
 import time
 from pathlib import Path
@@ -91,6 +92,8 @@ def _examine(
 ) -> list[Outcome]:
     from aegis.doctor.examine import examine, visit_of
 
+    # The keys will be in our memory for a moment: no dump may hold them.
+    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
     visit = visit_of(config, path, names, quick=quick, warnings=warnings)
     if not shows or not sys.stderr.isatty():
         return examine(visit)

@@ -32,9 +32,16 @@ to run. That holds for every start, also for one by systemd after a crash: run t
 (a timer will do) and after each change of the file, a reload included. `--quick` leaves out what
 takes seconds and leaves no record.
 
-Run it as the user of the instance, or as root: what root writes into a state directory belongs to
-the directory's owner. Keys are read where `[venue] credentials` says; a name below
-$CREDENTIALS_DIRECTORY needs that variable. No key is in any output.
+Run it as the user of the instance, who may read the keys: `sudo -u aegis aegis doctor btc`. Where
+they are a credential of systemd, it has to come with the command:
+
+    systemd-run --pty -p User=aegis \\
+        -p LoadCredentialEncrypted=exchange.key:/etc/credstore.encrypted/exchange.key \\
+        /opt/aegis/venv/bin/aegis doctor btc --config /etc/aegis/aegis.toml
+
+Root sees more of the box; what it writes into a state directory belongs to the directory's owner.
+No key is in any output. What is asked of the exchange is told to the rate ledger of the box, and in
+a pause that the exchange asked for nothing is asked.
 
 `[doctor] accepted = ["service_user"]` names checks that the operator knowingly accepts. They are
 made and shown all the same, and every start and status says which they are. What money rests on
