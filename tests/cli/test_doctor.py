@@ -7,6 +7,8 @@ import os
 import re
 import stat
 import sys
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,7 @@ from aegis.cli.main import main
 from aegis.config import load_config
 from aegis.config.doctor import CHECKS
 from aegis.doctor import exchange_ask
-from aegis.doctor.check import ORDER, Check, Outcome, Verdict
+from aegis.doctor.check import ORDER, Outcome, Verdict
 from aegis.doctor.record import doctor_file, present_record, read_doctor
 from aegis.doctor.registry import CHECKS as REGISTRY
 from aegis.doctor.visit import Visit
@@ -55,14 +57,18 @@ def accepting(folder: Path, repository: Path) -> Path:
     return file
 
 
+def _given(verdict: Verdict, visit: Visit) -> Verdict:
+    assert visit.instances
+    return verdict
+
+
 def scripted(monkeypatch: pytest.MonkeyPatch, **verdicts: Verdict) -> None:
     """Have examine make these checks only, each with a verdict of the test's own."""
     made = [
-        Check(check.number, check.name, check.severity, check.reads, check.good, check.why,
-              lambda visit, verdict=verdicts[check.name]: verdict)
+        replace(check, judge=partial(_given, verdicts[check.name]), slow=False)
         for check in REGISTRY
         if check.name in verdicts
-    ]  # fmt: skip
+    ]
     from aegis.doctor import examine
 
     real = examine.examine
