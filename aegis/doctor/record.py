@@ -4,6 +4,10 @@
 ``--quick``); ``aegis run`` reads it. It says when, and of which configuration, build and boot: what
 was seen of another is worth nothing. A file that is absent, torn or foreign is no record.
 
+A live run that was killed has left its notes in shared memory, and systemd starts it anew: that run
+was admitted, it may hold a position, and what it lacks is only a young record. Of the same boot and
+build, and with the values that were in force, it goes on without one.
+
 ::
 
     {"version": 1, "instance": "btc", "unix_s": 1763700000, "config_hash": "...",
@@ -23,7 +27,9 @@ from typing import Any, Final
 from aegis import BUILD_ID
 from aegis.config import AegisConfig, config_hash
 from aegis.host.process_identity import read_boot_id
+from aegis.monitor.notes import Notes, read_notes
 from aegis.risk.latch_record import record_file, record_file_by_hand
+from aegis.shm.instance import directory_of
 
 __all__ = [
     "MAX_AGE_S",
@@ -134,14 +140,30 @@ def refusal_of(
 ) -> str:
     """Why a live instance may not start, with the command to run; empty when it may.
 
-    Any other mode needs no record.
+    Any other mode needs no record, and neither does what a killed run of the same goes on with.
     """
     if config.venue.mode != "live":
         return ""
     file = doctor_file(instance)
     found, wanted = read(file), present_record(config, instance, now_s)
+    left = read_notes(directory_of(instance, config.hardware.shm_dir))
+    if left is not None and _goes_on(left, wanted):
+        return ""
     reason = _difference(found, wanted, file)
     return reason and f'mode = "live" needs a passed doctor: {reason}; run: aegis doctor {instance}'
+
+
+def _goes_on(left: Notes, wanted: DoctorRecord) -> bool:
+    """Whether a live run that nobody has stopped would only go on with what it was."""
+    return (
+        left.mode == "live"
+        and left.phase in ("starting", "running")
+        and left.instance == wanted.instance
+        and left.config_hash == wanted.config_hash
+        and left.build_id == wanted.build_id
+        and bool(wanted.boot_id)
+        and left.boot_id == wanted.boot_id
+    )
 
 
 def _difference(found: DoctorRecord | None, wanted: DoctorRecord, file: Path) -> str:

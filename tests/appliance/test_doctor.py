@@ -7,7 +7,9 @@ may be is accepted in the file, as an operator would; nothing is passed by.
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -76,6 +78,15 @@ def test_live_starts_after_a_passed_doctor_alone(live: Appliance, tmp_path: Path
     assert seen["exchange_countdown"]["status"] == "skipped"
     assert seen["exchange_orders"]["status"] == "pass"
     assert live.view().healthy, "the visit disturbed nothing"
+    # Killed, with a record that is too old by now: what was admitted goes on.
+    kept = json.loads(record.read_text())
+    record.write_text(json.dumps(kept | {"unix_s": kept["unix_s"] - 25 * 3_600}))
+    assert live.process is not None
+    os.kill(live.pid("supervisor"), signal.SIGKILL)
+    live.process.wait()
+    live.until("the children to end", lambda: not live.survivors())
+    live.start("--json").until_ready()
+    assert "clearing what a dead start left" in live.said
     assert live.stop() == 0
     assert live.summary()["open_orders"] == 0
     live.gone()
