@@ -1,9 +1,10 @@
 """A batch of intents, from the ring to bytes: the hot path of execution in three kernels.
 
-`take_batch` moves intents out of the ring, asks the gate about each PLACE, gives it a row, writes
-its request into the outgoing buffer, and notes as actions what the process has to do. The process
-hands each request to the transport, stamps it, and calls `settle_batch`, which records what was
-sent. Between the two there is no Python work but the write itself.
+`take_batch` moves intents out of the ring, asks the gate about each PLACE (and, in
+`amend_intents`, about each AMEND), gives it a row, writes its request into the outgoing buffer, and
+notes as actions what the process has to do. The process hands each request to the transport, stamps
+it, and calls `settle_batch`, which records what was sent. Between the two there is no Python work
+but the write itself.
 
 Nothing here raises, allocates or waits. Whatever cannot be done is told to the brain as DENIED with
 the control that refused it.
@@ -13,7 +14,10 @@ from typing import Any
 
 import numpy as np
 
+from aegis.execution.amend_intents import take_amend
+from aegis.execution.batch_actions import act, deny, note_request
 from aegis.execution.layouts import (
+    ACT_AMEND,
     ACT_CANARY,
     ACT_CANCEL,
     ACT_CANCEL_ALL,
@@ -24,9 +28,14 @@ from aegis.execution.layouts import (
     REQUEST_PLACE,
 )
 from aegis.execution.order_messages import MESSAGE_BYTES, write_cancel, write_place
-from aegis.execution.order_states import CANCEL_SENT, LIVE, PENDING_NEW, UNKNOWN
+from aegis.execution.order_states import (
+    CANCEL_SENT,
+    LIVE,
+    PENDING_AMEND,
+    PENDING_NEW,
+    UNKNOWN,
+)
 from aegis.execution.order_table import apply_event, find_order, open_order
-from aegis.execution.outbox import stage_outcome
 from aegis.execution.reference import read_reference
 from aegis.execution.tables import (
     ack_counts_of,
@@ -47,20 +56,12 @@ from aegis.execution.tables import (
     requests_of,
     rows_of,
     rules_of,
-    stage_of,
+    terms_of,
     text_of,
     tick_counts_of,
     words_of,
 )
-from aegis.execution.words import (
-    DENIED_INTENTS,
-    EPOCH,
-    EXPIRED_INTENTS,
-    INTENTS_TAKEN,
-    REQUEST_NEXT,
-    STALE_DENIED,
-    TAPE_TIME,
-)
+from aegis.execution.words import EPOCH, INTENTS_TAKEN, TAPE_TIME
 from aegis.host.jit import kernel
 from aegis.risk.controls import Control
 from aegis.risk.gate import judge
@@ -71,8 +72,7 @@ from aegis.risk.gate_state import (
 from aegis.risk.message_times import note_cancel, note_order_left
 from aegis.shm.gated import take
 from aegis.shm.histogram import record
-from aegis.shm.intent import CANARY, CANCEL, CANCEL_ALL, PLACE, RESYNC
-from aegis.shm.outcome import DENIED
+from aegis.shm.intent import AMEND, CANARY, CANCEL, CANCEL_ALL, PLACE, RESYNC
 
 __all__ = [
     "answer_request",
@@ -87,78 +87,13 @@ _UNSUPPORTED = int(Control.UNSUPPORTED)
 _STALE_EPOCH = int(Control.STALE_EPOCH)
 _ORDER_TABLE = int(Control.ORDER_TABLE)
 _INSTRUMENT_STATUS = int(Control.INSTRUMENT_STATUS)
-_INTENT_EXPIRED = int(Control.INTENT_EXPIRED)
-_DATA_FRESHNESS = int(Control.DATA_FRESHNESS)
 _UNKNOWN_ORDER = -2011
 # A cancel that was refused is sent again after this long.
 CANCEL_AGAIN_NS = 200_000_000
 _NOBODY = -1
+_CANCELLABLE = (PENDING_NEW, LIVE, PENDING_AMEND, UNKNOWN)
 # The epoch in the table of orders that an earlier run placed; a brain counts from 1.
 CARRIED_EPOCH = 0
-
-
-@kernel
-def _deny(tables: Any, intent: Any, control: Any, code: Any, now_ns: Any) -> Any:
-    """Tell the brain that an intent goes no further."""
-    words = words_of(tables)
-    words[DENIED_INTENTS] += 1
-    if control == _INTENT_EXPIRED:
-        words[EXPIRED_INTENTS] += 1
-    elif control == _DATA_FRESHNESS:
-        words[STALE_DENIED] += 1
-    stage = stage_of(tables)
-    place = stage_outcome(stage, words, DENIED)
-    if place < 0:
-        return
-    told = stage[place]
-    told.order_ref = intent.order_ref
-    told.instrument = intent.instrument
-    told.reason = control
-    told.side = intent.side
-    told.code = code
-    told.intent_id = intent.intent_id
-    told.price_ticks = intent.price_ticks
-    told.qty_lots = intent.qty_lots
-    told.ts_event_ns = intent.cause_ts_event_ns
-    told.ts_recv_ns = now_ns
-    told.epoch = intent.epoch
-    exposure = exposure_of(tables)
-    if intent.instrument < exposure.size:
-        told.position_lots = exposure[intent.instrument].position_lots
-
-
-@kernel
-def _note_request(tables: Any, kind: Any, slot: Any, now_ns: Any) -> Any:
-    """Give a request its id and remember whose it is; the oldest of 8,192 gives way."""
-    words = words_of(tables)
-    requests = requests_of(tables)
-    request_id = words[REQUEST_NEXT]
-    words[REQUEST_NEXT] = request_id + 1
-    row = rows_of(tables)[slot]
-    noted = requests[request_id % requests.size]
-    noted.request_id = request_id
-    noted.slot = slot
-    noted.order_ref = row.order_ref
-    noted.epoch = row.epoch
-    noted.sent_ns = now_ns
-    noted.kind = kind
-    noted.answered = 0
-    return request_id
-
-
-@kernel
-def _act(tables: Any, count: Any, kind: Any, slot: Any, start: Any, end: Any, intent: Any) -> Any:
-    """Append an action; returns the new count."""
-    action = actions_of(tables)[count]
-    action.kind = kind
-    action.slot = slot
-    action.start = start
-    action.end = end
-    action.request_id = 0
-    action.intent = intent
-    action.done_ns = 0
-    action.number = 0
-    return count + 1
 
 
 @kernel
@@ -192,13 +127,13 @@ def _place(tables: Any, at: Any, count: Any, end: Any, now_ns: Any, now_ms: Any)
     if answer == _PASS and not is_listed:
         answer = _INSTRUMENT_STATUS
     if answer != _PASS:
-        _deny(tables, intent, answer, 0, now_ns)
+        deny(tables, intent, answer, 0, now_ns)
         return end
     slot = open_order(tables, intent, now_ns, now_ms)
     if slot < 0:
-        _deny(tables, intent, _ORDER_TABLE, 0, now_ns)
+        deny(tables, intent, _ORDER_TABLE, 0, now_ns)
         return end
-    request_id = _note_request(tables, REQUEST_PLACE, slot, now_ns)
+    request_id = note_request(tables, REQUEST_PLACE, slot, now_ns)
     start = end
     end = write_place(
         out_of(tables),
@@ -210,7 +145,7 @@ def _place(tables: Any, at: Any, count: Any, end: Any, now_ns: Any, now_ms: Any)
         request_id,
         now_ms,
     )
-    _act(tables, count, ACT_PLACE, slot, start, end, at)
+    act(tables, count, ACT_PLACE, slot, start, end, at)
     actions_of(tables)[count].request_id = request_id
     return end
 
@@ -226,9 +161,9 @@ def _cancel_slot(
     row = rows_of(tables)[slot]
     if row.epoch == CARRIED_EPOCH:
         apply_event(tables, slot, CANCEL_SENT, 0, 0, 0, 0, 0, now_ns)
-        _act(tables, count, ACT_CANCEL_BY_REST, slot, 0, 0, at)
+        act(tables, count, ACT_CANCEL_BY_REST, slot, 0, 0, at)
         return end
-    request_id = _note_request(tables, REQUEST_CANCEL, slot, now_ns)
+    request_id = note_request(tables, REQUEST_CANCEL, slot, now_ns)
     start = end
     end = write_cancel(
         out_of(tables),
@@ -243,7 +178,7 @@ def _cancel_slot(
     )
     apply_event(tables, slot, CANCEL_SENT, 0, 0, 0, 0, 0, now_ns)
     note_cancel(gate_of(tables), rates_of(tables), now_ns)
-    _act(tables, count, ACT_CANCEL, slot, start, end, at)
+    act(tables, count, ACT_CANCEL, slot, start, end, at)
     actions_of(tables)[count].request_id = request_id
     return end
 
@@ -257,14 +192,14 @@ def _cancel(tables: Any, at: Any, count: Any, end: Any, now_ns: Any, now_ms: Any
     intent = batch_of(tables)[at]
     slot = find_order(tables, np.int64(intent.epoch), intent.order_ref)
     if slot < 0:
-        _deny(tables, intent, _PASS, _UNKNOWN_ORDER, now_ns)
+        deny(tables, intent, _PASS, _UNKNOWN_ORDER, now_ns)
         return end
     row = rows_of(tables)[slot]
-    if row.state not in (PENDING_NEW, LIVE, UNKNOWN):
+    if row.state not in _CANCELLABLE:
         return end
     if gate_of(tables)[BLOCKS] & BLOCK_ORDER_LINK != 0:
         apply_event(tables, slot, CANCEL_SENT, 0, 0, 0, 0, 0, now_ns)
-        _act(tables, count, ACT_CANCEL_BY_REST, slot, 0, 0, at)
+        act(tables, count, ACT_CANCEL_BY_REST, slot, 0, 0, at)
         return np.int64(-1)
     return _cancel_slot(tables, slot, at, count, end, now_ns, now_ms)
 
@@ -301,16 +236,21 @@ def take_batch(tables: Any, limit: Any, now_ns: Any, now_ms: Any) -> Any:
             elif after != end:
                 count += 1
                 end = after
+        elif kind == AMEND:
+            after = take_amend(tables, at, count, end, now_ns, now_ms)
+            if after != end:
+                count += 1
+                end = after
         elif kind == CANARY:
-            count = _act(tables, count, ACT_CANARY, 0, 0, 0, at)
+            count = act(tables, count, ACT_CANARY, 0, 0, 0, at)
             actions_of(tables)[count - 1].number = intent.order_ref
         elif kind == RESYNC:
-            count = _act(tables, count, ACT_RESYNC, 0, 0, 0, at)
+            count = act(tables, count, ACT_RESYNC, 0, 0, 0, at)
             actions_of(tables)[count - 1].number = intent.epoch
         elif kind == CANCEL_ALL:
-            count = _act(tables, count, ACT_CANCEL_ALL, 0, 0, 0, at)
+            count = act(tables, count, ACT_CANCEL_ALL, 0, 0, 0, at)
         else:
-            _deny(tables, intent, _UNSUPPORTED, 0, now_ns)
+            deny(tables, intent, _UNSUPPORTED, 0, now_ns)
     return count
 
 
@@ -331,9 +271,9 @@ def write_cancel_all(tables: Any, now_ns: Any, now_ms: Any) -> Any:
             break
         row = rows[slot]
         is_due = row.cancel_wanted == 0 or (
-            row.state == LIVE and now_ns - row.cancel_sent_ns >= CANCEL_AGAIN_NS
+            row.state in (LIVE, PENDING_AMEND) and now_ns - row.cancel_sent_ns >= CANCEL_AGAIN_NS
         )
-        if is_due and row.state in (PENDING_NEW, LIVE, UNKNOWN):
+        if is_due and row.state in _CANCELLABLE:
             end = _cancel_slot(tables, slot, 0, count, end, now_ns, now_ms)
             count += 1
     return count
@@ -364,6 +304,9 @@ def settle_batch(tables: Any, count: Any) -> Any:
             record(ticks, action.done_ns - row.cause_ts_recv_ns)
         elif action.kind == ACT_CANCEL:
             rows[action.slot].cancel_sent_ns = action.done_ns
+        elif action.kind == ACT_AMEND:
+            terms_of(tables)[action.slot].sent_ns = action.done_ns
+            note_order_left(gate_of(tables), rates_of(tables), action.done_ns)
         else:
             continue
         requests[action.request_id % requests.size].sent_ns = action.done_ns

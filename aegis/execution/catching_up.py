@@ -38,7 +38,7 @@ _MOST_SYMBOLS = 5
 # A trade may be this young and still on its way on the stream.
 _YOUNG_MS = 5_000
 _UNKNOWN_ORDER = -2011
-_RESTING = (states.LIVE, states.PENDING_CANCEL)
+_RESTING = (states.LIVE, states.PENDING_CANCEL, states.PENDING_AMEND)
 
 
 class CatchUp:

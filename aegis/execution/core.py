@@ -23,7 +23,13 @@ from aegis.execution.batch import (
 )
 from aegis.execution.client_id import ClientIds, OrderName
 from aegis.execution.evidence import EvidenceReader
-from aegis.execution.layouts import ORDER, REQUEST_CANCEL, REQUEST_PLACE
+from aegis.execution.layouts import (
+    AMENDING,
+    ORDER,
+    REQUEST_AMEND,
+    REQUEST_CANCEL,
+    REQUEST_PLACE,
+)
 from aegis.execution.order_messages import OrderMessages
 from aegis.execution.outbox import BACKLOG_LIMIT
 from aegis.execution.positions import (
@@ -32,7 +38,13 @@ from aegis.execution.positions import (
     tell_position,
     tell_state,
 )
-from aegis.execution.reference import held_leaves, held_may_leave, judge_held, revalue
+from aegis.execution.reference import (
+    held_amend_leaves,
+    held_leaves,
+    held_may_leave,
+    judge_held,
+    revalue,
+)
 from aegis.execution.tables import BATCH_SIZE, Tables
 from aegis.execution.taken_intents import taken_intents
 from aegis.execution.words import EPOCH, FUNDING_E8, STAGE_COUNT, STAGE_LOST, TAPE_TIME
@@ -64,6 +76,8 @@ class OpenOrder(NamedTuple):
     cancel_sent_ns: int
     changed_ns: int
     tries: int
+    # When the amend that is under way left, 0 for none.
+    amend_sent_ns: int
 
 
 class ExecutionCore(EvidenceReader):
@@ -78,7 +92,9 @@ class ExecutionCore(EvidenceReader):
         recv_window_ms: int,
     ) -> None:
         self.messages = OrderMessages(ids, instruments, recv_window_ms)
-        super().__init__(gate, ids, instruments, Tables(memory, gate, self.messages))
+        super().__init__(
+            gate, ids, instruments, Tables(memory, gate, self.messages), recv_window_ms
+        )
         self._intents = memory.intents
         self.outcomes_published = 0
         self._told_state = int(LatchState.ACTIVE)
@@ -143,6 +159,10 @@ class ExecutionCore(EvidenceReader):
     def judge_held(self, slot: int, valid_until_ns: int, now_ns: int) -> bool:
         """Whether a placement that had to wait may still be sent, asked of the gate."""
         return int(judge_held(self.directory, slot, valid_until_ns, now_ns)) == Control.PASS
+
+    def held_amend_leaves(self, slot: int, now_ns: int) -> None:
+        """Record that an amend that had to wait has left."""
+        held_amend_leaves(self.directory, slot, now_ns)
 
     def held_may_leave(self, now_ns: int) -> bool:
         """Whether the message rate has room for a placement that had to wait."""
@@ -243,6 +263,9 @@ class ExecutionCore(EvidenceReader):
             cancel_sent_ns=row["cancel_sent_ns"],
             changed_ns=row["changed_ns"],
             tries=row["tries"],
+            amend_sent_ns=int(self.tables.terms[slot]["sent_ns"])
+            if row["amends"] & AMENDING
+            else 0,
         )
 
     def is_same(self, order: OpenOrder) -> bool:
@@ -270,14 +293,19 @@ class ExecutionCore(EvidenceReader):
             if noted["request_id"] == request_id:
                 spared.add((int(noted["slot"]), int(noted["kind"])))
         count = 0
-        for order in self.open_orders((states.PENDING_NEW, states.PENDING_CANCEL)):
+        under_way = (states.PENDING_NEW, states.PENDING_CANCEL, states.PENDING_AMEND)
+        for order in self.open_orders(under_way):
             asked = set() if order.acknowledged else {(order.slot, REQUEST_PLACE)}
+            if order.state == states.PENDING_AMEND:
+                asked.add((order.slot, REQUEST_AMEND))
             if order.state == states.PENDING_CANCEL:
                 asked.add((order.slot, REQUEST_CANCEL))
             if asked <= spared:
                 continue
             if order.state == states.PENDING_CANCEL and order.acknowledged:
                 event = states.CANCEL_AMBIGUOUS
+            elif order.state == states.PENDING_AMEND:
+                event = states.AMEND_AMBIGUOUS
             else:
                 event = states.AMBIGUOUS
             count += self.apply(order.slot, event, now_ns) > 0

@@ -73,7 +73,7 @@ _MARKS = {Share.STEADY: 0.5, Share.RECONCILE: 0.75, Share.KILL: 1.0}
 class Held:
     """A command that waits: whose it is, its bytes, and the exchange's time until it is good.
 
-    `valid_until_ns` (CLOCK_MONOTONIC) is the decision's own end, of a placement; `is_way_out`: it
+    `valid_until_ns` (CLOCK_MONOTONIC) is the decision's own end, but of a cancel; `is_way_out`: it
     only reduced when it passed the gate, which bound it to no message rate.
     """
 

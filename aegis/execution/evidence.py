@@ -12,13 +12,14 @@ from collections.abc import Sequence
 import numpy as np
 
 from aegis.execution import order_states as states
+from aegis.execution.amends import hear_terms
 from aegis.execution.batch import CARRIED_EPOCH, answer_request
 from aegis.execution.client_id import ClientIds, OrderName
 from aegis.execution.decimal_text import text_to_e8, text_to_scaled
 from aegis.execution.error_codes import Verdict
 from aegis.execution.fills import NOT_TOLD, trade_key
 from aegis.execution.funding_book import FundingBook
-from aegis.execution.layouts import REQUEST_PLACE
+from aegis.execution.layouts import AMENDING, REQUEST_AMEND, REQUEST_PLACE
 from aegis.execution.order_table import DUPLICATE, apply_event, apply_fill, find_order
 from aegis.execution.positions import apply_stray_fill, note_funding, note_trade
 from aegis.execution.replies import Answer, OrderBody, verdict_of
@@ -29,6 +30,7 @@ from aegis.risk.controls import Control
 from aegis.risk.gate_state import WALLET_E8, Gate
 from aegis.risk.latch import LatchState
 from aegis.risk.limits import InstrumentRules
+from aegis.shm.intent import IOC, MARKET
 from aegis.shm.outcome import MAKER
 
 __all__ = ["EvidenceReader"]
@@ -49,7 +51,11 @@ _STATUS_EVENTS = {
     "EXPIRED_IN_MATCH": states.EXPIRE,
     "REJECTED": states.REJECT,
 }
+_OVER = ("FILLED", "CANCELED", "EXPIRED", "EXPIRED_IN_MATCH")
 _UNKNOWN_ORDER = -2011
+_NO_OPEN_ORDER = (-2011, -2013)
+# The exchange accepts a timestamp up to a second ahead of its clock: the window's slack.
+WINDOW_SLACK_MS = 1_000
 _LATCHING = {
     Verdict.CREDENTIALS: (LatchState.HALTED, Control.CREDENTIALS),
     Verdict.BANNED: (LatchState.HALTED, Control.BANNED),
@@ -61,8 +67,14 @@ class EvidenceReader:
     """Tables, gate and names of one instance, and everything that reads the exchange's words."""
 
     def __init__(
-        self, gate: Gate, ids: ClientIds, instruments: Sequence[InstrumentRules], tables: Tables
+        self,
+        gate: Gate,
+        ids: ClientIds,
+        instruments: Sequence[InstrumentRules],
+        tables: Tables,
+        recv_window_ms: int,
     ) -> None:
+        self.recv_window_ms = recv_window_ms
         self.gate = gate
         self.ids = ids
         self.instruments = list(instruments)
@@ -125,8 +137,11 @@ class EvidenceReader:
         if found < 0:
             return -1
         slot, kind = divmod(found, 4)
+        is_current = kind == REQUEST_AMEND and self._is_amend_of(slot, answer.id)
         if answer.error is None and answer.result is not None and answer.status == 200:
-            self.on_order_body(slot, answer.result, now_ns)
+            # Without a time it tells too little: the order is asked about.
+            is_final = is_current and answer.result.update_time > 0
+            self.on_order_body(slot, answer.result, now_ns, is_final=is_final)
             return slot
         code = answer.error.code if answer.error is not None else 0
         text = answer.error.msg if answer.error is not None else ""
@@ -134,6 +149,12 @@ class EvidenceReader:
         self._note_verdict(verdict, now_ns)
         # A success that says nothing proves nothing either.
         unclear = verdict in (Verdict.UNKNOWN, Verdict.DONE)
+        if kind == REQUEST_AMEND:
+            if is_current:
+                # Nothing to change (-5027) is news as well: then the terms are not what we think.
+                unclear = unclear or verdict is Verdict.ALREADY
+                self.apply(slot, _amend_event(code, unclear), now_ns, code=code)
+            return slot
         if kind == REQUEST_PLACE:
             event = states.AMBIGUOUS if unclear else states.REJECT
         elif code == _UNKNOWN_ORDER:
@@ -144,6 +165,12 @@ class EvidenceReader:
             event = states.CANCEL_REFUSED
         self.apply(slot, event, now_ns, code=code)
         return slot
+
+    def _is_amend_of(self, slot: int, request_id: int) -> bool:
+        """Whether a request is the amend that an order waits for."""
+        if not self.tables.rows[slot]["amends"] & AMENDING:
+            return False
+        return int(self.tables.terms[slot]["request_id"]) == request_id
 
     def _note_verdict(self, verdict: Verdict, now_ns: int) -> None:
         if verdict in _LATCHING:
@@ -156,11 +183,21 @@ class EvidenceReader:
         elif verdict is Verdict.FILTERS:
             self.filters_suspect = True
 
-    def on_order_body(self, slot: int, body: OrderBody, now_ns: int) -> int:
-        """An order as an answer or a query describes it."""
+    def on_order_body(
+        self, slot: int, body: OrderBody, now_ns: int, *, asked_ms: int = 0, is_final: bool = False
+    ) -> int:
+        """An order as an answer or a query describes it.
+
+        `asked_ms` is when it was asked for, 0 for an answer to something else; `is_final`: it is
+        the answer to the amend that is under way.
+        """
         event = _STATUS_EVENTS.get(body.status)
         if event is None:
             return states.IGNORED
+        is_amending = bool(self.tables.rows[slot]["amends"] & AMENDING)
+        if event != states.REJECT and (asked_ms or is_amending):
+            is_final = is_final or event != states.ACCEPT or self._has_amend_ended(slot, asked_ms)
+            self._hear_terms(slot, body.price, body.orig_qty, body.update_time, is_final, now_ns)
         rules = self._rules_of_slot(slot)
         cum_lots = _lots(body.executed_qty, rules)
         return self.apply(
@@ -171,6 +208,22 @@ class EvidenceReader:
             order_id=body.order_id,
             ts_event_ns=body.update_time * _NS_PER_MS,
         )
+
+    def _has_amend_ended(self, slot: int, asked_ms: int) -> bool:
+        """Whether the amend under way could not be carried out any more when a query was asked."""
+        terms = self.tables.terms[slot]
+        return asked_ms > int(terms["sent_ms"]) + self.recv_window_ms + WINDOW_SLACK_MS
+
+    def _hear_terms(
+        self, slot: int, price: str, qty: str, told_ms: int, is_final: bool, now_ns: int
+    ) -> None:
+        """Price and total quantity of an order as a message tells them; of a limit order only."""
+        row = self.tables.rows[slot]
+        rules = self._rules_of_slot(slot)
+        ticks, lots = _ticks(price, rules), _lots(qty, rules)
+        if ticks <= 0 or lots <= 0 or int(row["flags"]) & (IOC | MARKET):
+            return
+        hear_terms(self.directory, slot, ticks, lots, told_ms, is_final, now_ns)
 
     def apply(
         self,
@@ -204,7 +257,11 @@ class EvidenceReader:
             slot = int(find_order(self.directory, CARRIED_EPOCH, self.carried_refs[name]))
         if slot < 0:
             self._on_stray(update, instrument, name, now_ns)
-        elif update.x == "TRADE":
+            return
+        if update.x == "AMENDMENT" or self.tables.rows[slot]["amends"] & AMENDING:
+            is_over = update.X in _OVER
+            self._hear_terms(slot, update.p, update.q, update.T, is_over, now_ns)
+        if update.x == "TRADE":
             self._on_fill(update, slot, instrument, now_ns)
         elif update.x in _ORDER_EVENTS:
             rules = self.instruments[instrument]
@@ -386,6 +443,13 @@ class EvidenceReader:
 
     def _rules_of_slot(self, slot: int) -> InstrumentRules:
         return self.instruments[int(self.tables.rows[slot]["instrument"])]
+
+
+def _amend_event(code: int, unclear: bool) -> int:
+    """What an error to an amend says of it."""
+    if code in _NO_OPEN_ORDER:
+        return states.AMEND_LOST
+    return states.AMEND_AMBIGUOUS if unclear else states.AMEND_REFUSED
 
 
 def _lots(text: str, rules: InstrumentRules) -> int:

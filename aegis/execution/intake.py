@@ -25,6 +25,7 @@ from aegis.execution.dispatcher import Dispatcher
 from aegis.execution.held_commands import HeldCommands
 from aegis.execution.journal.journal import Journal
 from aegis.execution.layouts import (
+    ACT_AMEND,
     ACT_CANARY,
     ACT_CANCEL,
     ACT_CANCEL_ALL,
@@ -36,7 +37,7 @@ from aegis.execution.order_routes import OrderRoutes
 from aegis.risk.controls import Control
 from aegis.risk.latch import LatchState
 from aegis.shm.instance import InstanceMemory
-from aegis.shm.intent import CANARY, CANCEL, PLACE, RESYNC
+from aegis.shm.intent import AMEND, CANARY, CANCEL, PLACE, RESYNC
 from aegis.shm.outcome import DENIED, OUTCOME
 from aegis.shm.wake import arm_eventfd, disarm
 
@@ -119,7 +120,7 @@ class WaitingRoom:
                     self._canaries.note(int(record["order_ref"]), int(record["cause_ts_recv_ns"]))
                 elif record["kind"] == RESYNC:
                     self.resync = int(record["intent_id"])
-                elif record["kind"] in (PLACE, CANCEL):
+                elif record["kind"] in (PLACE, CANCEL, AMEND):
                     self._deny(record)
             self._counters["outcomes_published"] = self._memory.outcomes.published
             self._counters["intents_consumed"] = self._memory.intents.consumed
@@ -165,6 +166,7 @@ class Intake:
         index = self._counters.index
         self._sent = index("orders_sent")
         self._cancels = index("cancels_sent")
+        self._amends = index("amends_sent")
         self._consumed = index("intents_consumed")
         self._published = index("outcomes_published")
 
@@ -198,15 +200,16 @@ class Intake:
         out = self._out
         done = core.tables.done_ns
         fallback = self._routes.fallback
-        places = cancels = by_fallback = 0
+        places = cancels = amends = by_fallback = 0
         for at, (kind, slot, start, end, request_id, intent, _, _) in enumerate(actions):
             if line is not None and not line.is_ready:
                 # It may have ended under this very batch: what is left goes another way, or none.
                 line = self._routes.current()
-            if kind == ACT_PLACE:
+            if kind in (ACT_PLACE, ACT_AMEND):
                 if line is None or not may_place or not (may_risk or core.reduces(slot)):
                     # Certain: these bytes never left.
-                    core.apply(slot, states.REJECT, monotonic_ns(), code=0)
+                    event = states.REJECT if kind == ACT_PLACE else states.AMEND_REFUSED
+                    core.apply(slot, event, monotonic_ns(), code=0)
                     continue
                 if not line.is_ready or not self._held.may_go(kind, slot):
                     until_ns = int(core.tables.batch[intent]["valid_until_ns"])
@@ -214,7 +217,8 @@ class Intake:
                     continue
                 line.send(out[start:end])
                 done[at] = monotonic_ns()
-                places += 1
+                places += kind == ACT_PLACE
+                amends += kind == ACT_AMEND
                 by_fallback += line is fallback
             elif kind == ACT_CANCEL:
                 if line is None:
@@ -233,16 +237,20 @@ class Intake:
             self._counters.add(self._sent, places)
         if cancels:
             self._counters.add(self._cancels, cancels)
-        if places + cancels < count:
+        if amends:
+            self._counters.add(self._amends, amends)
+        if places + cancels + amends < count:
             self._other_actions(actions)
 
     def release(self) -> None:
         """Send what had to wait and may go now."""
-        places, cancels = self._held.release()
+        places, cancels, amends = self._held.release()
         if places:
             self._counters.add(self._sent, places)
         if cancels:
             self._counters.add(self._cancels, cancels)
+        if amends:
+            self._counters.add(self._amends, amends)
 
     def _other_actions(self, actions: list[list[int]]) -> None:
         """What is not a request on the order connection, in its order."""

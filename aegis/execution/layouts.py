@@ -8,16 +8,21 @@ import numpy as np
 
 __all__ = [
     "ACTION",
+    "ACT_AMEND",
     "ACT_CANARY",
     "ACT_CANCEL",
     "ACT_CANCEL_ALL",
     "ACT_CANCEL_BY_REST",
     "ACT_PLACE",
     "ACT_RESYNC",
+    "AMENDED_BEFORE",
+    "AMENDING",
     "ORDER",
     "REQUEST",
+    "REQUEST_AMEND",
     "REQUEST_CANCEL",
     "REQUEST_PLACE",
+    "TERMS",
 ]
 
 # One row of the order table.
@@ -44,15 +49,34 @@ ORDER = np.dtype(
         ("side", "<i2"),
         ("flags", "<u2"),
         ("level", "<u2"),
-        ("acknowledged", "<u2"),
+        ("acknowledged", "u1"),
+        ("amends", "u1"),  # the bits below
         ("cancel_wanted", "<u2"),
         ("tries", "<u2"),
     ]
 )
 assert ORDER.itemsize == 128, "two cache lines an order"
 
+# Bits of `amends`: one is under way, its terms are in the order's TERMS; the order was amended
+# before, and its TERMS tell when. Without either, what stands in them means nothing.
+AMENDING, AMENDED_BEFORE = 1, 2
+# The terms that an amend asks for, beside its order; touched by amends alone.
+TERMS = np.dtype(
+    [
+        ("price_ticks", "<i8"),
+        ("qty_lots", "<i8"),  # the new total, what is filled included
+        ("intent_id", "<i8"),
+        ("request_id", "<i8"),
+        ("sent_ns", "<i8"),  # CLOCK_MONOTONIC when the bytes left
+        ("sent_ms", "<i8"),  # the timestamp inside them, exchange clock
+        ("told_ms", "<i8"),  # exchange clock of the last change of terms
+        ("reserved", "<i8"),
+    ]
+)
+assert TERMS.itemsize == 64, "one cache line an amend"
+
 # One request on the order connection, found by `id & (size - 1)`; bounded, the newest win.
-REQUEST_PLACE, REQUEST_CANCEL = 1, 2
+REQUEST_PLACE, REQUEST_CANCEL, REQUEST_AMEND = 1, 2, 3
 REQUEST = np.dtype(
     [
         ("request_id", "<i8"),
@@ -67,8 +91,9 @@ REQUEST = np.dtype(
 )
 assert REQUEST.itemsize == 64, "one cache line a request"
 
-# What the process must do for a batch, in order. PLACE and CANCEL have bytes at start..end.
+# What the process must do for a batch, in order. PLACE, CANCEL, AMEND have bytes at start..end.
 ACT_PLACE, ACT_CANCEL, ACT_CANARY, ACT_RESYNC, ACT_CANCEL_ALL, ACT_CANCEL_BY_REST = range(1, 7)
+ACT_AMEND = 7
 ACTION = np.dtype(
     [
         ("kind", "<i8"),

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from aegis.execution.tables import guards_of, links_of, rows_of
+from aegis.execution.layouts import AMENDING
+from aegis.execution.tables import guards_of, links_of, rows_of, terms_of
 from aegis.host.jit import kernel
 from aegis.risk.guards import GUARD_WORDS, HEADS
 from aegis.shm.intent import IOC, MARKET
@@ -55,6 +56,7 @@ def best_own_ticks(tables: Any, instrument: Any, side: Any) -> Any:
     """Our highest resting buy (side 1) or lowest resting sell (-1) in ticks; 0: none rests.
 
     An order that is being cancelled, or whose fate is unknown, may still meet another: it counts.
+    One that is being amended counts at both of its prices.
     """
     rows, links = rows_of(tables), links_of(tables)
     best = np.int64(0)
@@ -65,5 +67,9 @@ def best_own_ticks(tables: Any, instrument: Any, side: Any) -> Any:
             best == 0 or np.int64(row.side) * (row.price_ticks - best) > 0
         ):
             best = row.price_ticks
+        if row.amends & AMENDING != 0:
+            meant_ticks = terms_of(tables)[at - 1].price_ticks
+            if best == 0 or np.int64(row.side) * (meant_ticks - best) > 0:
+                best = meant_ticks
         at = links[2 * (at - 1)]
     return best

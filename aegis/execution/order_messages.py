@@ -10,8 +10,9 @@ request carries a timestamp and no signature.
     {"id":<n>,"method":"order.place","params":{...,"newClientOrderId":"a<instance>-<run>
     <epoch>-<ref>","quantity":"<q>","price":"<p>","recvWindow":<ms>,"timestamp":<ms>}}
 
-`OrderMessages` builds the templates; the batch kernel calls `write_place` and `write_cancel` with
-its arrays. The writers do not look at the buffer's end: the caller keeps MESSAGE_BYTES for each.
+`OrderMessages` builds the templates; the batch kernel calls `write_place`, `write_amend` and
+`write_cancel` with its arrays. The writers do not look at the buffer's end: the caller keeps
+MESSAGE_BYTES for each.
 """
 
 from collections.abc import Sequence
@@ -32,13 +33,22 @@ from aegis.host.jit import kernel
 from aegis.risk.limits import InstrumentRules
 from aegis.shm.intent import IOC, MARKET, POST_ONLY, REDUCE_ONLY
 
-__all__ = ["FORMAT", "MESSAGE_BYTES", "OrderMessages", "write_cancel", "write_place"]
+__all__ = [
+    "FORMAT",
+    "MESSAGE_BYTES",
+    "OrderMessages",
+    "write_amend",
+    "write_cancel",
+    "write_place",
+]
 
 MESSAGE_BYTES = 640
-# Templates of one instrument: 16 placements (side, kind of order, reduce only) and one cancel.
+# Templates of one instrument: 16 placements (side, kind of order, reduce only), one cancel, and an
+# amend of each side.
 PLACEMENTS = 16
 CANCEL_TEMPLATE = PLACEMENTS
-TEMPLATES = PLACEMENTS + 1
+AMEND_TEMPLATE = PLACEMENTS + 1
+TEMPLATES = PLACEMENTS + 3
 _SHARED = 4  # templates before those of the instruments: texts that all requests share
 HEAD, QUANTITY, PRICE, TAIL = range(_SHARED)
 
@@ -139,6 +149,39 @@ def write_cancel(
     return place + 2
 
 
+@kernel
+def write_amend(
+    out: Any,
+    place: Any,
+    text: Any,
+    offsets: Any,
+    formats: Any,
+    row: Any,
+    price_ticks: Any,
+    qty_lots: Any,
+    request_id: Any,
+    timestamp_ms: Any,
+) -> Any:
+    """Write an order.modify request for the order of a row; returns the place after it."""
+    form = formats[row.instrument]
+    place = _copy(out, place, text, offsets, HEAD)
+    place = write_integer(out, place, request_id)
+    template = _SHARED + np.int64(row.instrument) * TEMPLATES + AMEND_TEMPLATE
+    place = _copy(out, place, text, offsets, template + (0 if row.side > 0 else 1))
+    place = write_base36(out, place, row.epoch, BRAIN_DIGITS)
+    out[place] = 45
+    place = write_base36(out, place + 1, row.order_ref, 1)
+    place = _copy(out, place, text, offsets, QUANTITY)
+    place = write_decimal(out, place, qty_lots * form.step_mantissa, form.step_decimals)
+    place = _copy(out, place, text, offsets, PRICE)
+    place = write_decimal(out, place, price_ticks * form.tick_mantissa, form.tick_decimals)
+    place = _copy(out, place, text, offsets, TAIL)
+    place = write_integer(out, place, timestamp_ms)
+    out[place] = 125
+    out[place + 1] = 125
+    return place + 2
+
+
 class OrderMessages:
     """The templates of one run: `text` u8, `offsets` i64 (one more than templates), `formats`."""
 
@@ -160,6 +203,11 @@ class OrderMessages:
             parts.append(
                 f',"method":"order.cancel","params":{{"symbol":"{rules.symbol}",'
                 f'"origClientOrderId":"{prefix}'
+            )
+            parts.extend(
+                f',"method":"order.modify","params":{{"symbol":"{rules.symbol}","side":"{side}",'
+                f'"origClientOrderId":"{prefix}'
+                for side in ("BUY", "SELL")
             )
         encoded = [part.encode() for part in parts]
         longest = sum(len(part) for part in encoded[:_SHARED]) + max(map(len, encoded[_SHARED:]))

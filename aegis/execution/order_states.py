@@ -11,6 +11,10 @@ makes the result the same whatever comes first.
   after a cancel, even after a wrong verdict; it is always booked, once (by its trade id).
 * CLOSING: the exchange has said that the order is over, but not all fills that it counts have
   arrived. The final outcome waits for them, so that the brain hears of the end last.
+* An amend that is under way leaves two terms (price and quantity) of which one holds: the row keeps
+  both until the exchange has said which (`aegis.execution.amends`), and the larger counts. LIVE is
+  an order whose terms are known, so a move to LIVE stops at PENDING_AMEND while they are not, and
+  in UNKNOWN where it comes from there. A cancel may be sent meanwhile; a second amend may not.
 * A cancel that finds no order (-2011) proves nothing by itself: the order was filled, or cancelled,
   or has not arrived yet. It leads to UNKNOWN and a query, never to a verdict.
 
@@ -24,6 +28,11 @@ import numpy as np
 __all__ = [
     "ACCEPT",
     "AMBIGUOUS",
+    "AMENDED",
+    "AMEND_AMBIGUOUS",
+    "AMEND_LOST",
+    "AMEND_REFUSED",
+    "AMEND_SENT",
     "ANOMALY",
     "CANCEL",
     "CANCELED",
@@ -43,6 +52,7 @@ __all__ = [
     "LIVE",
     "NEXT",
     "NOT_PLACED",
+    "PENDING_AMEND",
     "PENDING_CANCEL",
     "PENDING_NEW",
     "REJECT",
@@ -59,13 +69,14 @@ STATES = (
     "PENDING_CANCEL",  # as LIVE, and a cancel is on its way
     "UNKNOWN",  # nobody knows; ask. It may fill
     "CLOSING",  # over at the exchange, fills still to come
+    "PENDING_AMEND",  # as LIVE, and an amend is on its way: the old terms hold, or the new ones
     "FILLED",
     "CANCELED",
     "EXPIRED",
     "REJECTED",  # never was: refused, or proven absent
 )
-FREE, PENDING_NEW, LIVE, PENDING_CANCEL, UNKNOWN, CLOSING = range(6)
-FILLED, CANCELED, EXPIRED, REJECTED = range(6, 10)
+FREE, PENDING_NEW, LIVE, PENDING_CANCEL, UNKNOWN, CLOSING, PENDING_AMEND = range(7)
+FILLED, CANCELED, EXPIRED, REJECTED = range(7, 11)
 TERMINAL = FILLED  # this state and all after it are final
 
 EVENTS = (
@@ -81,9 +92,15 @@ EVENTS = (
     "COMPLETE",  # a query says FILLED
     "NOT_PLACED",  # -2013 after the recvWindow has closed: it can never appear
     "FILL",  # one distinct trade
+    "AMEND_SENT",
+    "AMENDED",  # the exchange tells of other terms than those in the row
+    "AMEND_REFUSED",  # a definitive error to an amend: the old terms hold
+    "AMEND_LOST",  # -2011, -2013 to an amend: nothing was amended, for there is no open order
+    "AMEND_AMBIGUOUS",  # an amend whose answer is lost or says "unknown"
 )
 ACCEPT, REJECT, AMBIGUOUS, CANCEL_SENT, CANCEL_REFUSED, CANCEL_LOST = range(6)
 CANCEL_AMBIGUOUS, CANCEL, EXPIRE, COMPLETE, NOT_PLACED, FILL = range(6, 12)
+AMEND_SENT, AMENDED, AMEND_REFUSED, AMEND_LOST, AMEND_AMBIGUOUS = range(12, 17)
 
 IGNORED = -1  # legal, late or repeated: nothing changes
 ANOMALY = -2  # contradicts what is known: counted, nothing changes
@@ -102,6 +119,11 @@ _TABLE: dict[int, dict[int, int]] = {
         COMPLETE: FILLED,
         NOT_PLACED: ANOMALY,
         FILL: LIVE,
+        AMEND_SENT: ANOMALY,
+        AMENDED: IGNORED,
+        AMEND_REFUSED: IGNORED,
+        AMEND_LOST: IGNORED,
+        AMEND_AMBIGUOUS: IGNORED,
     },
     LIVE: {
         ACCEPT: IGNORED,
@@ -116,6 +138,30 @@ _TABLE: dict[int, dict[int, int]] = {
         COMPLETE: FILLED,
         NOT_PLACED: ANOMALY,
         FILL: LIVE,
+        AMEND_SENT: PENDING_AMEND,
+        AMENDED: LIVE,
+        AMEND_REFUSED: IGNORED,
+        AMEND_LOST: IGNORED,
+        AMEND_AMBIGUOUS: IGNORED,
+    },
+    PENDING_AMEND: {
+        ACCEPT: IGNORED,
+        REJECT: ANOMALY,
+        AMBIGUOUS: IGNORED,
+        CANCEL_SENT: PENDING_CANCEL,
+        CANCEL_REFUSED: IGNORED,
+        CANCEL_LOST: UNKNOWN,
+        CANCEL_AMBIGUOUS: IGNORED,
+        CANCEL: CANCELED,
+        EXPIRE: EXPIRED,
+        COMPLETE: FILLED,
+        NOT_PLACED: ANOMALY,
+        FILL: PENDING_AMEND,
+        AMEND_SENT: ANOMALY,
+        AMENDED: LIVE,
+        AMEND_REFUSED: LIVE,
+        AMEND_LOST: UNKNOWN,
+        AMEND_AMBIGUOUS: UNKNOWN,
     },
     PENDING_CANCEL: {
         ACCEPT: PENDING_CANCEL,
@@ -130,6 +176,12 @@ _TABLE: dict[int, dict[int, int]] = {
         COMPLETE: FILLED,
         NOT_PLACED: ANOMALY,
         FILL: PENDING_CANCEL,
+        AMEND_SENT: ANOMALY,
+        # What becomes of the cancel settles the rest.
+        AMENDED: PENDING_CANCEL,
+        AMEND_REFUSED: PENDING_CANCEL,
+        AMEND_LOST: PENDING_CANCEL,
+        AMEND_AMBIGUOUS: IGNORED,
     },
     UNKNOWN: {
         ACCEPT: LIVE,
@@ -145,6 +197,11 @@ _TABLE: dict[int, dict[int, int]] = {
         NOT_PLACED: REJECTED,
         # It exists, but whether it is still open is as unknown as before.
         FILL: UNKNOWN,
+        AMEND_SENT: ANOMALY,
+        AMENDED: UNKNOWN,
+        AMEND_REFUSED: UNKNOWN,
+        AMEND_LOST: UNKNOWN,
+        AMEND_AMBIGUOUS: IGNORED,
     },
     CLOSING: {
         ACCEPT: IGNORED,
@@ -159,6 +216,11 @@ _TABLE: dict[int, dict[int, int]] = {
         COMPLETE: IGNORED,
         NOT_PLACED: ANOMALY,
         FILL: CLOSING,
+        AMEND_SENT: ANOMALY,
+        AMENDED: IGNORED,
+        AMEND_REFUSED: IGNORED,
+        AMEND_LOST: IGNORED,
+        AMEND_AMBIGUOUS: IGNORED,
     },
 }
 
@@ -171,7 +233,7 @@ def _final(state: int) -> dict[int, int]:
     else:
         row |= {REJECT: ANOMALY, NOT_PLACED: ANOMALY}
     # The money moved, whatever had been believed: it is booked, and told.
-    row[FILL] = ANOMALY
+    row[FILL] = row[AMEND_SENT] = ANOMALY
     return row
 
 

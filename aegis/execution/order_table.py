@@ -15,13 +15,19 @@ from typing import Any
 import numpy as np
 
 from aegis.execution import order_states
+from aegis.execution.amends import conclude_amend
 from aegis.execution.booking import book_trade
 from aegis.execution.fills import remember_trade
 from aegis.execution.journal.notes import note_event, note_fill, note_placement
-from aegis.execution.open_lists import delist, enlist
+from aegis.execution.layouts import AMENDING
+from aegis.execution.open_lists import enlist
+from aegis.execution.order_rows import finish, lots_left, most_lots, move, release, reserve, tell
 from aegis.execution.order_states import (
     ACCEPT,
     AMBIGUOUS,
+    AMEND_AMBIGUOUS,
+    AMEND_LOST,
+    AMEND_REFUSED,
     ANOMALY,
     CANCEL,
     CANCEL_SENT,
@@ -33,12 +39,14 @@ from aegis.execution.order_states import (
     FILL,
     FILLED,
     FREE,
+    IGNORED,
+    LIVE,
     NOT_PLACED,
+    PENDING_AMEND,
     PENDING_NEW,
     REJECT,
     TERMINAL,
 )
-from aegis.execution.outbox import stage_outcome
 from aegis.execution.tables import (
     buckets_of,
     exposure_of,
@@ -46,7 +54,6 @@ from aegis.execution.tables import (
     guards_of,
     ring_of,
     rows_of,
-    rules_of,
     stage_of,
     trades_of,
     words_of,
@@ -62,7 +69,6 @@ from aegis.execution.words import (
     RECONCILE_WANTED,
     REJECTED_ORDERS,
     TAPE_TIME,
-    UNKNOWN_COUNT,
 )
 from aegis.host.jit import kernel
 from aegis.risk.gate_state import OPEN_ORDERS
@@ -81,11 +87,12 @@ __all__ = [
 NEXT = order_states.NEXT
 UNKNOWN = order_states.UNKNOWN
 NOBODY = -1
+_AMEND_ANSWERS = (AMEND_REFUSED, AMEND_LOST, AMEND_AMBIGUOUS)
 # What `apply_event` answers besides order_states.IGNORED and ANOMALY.
 MOVED, DUPLICATE = 1, -3
 
 _OUT_ACCEPTED, _OUT_REJECTED, _OUT_UNKNOWN = outcome.ACCEPTED, outcome.REJECTED, outcome.UNKNOWN
-_OUT_FILL, _OUT_CANCELED, _OUT_EXPIRED = outcome.FILL, outcome.CANCELED, outcome.EXPIRED
+_OUT_FILL = outcome.FILL
 
 
 @kernel("i8(i8,i8,i8)")
@@ -163,12 +170,13 @@ def open_order(tables: Any, intent: Any, now_ns: Any, now_ms: Any) -> Any:
     row.flags = intent.flags
     row.level = intent.level
     row.acknowledged = 0
+    row.amends = 0
     row.cancel_wanted = 0
     row.tries = 0
     bucket = _bucket_of(np.int64(row.epoch), row.order_ref, buckets.size)
     row.next_in_bucket = buckets[bucket]
     buckets[bucket] = slot
-    _reserve(tables, row, row.qty_lots)
+    reserve(tables, row, row.qty_lots)
     enlist(tables, slot)
     exposure_of(tables)[row.instrument].open_orders += 1
     gate_of(tables)[OPEN_ORDERS] += 1
@@ -195,97 +203,6 @@ def count_fill(
 
 
 @kernel
-def _reserve(tables: Any, row: Any, lots: Any) -> Any:
-    """Add to (or, negative, take from) what the open orders of one side may still fill."""
-    held = exposure_of(tables)[row.instrument]
-    if row.side > 0:
-        held.open_buy_lots += lots
-    else:
-        held.open_sell_lots += lots
-
-
-@kernel
-def _release(tables: Any, slot: Any) -> Any:
-    """The order is over: nothing of it may fill any more, and its row may be used again."""
-    row = rows_of(tables)[slot]
-    ring = ring_of(tables)
-    words = words_of(tables)
-    _reserve(tables, row, -max(row.qty_lots - row.filled_lots, 0))
-    delist(tables, slot)
-    exposure_of(tables)[row.instrument].open_orders -= 1
-    gate_of(tables)[OPEN_ORDERS] -= 1
-    words[OPEN_COUNT] -= 1
-    ring[(words[FREE_HEAD] + words[FREE_COUNT]) % ring.size] = slot
-    words[FREE_COUNT] += 1
-
-
-@kernel
-def _move(tables: Any, row: Any, state: Any, ts_recv_ns: Any) -> Any:
-    """Change the state, keeping the number of unknown orders."""
-    words = words_of(tables)
-    if row.state == UNKNOWN:
-        words[UNKNOWN_COUNT] -= 1
-    if state == UNKNOWN:
-        words[UNKNOWN_COUNT] += 1
-    if state != row.state:
-        row.changed_ns = ts_recv_ns
-        row.tries = 0
-    row.state = state
-
-
-@kernel
-def entry_price(rule: Any, held: Any) -> Any:
-    """The average entry of a position in quote units, 0 when flat."""
-    if held.position_lots == 0:
-        return 0.0
-    ticks = float(held.cost_e8) / (float(held.position_lots) * float(rule.unit_e8))
-    return ticks * rule.tick_size
-
-
-@kernel
-def _tell(
-    tables: Any, row: Any, kind: Any, code: Any, reason: Any, ts_event_ns: Any, ts_recv_ns: Any
-) -> Any:
-    """Stage an outcome of an order; returns its place in the stage, -1 when there is none."""
-    stage = stage_of(tables)
-    place = stage_outcome(stage, words_of(tables), kind)
-    if place < 0:
-        return place
-    held = exposure_of(tables)[row.instrument]
-    told = stage[place]
-    told.order_ref = row.order_ref
-    told.instrument = row.instrument
-    told.reason = reason
-    told.side = row.side
-    told.code = code
-    told.intent_id = row.intent_id
-    told.price_ticks = row.price_ticks
-    told.qty_lots = row.qty_lots
-    told.cum_qty_lots = row.filled_lots
-    told.position_lots = held.position_lots
-    told.ts_event_ns = ts_event_ns
-    told.ts_recv_ns = ts_recv_ns
-    told.exchange_order_id = row.exchange_order_id
-    told.entry_price = entry_price(rules_of(tables)[row.instrument], held)
-    told.epoch = row.epoch
-    return place
-
-
-@kernel
-def _finish(
-    tables: Any, slot: Any, state: Any, reason: Any, ts_event_ns: Any, ts_recv_ns: Any
-) -> Any:
-    """Enter FILLED, CANCELED or EXPIRED and tell of it; of FILLED the last FILL has told."""
-    row = rows_of(tables)[slot]
-    _move(tables, row, state, ts_recv_ns)
-    _release(tables, slot)
-    if state == CANCELED:
-        _tell(tables, row, _OUT_CANCELED, 0, reason, ts_event_ns, ts_recv_ns)
-    elif state == EXPIRED:
-        _tell(tables, row, _OUT_EXPIRED, 0, reason, ts_event_ns, ts_recv_ns)
-
-
-@kernel
 def _acknowledge(tables: Any, row: Any, order_id: Any, ts_event_ns: Any, ts_recv_ns: Any) -> Any:
     """The exchange has (or had) the order: told once, before anything that follows from it."""
     if order_id > 0:
@@ -293,7 +210,7 @@ def _acknowledge(tables: Any, row: Any, order_id: Any, ts_event_ns: Any, ts_recv
     if row.acknowledged == 0:
         row.acknowledged = 1
         words_of(tables)[ACCEPTED_ORDERS] += 1
-        _tell(tables, row, _OUT_ACCEPTED, 0, 0, ts_event_ns, ts_recv_ns)
+        tell(tables, row, _OUT_ACCEPTED, 0, 0, ts_event_ns, ts_recv_ns)
 
 
 @kernel
@@ -301,15 +218,16 @@ def _after_fill(tables: Any, slot: Any, ts_event_ns: Any, ts_recv_ns: Any) -> An
     """Where an order stands once a trade of it is booked."""
     row = rows_of(tables)[slot]
     words = words_of(tables)
-    if row.filled_lots > row.qty_lots:
+    whole_lots = most_lots(tables, slot)
+    if row.filled_lots > whole_lots:
         words[ANOMALIES] += 1
         words[RECONCILE_WANTED] += 1
-    if row.filled_lots >= row.qty_lots:
-        _finish(tables, slot, FILLED, 0, ts_event_ns, ts_recv_ns)
+    if row.filled_lots >= whole_lots:
+        finish(tables, slot, FILLED, 0, ts_event_ns, ts_recv_ns)
     elif row.state == CLOSING and row.filled_lots >= row.reported_lots:
-        _finish(tables, slot, np.int64(row.closing_as), 0, ts_event_ns, ts_recv_ns)
+        finish(tables, slot, np.int64(row.closing_as), 0, ts_event_ns, ts_recv_ns)
     else:
-        _move(tables, row, NEXT[np.int64(row.state), FILL], ts_recv_ns)
+        move(tables, row, NEXT[np.int64(row.state), FILL], ts_recv_ns)
 
 
 @kernel("i8(i8[::1],i8,i8,i8,i8,i8,i8,i8,i8,i8,i8,i8)")
@@ -358,11 +276,11 @@ def apply_fill(
     if row.filled_lots == 0 or realized_e8 > 0:
         count_fill(tables, instrument, np.int64(row.side), realized_e8, ts_event_ns, ts_recv_ns)
     if not is_late:
-        _reserve(tables, row, -min(lots, max(row.qty_lots - row.filled_lots, 0)))
+        reserve(tables, row, -min(lots, lots_left(tables, slot)))
     row.filled_lots += lots
     row.reported_lots = max(row.reported_lots, cum_lots, row.filled_lots)
     words[FILLS] += 1
-    place = _tell(tables, row, _OUT_FILL, 0, 0, ts_event_ns, ts_recv_ns)
+    place = tell(tables, row, _OUT_FILL, 0, 0, ts_event_ns, ts_recv_ns)
     if place >= 0:
         told = stage_of(tables)[place]
         told.flags = flags
@@ -399,9 +317,9 @@ def _apply_end(
         row.reported_lots = max(row.reported_lots, row.qty_lots)
     if row.filled_lots < row.reported_lots:
         row.closing_as = target
-        _move(tables, row, CLOSING, ts_recv_ns)
+        move(tables, row, CLOSING, ts_recv_ns)
     else:
-        _finish(tables, slot, target, reason, ts_event_ns, ts_recv_ns)
+        finish(tables, slot, target, reason, ts_event_ns, ts_recv_ns)
 
 
 @kernel("i8(i8[::1],i8,i8,i8,i8,i8,i8,i8,i8)")
@@ -419,11 +337,19 @@ def apply_event(
     """One piece of evidence about an order, fills apart: MOVED, IGNORED or ANOMALY.
 
     `code` and `reason` are the exchange's, `cum_lots` what it says is filled in all (0: unsaid),
-    `order_id` its name for the order (0: unsaid).
+    `order_id` its name for the order (0: unsaid). What is told of an order's terms goes another way
+    (`amends.hear_terms`).
     """
     row = rows_of(tables)[slot]
     words = words_of(tables)
     state = NEXT[np.int64(row.state), event]
+    if row.amends & AMENDING != 0:
+        if state == LIVE and event not in _AMEND_ANSWERS:
+            # Open it is, but by which terms is not known yet.
+            state = UNKNOWN if row.state == UNKNOWN else PENDING_AMEND
+    elif event in _AMEND_ANSWERS:
+        # Late or repeated: that amend has been settled.
+        state = IGNORED
     if event == CANCEL_SENT:
         row.cancel_wanted = 1
         row.cancel_sent_ns = ts_recv_ns
@@ -441,11 +367,13 @@ def apply_event(
     if event in (CANCEL, EXPIRE, COMPLETE):
         _apply_end(tables, slot, event, reason, ts_event_ns, ts_recv_ns)
         return np.int64(MOVED)
-    _move(tables, row, state, ts_recv_ns)
+    if event in _AMEND_ANSWERS:
+        return conclude_amend(tables, slot, event, state, code, ts_event_ns, ts_recv_ns)
+    move(tables, row, state, ts_recv_ns)
     if event in (REJECT, NOT_PLACED):
         words[REJECTED_ORDERS] += 1
-        _release(tables, slot)
-        _tell(tables, row, _OUT_REJECTED, code, reason, ts_event_ns, ts_recv_ns)
+        release(tables, slot)
+        tell(tables, row, _OUT_REJECTED, code, reason, ts_event_ns, ts_recv_ns)
     elif event == AMBIGUOUS:
-        _tell(tables, row, _OUT_UNKNOWN, code, reason, ts_event_ns, ts_recv_ns)
+        tell(tables, row, _OUT_UNKNOWN, code, reason, ts_event_ns, ts_recv_ns)
     return np.int64(MOVED)

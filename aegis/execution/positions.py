@@ -13,7 +13,8 @@ from aegis.execution.fills import remember_trade
 from aegis.execution.journal.notes import note_adoption, note_stray
 from aegis.execution.journal.notes import note_funding as journal_funding
 from aegis.execution.journal.notes import note_trade as journal_trade
-from aegis.execution.order_table import DUPLICATE, MOVED, count_fill, entry_price
+from aegis.execution.order_rows import entry_price
+from aegis.execution.order_table import DUPLICATE, MOVED, count_fill
 from aegis.execution.outbox import stage_outcome
 from aegis.execution.tables import (
     exposure_of,

@@ -224,6 +224,7 @@ class Reconciler:
     async def _settle_orders(self) -> bool:
         """Ask about every order believed open; whether all of them are known now, fills too."""
         core = self._core
+        asked_ms = self._rest.now_ms()
         resting = {order.client_order_id: order for order in await self._own_orders()}
         settled = True
         for order in core.open_orders():
@@ -233,7 +234,7 @@ class Reconciler:
             if body is None or order.state == states.UNKNOWN:
                 await self._resolver.settle(order)
             else:
-                core.on_order_body(order.slot, body, monotonic_ns())
+                core.on_order_body(order.slot, body, monotonic_ns(), asked_ms=asked_ms)
             if not core.is_same(order) or core.state_of(order.slot) >= states.TERMINAL:
                 continue
             if core.has_missing_fills(order.slot):

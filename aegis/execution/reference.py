@@ -26,6 +26,7 @@ from aegis.execution.tables import (
     reference_of,
     rows_of,
     rules_of,
+    terms_of,
     words_of,
 )
 from aegis.execution.words import EPOCH, FEED_CONNECTED_AT, FEED_MESSAGE_AT, TAPE_TIME
@@ -41,7 +42,14 @@ from aegis.shm.instruments import TRADING
 from aegis.shm.intent import REDUCE_ONLY
 from aegis.shm.marks import mark_read
 
-__all__ = ["held_leaves", "held_may_leave", "judge_held", "read_reference", "revalue"]
+__all__ = [
+    "held_amend_leaves",
+    "held_leaves",
+    "held_may_leave",
+    "judge_held",
+    "read_reference",
+    "revalue",
+]
 
 _STALE_EPOCH = int(Control.STALE_EPOCH)
 
@@ -162,3 +170,12 @@ def held_leaves(tables: Any, slot: Any, now_ns: Any) -> Any:
     if words_of(tables)[TAPE_TIME] == 0:
         note_held_order_left(gate_of(tables), rates_of(tables), row.sent_ns, now_ns)
     row.sent_ns = now_ns
+
+
+@kernel("void(i8[::1],i8,i8)")
+def held_amend_leaves(tables: Any, slot: Any, now_ns: Any) -> Any:
+    """The same of an amend that waited, whose times are in the order's TERMS."""
+    terms = terms_of(tables)[slot]
+    if words_of(tables)[TAPE_TIME] == 0:
+        note_held_order_left(gate_of(tables), rates_of(tables), terms.sent_ns, now_ns)
+    terms.sent_ns = now_ns

@@ -51,6 +51,7 @@ class OrderBody(msgspec.Struct, rename="camel"):
     client_order_id: str = ""
     side: str = ""
     status: str = ""
+    price: str = "0"
     orig_qty: str = "0"
     executed_qty: str = "0"
     update_time: int = 0

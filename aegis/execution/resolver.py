@@ -6,6 +6,8 @@ A task beside the hot path. It looks over the order table a few times a second a
 * queries every UNKNOWN order by its client id, after a short grace in which the stream usually
   settles it; "does not exist" is believed only when the receive window of the placement had closed
   when the question was asked, because until then it may still be on its way,
+* asks about an order whose amend has no answer likewise, until the terms that it tells are certain:
+  the new ones, or any once the receive window of the amend had closed when it was asked,
 * fetches the trades of an order that is over but whose fills have not all come,
 * sends a wanted cancel again, for the same order, as long as it rests.
 
@@ -21,6 +23,7 @@ from aegis.execution import order_states as states
 from aegis.execution.batch import CANCEL_AGAIN_NS
 from aegis.execution.core import ExecutionCore, OpenOrder
 from aegis.execution.errors import ExchangeError, RefusedError
+from aegis.execution.evidence import WINDOW_SLACK_MS
 from aegis.execution.rest import RestClient
 
 __all__ = ["ABSENT_CODE", "Resolver"]
@@ -30,8 +33,6 @@ _NS_PER_MS = 1_000_000
 ANSWER_TIMEOUT_NS = 5_000 * _NS_PER_MS
 # The stream usually settles a lost cancel or the last fills within this time.
 GRACE_NS = 50 * _NS_PER_MS
-# The exchange accepts a timestamp up to a second ahead of its clock: the window's slack.
-WINDOW_SLACK_MS = 1_000
 _LONGEST_PAUSE_NS = 5_000 * _NS_PER_MS
 _MOST_AT_ONCE = 16
 
@@ -91,11 +92,14 @@ class Resolver:
             event = states.CANCEL_AMBIGUOUS if order.acknowledged else states.AMBIGUOUS
             self._core.apply(order.slot, event, now_ns)
             return True
+        if order.state == states.PENDING_AMEND and now_ns - order.amend_sent_ns > ANSWER_TIMEOUT_NS:
+            self._core.apply(order.slot, states.AMEND_AMBIGUOUS, now_ns)
+            return True
         return False
 
     def _cancel_again(self, order: OpenOrder, now_ns: int) -> None:
         """An order that rests although its cancel was wanted: the refusal was no end of it."""
-        if order.state != states.LIVE or not order.cancel_wanted:
+        if order.state not in (states.LIVE, states.PENDING_AMEND) or not order.cancel_wanted:
             return
         if now_ns - order.cancel_sent_ns < CANCEL_AGAIN_NS:
             return
@@ -119,8 +123,12 @@ class Resolver:
             return False
         if not self._core.is_same(order):
             return True
-        self._core.on_order_body(order.slot, body, self._clock_ns())
-        return self._core.state_of(order.slot) != states.UNKNOWN
+        self._core.on_order_body(order.slot, body, self._clock_ns(), asked_ms=asked_ms)
+        if self._core.state_of(order.slot) == states.UNKNOWN:
+            # It rests, but an amend of it may still arrive.
+            self._ask_later(self._core.view(order.slot))
+            return False
+        return True
 
     def _absent(self, order: OpenOrder, asked_ms: int) -> bool:
         """The exchange does not know it: a proof only if it could no longer arrive when asked.

@@ -19,7 +19,7 @@ from numba.np.numpy_support import from_dtype
 
 from aegis.execution.fills import TRADES_SIZE
 from aegis.execution.journal.layout import RECORD
-from aegis.execution.layouts import ACTION, ORDER, REQUEST
+from aegis.execution.layouts import ACTION, ORDER, REQUEST, TERMS
 from aegis.execution.order_messages import FORMAT, MESSAGE_BYTES, OrderMessages
 from aegis.execution.outbox import STAGE_SIZE
 from aegis.execution.words import (
@@ -92,6 +92,7 @@ _LAYOUT: tuple[tuple[str, Any], ...] = (
     ("tick_counts", np.int64),
     ("ack_counts", np.int64),
     ("journal", RECORD),
+    ("terms", TERMS),
 )
 _NUMBER = {name: number for number, (name, _) in enumerate(_LAYOUT)}
 
@@ -157,6 +158,7 @@ feed_words_of, instruments_of = map(_view, ("feed_words", "instruments"))
 mark_words_of, mark_prices_of, mark_of = map(_view, ("mark_words", "mark_prices", "mark"))
 head_of = _view("head")
 journal_of = _view("journal")
+terms_of = _view("terms")
 hop_counts_of, tick_counts_of, ack_counts_of = map(
     _view, ("hop_counts", "tick_counts", "ack_counts")
 )
@@ -200,6 +202,7 @@ class Tables:
 
     def _make(self, gate: Gate, shared: dict[str, npt.NDArray[Any]]) -> None:
         self.rows: npt.NDArray[Any] = np.zeros(ORDERS, ORDER)
+        self.terms: npt.NDArray[Any] = np.zeros(ORDERS, TERMS)
         self.words: npt.NDArray[np.int64] = np.zeros(WORDS, np.int64)
         self.stage: npt.NDArray[Any] = np.zeros(STAGE_SIZE, OUTCOME)
         self.requests: npt.NDArray[Any] = np.zeros(REQUESTS, REQUEST)
@@ -209,6 +212,7 @@ class Tables:
         self.out: npt.NDArray[np.uint8] = np.zeros(OUT_MESSAGES * MESSAGE_BYTES, np.uint8)
         arrays: dict[str, npt.NDArray[Any]] = {
             "rows": self.rows,
+            "terms": self.terms,
             "buckets": np.full(BUCKETS, -1, np.int64),
             "ring": np.arange(ORDERS, dtype=np.int64),
             "words": self.words,

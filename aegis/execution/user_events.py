@@ -30,6 +30,7 @@ class OrderUpdate(msgspec.Struct):
     X: str  # order status
     i: int  # order id
     q: str = "0"  # original quantity
+    p: str = "0"  # price
     l: str = "0"  # noqa: E741  last filled quantity
     z: str = "0"  # cumulative filled quantity
     L: str = "0"  # last filled price

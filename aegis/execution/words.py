@@ -6,6 +6,7 @@ memory: what others may see is copied to the process's counters.
 
 __all__ = [
     "ACCEPTED_ORDERS",
+    "AMENDED_ORDERS",
     "ANOMALIES",
     "DENIED_INTENTS",
     "DUPLICATE_FILLS",
@@ -52,7 +53,7 @@ PNL_DIFFERENCES = 14  # trades of which the exchange says another profit than we
 # Counts, copied to the counters.
 INTENTS_TAKEN, FILLS, DUPLICATE_FILLS, ANOMALIES = 16, 17, 18, 19
 ACCEPTED_ORDERS, REJECTED_ORDERS, DENIED_INTENTS = 20, 21, 22
-EXPIRED_INTENTS, STALE_DENIED = 23, 24
+EXPIRED_INTENTS, STALE_DENIED, AMENDED_ORDERS = 23, 24, 25
 # The journal: notes not yet written, those that found no room (must stay 0), whether it is on, and
 # CLOCK_REALTIME less CLOCK_MONOTONIC as of the last look.
 JOURNAL_COUNT, JOURNAL_LOST, JOURNAL_ON, WALL_OFFSET_NS = 32, 33, 34, 35

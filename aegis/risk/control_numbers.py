@@ -48,6 +48,7 @@ class Control(IntEnum):
     EQUITY_FLOOR = 31
     PILOT = 32
     REPEATED_EXECUTION = 33
+    AMENDABLE = 34
     # Reasons of the latch that no single order meets; never returned by the gate (nor is 33).
     NONSENSE_BURST = 40
     FOREIGN_ORDER = 41

@@ -282,10 +282,17 @@ _ENTRIES = (
         "tests/execution/test_core.py::test_full_order_table_refuses",
     ),
     ControlEntry(
+        Control.AMENDABLE,
+        "An amend changes a limit order of ours that the exchange has acknowledged and for which "
+        "nothing else is under way; it leaves something to fill, and no post-only order takes.",
+        ("15c3-5(c)(1)(ii)", "RTS 6 art. 15(1)"),
+        "tests/execution/test_amends.py::test_what_cannot_be_amended",
+    ),
+    ControlEntry(
         Control.UNSUPPORTED,
         "The command is one that this build sends to the exchange.",
         ("RTS 6 art. 6",),
-        "tests/execution/test_core.py::test_amend_is_refused",
+        "tests/execution/test_core.py::test_an_unknown_command_is_refused",
     ),
     ControlEntry(
         Control.STALE_EPOCH,

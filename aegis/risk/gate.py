@@ -1,7 +1,9 @@
 """The gate: every control in order, composed into one kernel, the last thing before the bytes.
 
-Execution's batch kernel calls `judge` for each PLACE with the book it has just read; the answer is
-PASS (0) or the number of the first control that refuses. Order of the controls: first whether the
+Execution's batch kernel calls `judge` for each PLACE with the book it has just read, and
+`judge_amend` for each AMEND; the answer is PASS (0) or the number of the first control that
+refuses. An amend is judged as the order that it leads to, beside all others and with the larger of
+what that order is and may become. Order of the controls: first whether the
 intent makes sense (the same for everybody), then, for orders that add risk, whether this is the
 time to take any. Cancels never come here; orders that can only reduce a position skip the second
 half, whatever the latch says.
@@ -57,7 +59,14 @@ from aegis.risk.references import forget_order_refs, order_ref_is_new, use_order
 from aegis.risk.trips import ACTIVE, count_nonsense, count_refusal
 from aegis.shm.intent import PLACE
 
-__all__ = ["forget_order_refs", "judge", "judge_again", "judge_market", "recall_order_refs"]
+__all__ = [
+    "forget_order_refs",
+    "judge",
+    "judge_again",
+    "judge_amend",
+    "judge_market",
+    "recall_order_refs",
+]
 
 PASS = int(Control.PASS)
 _INVALID_INTENT = int(Control.INVALID_INTENT)
@@ -187,8 +196,8 @@ def _judge_price(
 
 
 @kernel
-def _judge_sense(intent: Any, rules: Any, words: Any, refs: Any) -> Any:
-    """The controls whose refusal is nonsense: no healthy strategy ever meets them."""
+def _judge_fields(intent: Any, rules: Any) -> Any:
+    """Whether the fields of an intent make sense, each by itself."""
     if not well_formed(
         intent.side,
         intent.flags,
@@ -201,8 +210,15 @@ def _judge_sense(intent: Any, rules: Any, words: Any, refs: Any) -> Any:
         return _INVALID_INTENT
     instrument: Any = np.int64(intent.instrument)
     allowed = rules[instrument].allowed if instrument < rules.size else 0
-    if not symbol_allowlist(instrument, rules.size, allowed):
-        return _SYMBOL_ALLOWLIST
+    return PASS if symbol_allowlist(instrument, rules.size, allowed) else _SYMBOL_ALLOWLIST
+
+
+@kernel
+def _judge_sense(intent: Any, rules: Any, words: Any, refs: Any) -> Any:
+    """The controls whose refusal is nonsense: no healthy strategy ever meets them."""
+    answer = _judge_fields(intent, rules)
+    if answer != PASS:
+        return answer
     return PASS if order_ref_is_new(words, refs, intent.order_ref) else _DUPLICATE_ORDER
 
 
@@ -249,6 +265,8 @@ def judge_market(reference: Any, words: Any, mark_band: Any, now_ns: Any) -> Any
 @kernel
 def _judge_whole(
     intent: Any,
+    more_lots: Any,
+    is_amend: Any,
     row: Any,
     exposure: Any,
     words: Any,
@@ -280,6 +298,8 @@ def _judge_whole(
         return answer
     return judge_new_risk(
         intent,
+        more_lots,
+        is_amend,
         row,
         exposure,
         words,
@@ -329,6 +349,34 @@ def _decided_ns(intent: Any, now_ns: Any, rate_now_ns: Any) -> Any:
 
 
 @kernel
+def _book_answer(
+    intent: Any,
+    words: Any,
+    rates: Any,
+    guards: Any,
+    answer: Any,
+    reducing: Any,
+    now_ns: Any,
+    rate_now_ns: Any,
+) -> Any:
+    """Count a refusal, or remember what passes: in the message rate, and among our prices."""
+    if answer != PASS:
+        count_refusal(words, answer, _decided_ns(intent, now_ns, rate_now_ns), now_ns)
+        return answer
+    if not reducing:
+        remember_order(
+            guards,
+            np.int64(intent.instrument),
+            np.int64(intent.side),
+            intent.price_ticks,
+            intent.qty_lots,
+            rate_now_ns,
+        )
+    note_order_passed(words, rates, rate_now_ns)
+    return PASS
+
+
+@kernel
 def judge(
     intent: Any,
     rules: Any,
@@ -359,19 +407,63 @@ def judge(
     same_side_lots = held.open_buy_lots if intent.side > 0 else held.open_sell_lots
     reducing = is_reducing(intent.side, intent.qty_lots, held.position_lots, same_side_lots)
     answer = _judge_whole(
-        intent, row, exposure, words, rates, guards, reference, reducing, now_ns, rate_now_ns
+        intent,
+        intent.qty_lots,
+        False,
+        row,
+        exposure,
+        words,
+        rates,
+        guards,
+        reference,
+        reducing,
+        now_ns,
+        rate_now_ns,
     )
+    return _book_answer(intent, words, rates, guards, answer, reducing, now_ns, rate_now_ns)
+
+
+@kernel
+def judge_amend(
+    intent: Any,
+    open_lots: Any,
+    left_lots: Any,
+    rules: Any,
+    exposure: Any,
+    words: Any,
+    rates: Any,
+    guards: Any,
+    reference: Any,
+    now_ns: Any,
+    rate_now_ns: Any,
+) -> Any:
+    """Whether an AMEND may be sent: PASS (0) or the number of the control that refuses it.
+
+    `intent` is the order as it would become: its side and flags, the new price, the new total
+    quantity. `open_lots` is what may still fill of it as it is, `left_lots` as it would become;
+    either may, so the larger counts. Everything else is as in `judge`.
+    """
+    answer = _judge_fields(intent, rules)
     if answer != PASS:
+        count_nonsense(words, now_ns)
         count_refusal(words, answer, _decided_ns(intent, now_ns, rate_now_ns), now_ns)
         return answer
-    if not reducing:
-        remember_order(
-            guards,
-            np.int64(intent.instrument),
-            np.int64(intent.side),
-            intent.price_ticks,
-            intent.qty_lots,
-            rate_now_ns,
-        )
-    note_order_passed(words, rates, rate_now_ns)
-    return PASS
+    held = exposure[intent.instrument]
+    same_side_lots = held.open_buy_lots if intent.side > 0 else held.open_sell_lots
+    more_lots = max(left_lots - open_lots, 0)
+    reducing = is_reducing(intent.side, more_lots, held.position_lots, same_side_lots)
+    answer = _judge_whole(
+        intent,
+        more_lots,
+        True,
+        rules[intent.instrument],
+        exposure,
+        words,
+        rates,
+        guards,
+        reference,
+        reducing,
+        now_ns,
+        rate_now_ns,
+    )
+    return _book_answer(intent, words, rates, guards, answer, reducing, now_ns, rate_now_ns)

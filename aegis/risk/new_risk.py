@@ -97,29 +97,35 @@ def _judge_own_prices(
 
 
 @kernel
-def _gross_after(intent: Any, exposure: Any, guards: Any, gross_e8: Any) -> Any:
-    """The gross notional once this order rests beside the others."""
+def _gross_after(intent: Any, more_lots: Any, exposure: Any, guards: Any, gross_e8: Any) -> Any:
+    """The gross notional once this order rests beside the others, with `more_lots` than now."""
     instrument = np.int64(intent.instrument)
     held = exposure[instrument]
     buys, sells = held.open_buy_lots, held.open_sell_lots
     if held.position_lots != 0 or held.open_orders != 0:
         gross_e8 -= row_gross_e8(exposure, guards, instrument, buys, sells)
     if intent.side > 0:
-        buys += intent.qty_lots
+        buys += more_lots
     else:
-        sells += intent.qty_lots
+        sells += more_lots
     return gross_e8 + row_gross_e8(exposure, guards, instrument, buys, sells)
 
 
 @kernel
 def _judge_capital(
-    intent: Any, row: Any, exposure: Any, words: Any, gross_e8: Any, equity_e8: Any
+    intent: Any,
+    more_lots: Any,
+    row: Any,
+    exposure: Any,
+    words: Any,
+    gross_e8: Any,
+    equity_e8: Any,
 ) -> Any:
     """Position, gross notional, leverage and margin, with this order added to what is open."""
     held = exposure[intent.instrument]
     same_side_lots = held.open_buy_lots if intent.side > 0 else held.open_sell_lots
     if not max_position_incl_open(
-        intent.side, intent.qty_lots, held.position_lots, same_side_lots, row.max_position_lots
+        intent.side, more_lots, held.position_lots, same_side_lots, row.max_position_lots
     ):
         return _MAX_POSITION
     if not max_gross_notional(gross_e8, float(words[MAX_GROSS_E8])):
@@ -134,7 +140,14 @@ def _judge_capital(
 
 @kernel
 def _judge_pilot(
-    intent: Any, row: Any, exposure: Any, words: Any, notional_e8: Any, gross_e8: Any, now_ns: Any
+    intent: Any,
+    more_lots: Any,
+    row: Any,
+    exposure: Any,
+    words: Any,
+    notional_e8: Any,
+    gross_e8: Any,
+    now_ns: Any,
 ) -> Any:
     """PILOT: a new instance is held to a share of its caps until its first hours are over."""
     if now_ns >= words[PILOT_UNTIL_NS]:
@@ -143,9 +156,9 @@ def _judge_pilot(
     held = exposure[intent.instrument]
     buys, sells = held.open_buy_lots, held.open_sell_lots
     if intent.side > 0:
-        buys += intent.qty_lots
+        buys += more_lots
     else:
-        sells += intent.qty_lots
+        sells += more_lots
     worst = worst_lots(held.position_lots, buys, sells)
     if (
         pilot(float(intent.qty_lots), float(row.max_order_lots), share)
@@ -159,10 +172,16 @@ def _judge_pilot(
 
 @kernel
 def _judge_flow(
-    intent: Any, words: Any, rates: Any, guards: Any, own_other_ticks: Any, now_ns: Any
+    intent: Any,
+    is_amend: Any,
+    words: Any,
+    rates: Any,
+    guards: Any,
+    own_other_ticks: Any,
+    now_ns: Any,
 ) -> Any:
     """How often, how many, and against whom. Returns PASS or a control."""
-    if not max_open_orders(words[OPEN_ORDERS], words[MAX_OPEN_ORDERS]):
+    if not is_amend and not max_open_orders(words[OPEN_ORDERS], words[MAX_OPEN_ORDERS]):
         return _MAX_OPEN_ORDERS
     is_market = intent.flags & MARKET != 0
     if not self_trade(intent.side, is_market, intent.price_ticks, own_other_ticks):
@@ -191,6 +210,8 @@ def _judge_flow(
 @kernel
 def judge_new_risk(
     intent: Any,
+    more_lots: Any,
+    is_amend: Any,
     row: Any,
     exposure: Any,
     words: Any,
@@ -202,7 +223,11 @@ def judge_new_risk(
     now_ns: Any,
     rate_now_ns: Any,
 ) -> Any:
-    """Whether there is room for more risk. Returns PASS or a control."""
+    """Whether there is room for more risk. Returns PASS or a control.
+
+    `more_lots` is what may fill beyond that which is open: all of a new order; of one that
+    is amended, by how much it may become larger.
+    """
     unrealized_e8, gross_e8 = book_sums(exposure, guards)
     answer = judge_losses(words, unrealized_e8, now_ns)
     if answer != PASS:
@@ -212,11 +237,15 @@ def judge_new_risk(
     )
     if answer != PASS:
         return answer
-    gross_e8 = _gross_after(intent, exposure, guards, gross_e8)
+    gross_e8 = _gross_after(intent, more_lots, exposure, guards, gross_e8)
     equity_e8 = float(words[WALLET_E8]) + unrealized_e8
-    answer = _judge_capital(intent, row, exposure, words, gross_e8, equity_e8)
+    answer = _judge_capital(intent, more_lots, row, exposure, words, gross_e8, equity_e8)
     if answer == PASS:
-        answer = _judge_pilot(intent, row, exposure, words, notional_e8, gross_e8, now_ns)
+        answer = _judge_pilot(
+            intent, more_lots, row, exposure, words, notional_e8, gross_e8, now_ns
+        )
     if answer == PASS:
-        answer = _judge_flow(intent, words, rates, guards, reference.own_other_ticks, rate_now_ns)
+        answer = _judge_flow(
+            intent, is_amend, words, rates, guards, reference.own_other_ticks, rate_now_ns
+        )
     return answer

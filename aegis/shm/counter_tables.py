@@ -145,6 +145,7 @@ COUNTERS: Final[dict[str, tuple[tuple[str, str], ...]]] = {
         ("orders_denied", "intents refused by the risk gate"),
         ("orders_unknown", "commands whose outcome is unknown now"),
         ("cancels_sent", "cancellations handed to the socket"),
+        ("amends_sent", "amendments handed to the socket"),
         ("fills", "distinct fills"),
         ("open_orders", "orders resting or in flight"),
         ("position_lots", "position of the first instrument, in lots"),

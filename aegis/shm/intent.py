@@ -3,7 +3,8 @@
 Every intent says what caused it (the tick's sequence, times and book update id), how long it is
 worth anything (`valid_until_ns`, CLOCK_MONOTONIC) and which brain epoch decided it. Execution
 refuses what has expired. `order_ref` is the brain's own name for an order: new for PLACE, that of
-the order meant for CANCEL and AMEND; the client order id is made from it and never changes.
+the order meant for CANCEL and AMEND; the client order id is made from it and never changes. An
+AMEND carries the new price and the new total quantity (what is filled included), 0 for as it is.
 """
 
 import numpy as np

@@ -1,7 +1,10 @@
 """The outcome record: what became of an intent, execution to brain, two cache lines.
 
 An order command has four outcomes: ACCEPTED, REJECTED, DENIED (by our own gate) or UNKNOWN; a
-FILL, CANCELED or EXPIRED follows an acceptance and may arrive before it. POSITION answers a
+FILL, CANCELED or EXPIRED follows an acceptance and may arrive before it. Those of an AMEND are
+AMENDED (`price_ticks` and `qty_lots` are what the order has now), AMEND_REFUSED (what it still
+has), DENIED or UNKNOWN, with the intent id of the AMEND; none of them ends the order, and an
+AMENDED with the intent id 0 tells of terms that nobody here had asked for. POSITION answers a
 RESYNC after reconciliation; STATE tells that the gate's latch moved (`reason` is the new state).
 """
 
@@ -9,6 +12,8 @@ import numpy as np
 
 __all__ = [
     "ACCEPTED",
+    "AMENDED",
+    "AMEND_REFUSED",
     "CANCELED",
     "DENIED",
     "EXPIRED",
@@ -23,6 +28,7 @@ __all__ = [
 
 ACCEPTED, REJECTED, DENIED, UNKNOWN, FILL = 1, 2, 3, 4, 5
 CANCELED, EXPIRED, POSITION, STATE = 6, 7, 8, 9
+AMENDED, AMEND_REFUSED = 10, 11
 MAKER = 1
 
 OUTCOME = np.dtype(

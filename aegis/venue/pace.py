@@ -121,7 +121,9 @@ class CounterPace:
         tally = self._core.tally
         # What was sent is read before what was taken of it on the way to us, and after it on the
         # way from us: a difference seen here is never one that has just been made up for.
-        requests_sent = execution["orders_sent"] + execution["cancels_sent"]
+        requests_sent = (
+            execution["orders_sent"] + execution["cancels_sent"] + execution["amends_sent"]
+        )
         return _Counts(
             messages_sent=self._hub.sent_tracked,
             messages_taken=feed["messages"],

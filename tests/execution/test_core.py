@@ -24,7 +24,7 @@ from aegis.execution.words import ANOMALIES, DUPLICATE_FILLS, RECONCILE_WANTED, 
 from aegis.risk.controls import Control
 from aegis.risk.gate_state import BLOCK_ORDER_LINK
 from aegis.risk.latch import LatchState
-from aegis.shm.intent import AMEND, CANARY, CANCEL_ALL, RESYNC
+from aegis.shm.intent import CANARY, CANCEL_ALL, RESYNC
 from aegis.shm.outcome import (
     ACCEPTED,
     CANCELED,
@@ -322,9 +322,9 @@ def test_finished_orders_stay_findable_until_their_place_is_needed(desk: Desk) -
     assert int(desk.gate.exposure["open_buy_lots"].sum()) == 0
 
 
-def test_amend_is_refused(desk: Desk) -> None:
+def test_an_unknown_command_is_refused(desk: Desk) -> None:
     slot = desk.place()
-    assert desk.send(desk.intent(AMEND, order_ref=1)) == []
+    assert desk.send(desk.intent(77, order_ref=1)) == []
     assert desk.outcomes()[0]["reason"] == Control.UNSUPPORTED
     assert desk.core.state_of(slot) == states.PENDING_NEW
 

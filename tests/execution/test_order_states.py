@@ -30,7 +30,9 @@ def test_only_the_exchanges_word_or_proof_ends_an_order() -> None:
                 assert event in ends, (s.STATES[state], s.EVENTS[event])
 
 
-@pytest.mark.parametrize("event", [s.AMBIGUOUS, s.CANCEL_AMBIGUOUS, s.CANCEL_LOST])
+@pytest.mark.parametrize(
+    "event", [s.AMBIGUOUS, s.CANCEL_AMBIGUOUS, s.CANCEL_LOST, s.AMEND_AMBIGUOUS]
+)
 def test_doubt_never_ends_an_order(event: int) -> None:
     for state in LIVING:
         assert s.NEXT[state, event] in (s.UNKNOWN, s.IGNORED)
@@ -48,3 +50,23 @@ def test_absence_is_believed_of_unknown_orders_only() -> None:
 
 def test_a_fill_of_a_finished_order_is_told() -> None:
     assert all(s.NEXT[state, s.FILL] == s.ANOMALY for state in FINAL)
+
+
+AMENDS = (s.AMEND_SENT, s.AMENDED, s.AMEND_REFUSED, s.AMEND_LOST, s.AMEND_AMBIGUOUS)
+
+
+def test_an_amend_ends_no_order() -> None:
+    for state in LIVING:
+        assert all(s.NEXT[state, event] < s.TERMINAL for event in AMENDS), s.STATES[state]
+
+
+def test_only_an_order_that_rests_undisturbed_is_amended() -> None:
+    for state in range(len(s.STATES)):
+        expected = s.PENDING_AMEND if state == s.LIVE else s.ANOMALY
+        assert s.NEXT[state, s.AMEND_SENT] == expected, s.STATES[state]
+
+
+def test_an_amend_takes_no_cancel_back() -> None:
+    for event in AMENDS[1:]:
+        assert s.NEXT[s.PENDING_CANCEL, event] in (s.PENDING_CANCEL, s.IGNORED)
+    assert s.NEXT[s.PENDING_AMEND, s.CANCEL_SENT] == s.PENDING_CANCEL

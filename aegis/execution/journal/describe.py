@@ -13,6 +13,7 @@ from aegis.execution import order_states as states
 from aegis.execution.batch import CARRIED_EPOCH
 from aegis.execution.client_id import ClientIds, OrderName
 from aegis.execution.journal.layout import (
+    AMEND,
     CARRIED,
     CHECKPOINT,
     EVENT,
@@ -36,7 +37,7 @@ from aegis.risk.limits import InstrumentRules
 __all__ = ["Narrator"]
 
 _WORD = (1 << 64) - 1
-_ABOUT_ORDERS: Final = frozenset({PLACE, EVENT, FILL, ORDER, CARRIED})
+_ABOUT_ORDERS: Final = frozenset({PLACE, EVENT, FILL, ORDER, CARRIED, AMEND})
 _ABOUT_MONEY: Final = frozenset({FILL, STRAY})
 
 
@@ -89,7 +90,9 @@ class Narrator:
             told["event"] = states.EVENTS[int(note["code"])]
             if int(note["number"]):
                 told["code"] = int(note["number"])
-        if kind in (PLACE, FILL, STRAY, ORDER):
+            if int(note["code"]) == states.AMENDED:
+                told["price"], told["qty"] = self.price(note), self.quantity(note)
+        if kind in (PLACE, FILL, STRAY, ORDER, AMEND):
             told["side"] = "BUY" if int(note["side"]) > 0 else "SELL"
             told["price"], told["qty"] = self.price(note), self.quantity(note)
         if kind in _ABOUT_MONEY:

@@ -37,6 +37,7 @@ from aegis.execution.journal.layout import (
     SUMS,
 )
 from aegis.execution.journal.state import (
+    amend_records,
     known_trades,
     order_records,
     position_records,
@@ -374,6 +375,7 @@ class Journal:
             position_records(core.gate.exposure),
             known_trades(core.tables.array("trades"), core.confirmed_trades),
             order_records(core.tables.rows),
+            amend_records(core.tables.rows, core.tables.terms),
         ):
             notes["ts_ns"], notes["mono_ns"] = stamp["ts_ns"], stamp["mono_ns"]
             parts.append(notes)

@@ -94,7 +94,8 @@ KINDS: Final = (
     "TRADE",  # trade_id of an instrument is in the books already
     "CONFIRMED",  # trade_id: the exchange's list and the books agree up to here
     "PLACE",  # an intent, about to be sent; ident: intent id; number: timestamp in it, ms
-    "EVENT",  # evidence about an order; code: event; number: exchange's code; flags: its reason
+    "EVENT",  # evidence about an order; code: event; number: exchange's code; flags: its reason;
+    # of AMENDED: price_ticks, qty_lots
     "FILL",  # a trade of an order; ident: exchange's order id; amount_e8: fee; number: realised
     "STRAY",  # a trade of an order that the table does not know; as FILL
     "ADOPT",  # the exchange's position taken over; qty_lots, amount_e8: lots, cost
@@ -102,6 +103,8 @@ KINDS: Final = (
     "VERDICT",  # of a reconciliation; code: 1 equal, 2 not; ident: what it looked at
     "FUNDING",  # amount_e8: received (paid: negative); trade_id: its number, 0: told by the stream
     "FUNDED",  # a change of the funding book; code, side, trade_id, amount_e8: see `funding_book`
+    "AMEND",  # new terms of an order, about to be sent; ident: intent id; number: timestamp, ms;
+    # of a snapshot: code is the order's bits, event_ns the time of its last change in ms
 )
 (
     END,
@@ -124,6 +127,7 @@ KINDS: Final = (
     VERDICT,
     FUNDING,
     FUNDED,
+    AMEND,
 ) = range(len(KINDS))
 
 HEADER_BYTES: Final = 512

@@ -12,6 +12,7 @@ import numpy as np
 
 from aegis.execution.journal.layout import (
     ADOPT,
+    AMEND,
     EVENT,
     FILL,
     FUNDING,
@@ -19,17 +20,20 @@ from aegis.execution.journal.layout import (
     STRAY,
     TRADE,
 )
-from aegis.execution.tables import journal_of, rows_of, words_of
+from aegis.execution.order_states import AMENDED
+from aegis.execution.tables import journal_of, rows_of, terms_of, words_of
 from aegis.execution.words import JOURNAL_COUNT, JOURNAL_LOST, JOURNAL_ON, WALL_OFFSET_NS
 from aegis.host.jit import kernel
 
 __all__ = [
     "note_adoption",
+    "note_amend",
     "note_event",
     "note_fill",
     "note_funding",
     "note_placement",
     "note_stray",
+    "note_terms",
     "note_trade",
 ]
 
@@ -117,6 +121,43 @@ def note_event(
     note.cum_lots = cum_lots
     note.event_ns = ts_event_ns
     note.number = code
+
+
+@kernel
+def note_amend(tables: Any, slot: Any, now_ns: Any) -> Any:
+    """An order has got terms that it may have soon, and its amend is about to be sent."""
+    row = rows_of(tables)[slot]
+    place = take_note(tables, AMEND, row.instrument, now_ns)
+    if place < 0:
+        return
+    terms = terms_of(tables)[slot]
+    note = journal_of(tables)[place]
+    note.order_ref = row.order_ref
+    note.epoch = row.epoch
+    note.side = row.side
+    note.ident = terms.intent_id
+    note.price_ticks = terms.price_ticks
+    note.qty_lots = terms.qty_lots
+    note.number = terms.sent_ms
+
+
+@kernel
+def note_terms(
+    tables: Any, slot: Any, price_ticks: Any, qty_lots: Any, ts_event_ns: Any, ts_recv_ns: Any
+) -> Any:
+    """The arguments of `take_terms`."""
+    row = rows_of(tables)[slot]
+    place = take_note(tables, EVENT, row.instrument, ts_recv_ns)
+    if place < 0:
+        return
+    note = journal_of(tables)[place]
+    note.code = AMENDED
+    note.order_ref = row.order_ref
+    note.epoch = row.epoch
+    note.side = row.side
+    note.price_ticks = price_ticks
+    note.qty_lots = qty_lots
+    note.event_ns = ts_event_ns
 
 
 @kernel

@@ -34,6 +34,7 @@ from aegis.execution.journal.layout import (
 from aegis.execution.journal.reader import TORN, Segment, read_journal, recovery_base
 from aegis.execution.journal.replay import Replay
 from aegis.execution.journal.state import (
+    amend_records,
     apply_records,
     known_trades,
     order_records,
@@ -205,12 +206,19 @@ def restore(core: ExecutionCore, found: Recovered, now_ns: int) -> list[str]:
     told = _unplaced(core, replay, places)
     notes = [_sums(replay), _latch(replay)]
     orders = order_records(replay.tables.rows)
+    amends = amend_records(replay.tables.rows, replay.tables.terms)
+    references: dict[tuple[int, int], int] = {}
     for number, note in enumerate(orders):
+        references[int(note["epoch"]), int(note["order_ref"])] = found.tip.sequence + number
         _carry(core, replay, note, found.tip.sequence + number)
+    for note in amends:
+        note["order_ref"] = references[int(note["epoch"]), int(note["order_ref"])]
+        note["epoch"] = CARRIED_EPOCH
     for table in (
         position_records(replay.gate.exposure),
         known_trades(replay.tables.array("trades"), replay.confirmed),
         orders,
+        amends,
     ):
         mapped = np.asarray(places, np.int64)[table["instrument"]]
         table["instrument"] = np.maximum(mapped, 0)

@@ -13,11 +13,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from aegis.execution.amends import open_amend, restore_terms, take_terms
 from aegis.execution.booking import book_trade
 from aegis.execution.fills import GENERATION_SLOTS, TRADES_SIZE, remember_trade
 from aegis.execution.journal.checksum import mix
 from aegis.execution.journal.layout import (
     ADOPT,
+    AMEND,
     EVENT,
     FILL,
     FUNDING,
@@ -30,7 +32,8 @@ from aegis.execution.journal.layout import (
     SUMS,
     TRADE,
 )
-from aegis.execution.order_states import FREE, TERMINAL
+from aegis.execution.layouts import AMENDING
+from aegis.execution.order_states import AMENDED, FREE, TERMINAL
 from aegis.execution.order_table import apply_event, apply_fill, find_order, open_order
 from aegis.execution.positions import accept_position, apply_stray_fill, note_funding
 from aegis.execution.tables import (
@@ -38,6 +41,7 @@ from aegis.execution.tables import (
     exposure_of,
     gate_of,
     rows_of,
+    terms_of,
     trades_of,
     words_of,
 )
@@ -46,10 +50,30 @@ from aegis.host.jit import kernel
 from aegis.risk.gate_state import DAY_BASE_E8, NET_REALIZED_E8
 from aegis.risk.latch import LATCH_REASON, LATCH_SINCE_NS, LATCH_STATE
 
-__all__ = ["apply_records", "known_trades", "order_records", "position_records", "state_hash"]
+__all__ = [
+    "amend_records",
+    "apply_records",
+    "known_trades",
+    "order_records",
+    "position_records",
+    "state_hash",
+]
 
 _UNKNOWN = 4
 _CLOSING_SHIFT, _ACKNOWLEDGED, _CANCEL_WANTED = 4, 256, 512
+# Journals of before PENDING_AMEND are read as well: in a record the final states that an order may
+# be closing as begin with 6.
+_FINAL_SHIFT = TERMINAL - 6
+
+
+@kernel
+def _mix_terms(one: Any, row: Any, terms: Any) -> Any:
+    """What an order's amends add to its hash; a plain order has none."""
+    one = mix(mix(one, np.uint64(row.amends)), np.uint64(terms.told_ms))
+    if row.amends & AMENDING != 0:
+        one = mix(mix(one, np.uint64(terms.price_ticks)), np.uint64(terms.qty_lots))
+        one = mix(one, np.uint64(terms.sent_ms))
+    return one
 
 
 @kernel("u8(i8[::1])")
@@ -70,10 +94,12 @@ def state_hash(tables: Any) -> Any:
         one = mix(one, np.uint64(row.exchange_order_id))
         one = mix(one, np.uint64(row.sent_ms))
         one = mix(one, np.uint64(row.state))
-        one = mix(one, np.uint64(row.closing_as))
+        one = mix(one, np.uint64(row.closing_as - _FINAL_SHIFT if row.closing_as > 0 else 0))
         one = mix(one, np.uint64(np.int64(row.side)))
         one = mix(one, np.uint64(row.flags))
         one = mix(one, np.uint64(row.acknowledged))
+        if row.amends != 0:
+            one = _mix_terms(one, row, terms_of(tables)[slot])
         total += mix(one, np.uint64(row.cancel_wanted))
     exposure = exposure_of(tables)
     for instrument in range(exposure.size):
@@ -137,11 +163,49 @@ def _order(tables: Any, note: Any) -> Any:
     row.exchange_order_id = note.ident
     code = np.int64(note.code)
     row.state = code & 15
-    row.closing_as = code >> _CLOSING_SHIFT & 15
+    closing_as = code >> _CLOSING_SHIFT & 15
+    row.closing_as = closing_as + _FINAL_SHIFT if closing_as > 0 else 0
     row.acknowledged = 1 if code & _ACKNOWLEDGED else 0
     row.cancel_wanted = 1 if code & _CANCEL_WANTED else 0
     if row.state == _UNKNOWN:
         words_of(tables)[UNKNOWN_COUNT] += 1
+
+
+@kernel
+def _amend(tables: Any, slot: Any, note: Any) -> Any:
+    """An amend that was about to be sent, or (with bits in its code) what a snapshot tells."""
+    if note.code != 0:
+        restore_terms(tables, slot, note)
+    else:
+        open_amend(
+            tables,
+            slot,
+            note.price_ticks,
+            note.qty_lots,
+            note.ident,
+            np.int64(0),
+            note.mono_ns,
+            note.number,
+        )
+
+
+@kernel
+def _event(tables: Any, slot: Any, note: Any) -> Any:
+    """One piece of evidence about an order."""
+    if note.code == AMENDED:
+        take_terms(tables, slot, note.price_ticks, note.qty_lots, note.event_ns, note.mono_ns)
+        return
+    apply_event(
+        tables,
+        slot,
+        np.int64(note.code),
+        note.number,
+        np.int64(note.flags),
+        note.cum_lots,
+        note.ident,
+        note.event_ns,
+        note.mono_ns,
+    )
 
 
 @kernel
@@ -225,20 +289,12 @@ def apply_records(tables: Any, notes: Any, start: Any, stop: Any) -> Any:
             return at
         if kind == PLACE:
             _place(tables, note)
-        elif kind == EVENT:
+        elif kind in (EVENT, AMEND):
             slot = find_order(tables, np.int64(note.epoch), note.order_ref)
-            if slot >= 0:
-                apply_event(
-                    tables,
-                    slot,
-                    np.int64(note.code),
-                    note.number,
-                    np.int64(note.flags),
-                    note.cum_lots,
-                    note.ident,
-                    note.event_ns,
-                    note.mono_ns,
-                )
+            if slot >= 0 and kind == EVENT:
+                _event(tables, slot, note)
+            elif slot >= 0:
+                _amend(tables, slot, note)
         elif kind == FILL:
             _fill(tables, note)
         elif kind == ORDER:
@@ -269,10 +325,30 @@ def order_records(rows: npt.NDArray[Any]) -> npt.NDArray[Any]:
         notes[name] = found[source]
     notes["code"] = (
         found["state"]
-        | found["closing_as"] << _CLOSING_SHIFT
-        | found["acknowledged"] * _ACKNOWLEDGED
+        | np.where(found["closing_as"] > 0, found["closing_as"] - _FINAL_SHIFT, 0) << _CLOSING_SHIFT
+        | found["acknowledged"].astype(np.uint16) * _ACKNOWLEDGED
         | found["cancel_wanted"] * _CANCEL_WANTED
     )
+    return notes
+
+
+def amend_records(rows: npt.NDArray[Any], terms: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """The amends of the open orders among `rows` as AMEND records; they follow ORDER records."""
+    of_open = (rows["state"] != FREE) & (rows["state"] < TERMINAL) & (rows["amends"] != 0)
+    orders, found = rows[of_open], terms[of_open]
+    notes = np.zeros(len(orders), RECORD)
+    notes["kind"] = AMEND
+    for name in ("instrument", "order_ref", "epoch", "side"):
+        notes[name] = orders[name]
+    for name, source in (
+        ("price_ticks", "price_ticks"),
+        ("qty_lots", "qty_lots"),
+        ("ident", "intent_id"),
+        ("number", "sent_ms"),
+        ("event_ns", "told_ms"),
+    ):
+        notes[name] = found[source]
+    notes["code"] = orders["amends"]
     return notes
 
 
