@@ -32,6 +32,8 @@ from aegis.shm.intent import (
 )
 from aegis.shm.outcome import (
     ACCEPTED,
+    AMEND_REFUSED,
+    AMENDED,
     CANCELED,
     DENIED,
     EXPIRED,
@@ -39,17 +41,29 @@ from aegis.shm.outcome import (
     OUTCOME,
     POSITION,
     REJECTED,
+    UNKNOWN,
 )
 from aegis.simulator.exchange import Exchange
 from aegis.simulator.faults import Plan
 
-__all__ = ["Brain", "Wish"]
+__all__ = ["Brain", "Change", "Wish"]
 
 _MS = 1_000_000
 _BLANK: dict[str, Any] = dict.fromkeys(INTENT.names or (), 0)
 _FIELDS = OUTCOME.names or ()
 _ENDS = (CANCELED, EXPIRED, REJECTED, DENIED)
 MAX_STALE_NS = 2_000 * _MS
+
+
+@dataclass(slots=True)
+class Change:
+    """An AMEND intent as it was emitted (0: as it is), and what became of it."""
+
+    ticks: int
+    lots: int
+    valid_until_ns: int
+    is_sent: bool = False
+    is_answered: bool = False
 
 
 @dataclass(slots=True)
@@ -69,6 +83,20 @@ class Wish:
     filled: int = 0
     ended: bool = False
     refused_by: int = 0
+    # What the order has now, and the amends that were asked for, by their intent.
+    now_ticks: int = 0
+    now_lots: int = 0
+    amends: dict[int, Change] = field(default_factory=dict)
+
+    @property
+    def is_limit(self) -> bool:
+        return not self.flags & (IOC | MARKET)
+
+    @property
+    def most_lots(self) -> int:
+        """How large it may be, as far as the brain has been told."""
+        open_ones = (change.lots for change in self.amends.values() if not change.is_answered)
+        return max(self.now_lots, *open_ones, 0)
 
 
 class Brain:
@@ -82,7 +110,10 @@ class Brain:
         exchange: Exchange,
         wake: Callable[[], None],
         on_violation: Callable[[str, str], None],
+        amend_rng: random.Random,
     ) -> None:
+        """`amend_rng` is what amends are drawn from: all else is as if there were none."""
+        self._amend_rng = amend_rng
         self.memory = memory
         self.plan = plan
         self.rng = rng
@@ -165,6 +196,9 @@ class Brain:
         wish = self.wishes.get((epoch, ref))
         if wish is None:
             return
+        if told["intent_id"] in wish.amends or kind in (AMENDED, AMEND_REFUSED):
+            self._hear_of_amend(wish, told)
+            return
         if kind == DENIED and told["intent_id"] != wish.intent_id:
             # It was another intent, with the same reference, that went no further.
             return
@@ -178,9 +212,28 @@ class Brain:
         if kind == FILL:
             wish.filled += told["qty_lots"]
             self.position = told["position_lots"]
-        if kind in _ENDS or (kind == FILL and wish.filled >= wish.lots):
+        self._note_end(wish, kind in _ENDS)
+
+    def _note_end(self, wish: Wish, is_end: bool) -> None:
+        if is_end or wish.filled >= wish.most_lots:
             wish.ended = True
-            self.open.pop(ref, None)
+            self.open.pop(wish.ref, None)
+
+    def _hear_of_amend(self, wish: Wish, told: dict[str, Any]) -> None:
+        """An AMEND is answered once, while its order is open; UNKNOWN may come before."""
+        kind, text = told["kind"], f"amend {told['intent_id']} of order {wish.ref}: {told['kind']}"
+        if wish.ended:
+            self.on_violation("told", f"{text} after the order's end ({wish.told})")
+        change = wish.amends.get(told["intent_id"])
+        if change is None and not (kind == AMENDED and told["intent_id"] == 0):
+            self.on_violation("told", f"{text}, which nobody asked for")
+        if change is not None and kind != UNKNOWN:
+            if change.is_answered:
+                self.on_violation("told", f"{text} after its answer")
+            change.is_answered = True
+        if kind == AMENDED:
+            wish.now_ticks, wish.now_lots = told["price_ticks"], told["qty_lots"]
+        self._note_end(wish, False)
 
     def has_run_away(self, limit: int) -> bool:
         """Whether so many intents of one second were refused for what we ourselves did wrong."""
@@ -199,6 +252,8 @@ class Brain:
         for _ in range(count):
             if self.plan.nonsense and rng.random() < self.plan.nonsense:
                 self._rave(now_ns)
+            elif self.open and self.plan.amends and self._amend_rng.random() < self.plan.amends:
+                self._change(now_ns)
             elif self.open and rng.random() < 0.4:
                 self.cancel(now_ns, rng.choice(list(self.open)))
             elif rng.random() < 0.02:
@@ -233,6 +288,28 @@ class Brain:
         valid_ns = now_ns + self.rng.choice((200, 1_000, 3_000)) * _MS
         return self._wish(now_ns, self.next_ref, side, ticks, lots, flags, valid_ns)
 
+    def _change(self, now_ns: int) -> None:
+        """An amend of an open order: another price, another quantity, or both."""
+        rng = self._amend_rng
+        known = [wish for wish in self.open.values() if wish.is_limit and ACCEPTED in wish.told]
+        if not known:
+            return
+        wish = rng.choice(known)
+        touch = self.exchange.bid if wish.side > 0 else self.exchange.ask
+        # Now and then one that takes, or leaves less than is filled: the gate sees to it, or not.
+        ticks = touch - wish.side * rng.randrange(-2, 60) if rng.random() < 0.7 else 0
+        lots = rng.randrange(1, 40) if ticks == 0 or rng.random() < 0.5 else 0
+        valid_ns = now_ns + rng.choice((200, 1_000, 3_000)) * _MS
+        wish.amends[self._next_id] = Change(ticks, lots, valid_ns)
+        self._emit(
+            now_ns,
+            kind=AMEND,
+            order_ref=wish.ref,
+            price_ticks=ticks,
+            qty_lots=lots,
+            valid_until_ns=valid_ns,
+        )
+
     def cancel(self, now_ns: int, ref: int) -> None:
         """Emit one CANCEL."""
         self._emit(now_ns, kind=CANCEL, order_ref=ref)
@@ -252,6 +329,7 @@ class Brain:
     ) -> Wish:
         epoch = others.get("epoch", self.epoch)
         wish = Wish(epoch, ref, side, ticks, lots, flags, valid_ns, is_sound, self._next_id)
+        wish.now_ticks, wish.now_lots = ticks, lots
         if (epoch, ref) not in self.wishes:
             self.wishes[epoch, ref] = wish
             if is_sound:

@@ -102,7 +102,8 @@ class Deadlines:
             rows = session.core.tables.rows
             # What reduces may be placed later on; what had been sent by then must go.
             begun_ns = now_ns - silent_ns + longest_ns - NOTICE_NS
-            rests = (rows["state"] > states.FREE) & (rows["state"] < states.CLOSING)
+            rests = (rows["state"] > states.FREE) & (rows["state"] < states.TERMINAL)
+            rests &= rows["state"] != states.CLOSING
             rests &= (rows["cancel_wanted"] == 0) & (rows["sent_ns"] <= begun_ns)
             if rests.any():
                 slot = int(np.flatnonzero(rests)[0])

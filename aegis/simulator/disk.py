@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from aegis.execution.journal.layout import HEADER_BYTES, PLACE, RECORD, RECORD_BYTES
+from aegis.execution.journal.layout import AMEND, HEADER_BYTES, PLACE, RECORD, RECORD_BYTES
 from aegis.simulator.faults import Plan
 
 __all__ = ["SimulatedDisk", "SimulatedSync", "Storage"]
@@ -36,6 +36,8 @@ class Storage:
         self.synced: dict[str, bytes] = {}
         # (brain's epoch, order reference) of every placement that was written.
         self.placed: set[tuple[int, int]] = set()
+        # The same with (price, quantity) of every amend that was.
+        self.amended: set[tuple[int, int, int, int]] = set()
         self.owner: SimulatedDisk | None = None
         self.on_fault: Callable[[str], None] = lambda _: None
         self.on_records: Callable[[npt.NDArray[Any]], None] = lambda _: None
@@ -66,6 +68,10 @@ class Storage:
         self.on_records(records)
         for record in records[records["kind"] == PLACE]:
             self.placed.add((int(record["epoch"]), int(record["order_ref"])))
+        for record in records[records["kind"] == AMEND]:
+            names = ("epoch", "order_ref", "price_ticks", "qty_lots")
+            epoch, ref, ticks, lots = (int(record[name]) for name in names)
+            self.amended.add((epoch, ref, ticks, lots))
 
 
 class SimulatedFile:

@@ -1,10 +1,11 @@
 """An exchange of one account and one symbol, small and written apart from the embedded one.
 
 It knows what execution's promises are measured against: orders by client id (unique among the open
-ones), matching at the touch of a market that moves at random, positions by average entry, fees,
-reduce-only, post-only, self-trade prevention, and the events that the account's stream tells of
-each change. It has no clock, no wire and no faults of its own: `front` gives it those. Prices are
-ticks of 0.1, quantities lots of 0.001, money 1e-8 of the quote coin.
+ones), new terms of those that rest, matching at the touch of a market that moves at random,
+positions by average entry, fees, reduce-only, post-only, self-trade prevention, and the events that
+the account's stream tells of each change. It has no clock, no wire and no faults of its own:
+`front` gives it those. Prices are ticks of 0.1, quantities lots of 0.001, money 1e-8 of the quote
+coin.
 """
 
 from __future__ import annotations
@@ -101,6 +102,7 @@ class Exchange:
         # Orders of somebody else that came to rest.
         self.by_hand: list[RestingOrder] = []
         self.on_new: Callable[[RestingOrder], None] = lambda _: None
+        self.on_amended: Callable[[RestingOrder], None] = lambda _: None
 
     @property
     def bid(self) -> int:
@@ -165,6 +167,34 @@ class Exchange:
         if order is None:
             raise Refusal(-2011, "Unknown order sent.")
         self._end(order, "CANCELED", "CANCELED")
+        return order
+
+    def amend(self, client_id: str, side: int, ticks: int, lots: int) -> RestingOrder:
+        """New terms of an open order; raises Refusal. It may be cancelled instead."""
+        order = self.open.get(client_id)
+        if order is None:
+            raise Refusal(-2013, "Order does not exist.")
+        if order.tif not in ("GTC", "GTX"):
+            raise Refusal(-5025, "Only limit order is supported.")
+        if side != order.side:
+            raise Refusal(-1117, "Invalid side.")
+        if (ticks, lots) == (order.ticks, order.lots):
+            raise Refusal(-5027, "No need to modify the order.")
+        if order.reduces and lots - order.filled > abs(self.position):
+            raise Refusal(-2022, "ReduceOnly Order is rejected.")
+        crosses = ticks >= self.ask if side > 0 else ticks <= self.bid
+        if lots <= order.filled or (order.tif == "GTX" and crosses):
+            self._end(order, "CANCELED", "CANCELED")
+            return order
+        order.ticks, order.lots = ticks, lots
+        order.updated_ms = self.now_ms
+        self.on_amended(order)
+        self._order_event(order, "AMENDMENT")
+        if crosses and self._meets_own(order):
+            self._end(order, "EXPIRED_IN_MATCH", "EXPIRED")
+        elif crosses:
+            taken = self.rng.randrange(1, order.left + 1)
+            self.fill(order, taken, self.ask if side > 0 else self.bid, maker=False)
         return order
 
     def cancel_all(self) -> int:
@@ -354,6 +384,7 @@ class Exchange:
             "x": x,
             "X": order.status,
             "i": order.order_id,
+            "p": ticks_text(order.ticks),
             "q": lots_text(order.lots),
             "z": lots_text(order.filled),
             "T": self.now_ms,

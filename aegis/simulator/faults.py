@@ -12,7 +12,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
-__all__ = ["Plan", "draw_plan"]
+__all__ = ["Plan", "draw_amends", "draw_plan"]
 
 _MS = 1_000_000
 
@@ -68,6 +68,10 @@ class Plan:
     activity: float = 0.6  # intents per tick
     nonsense: float = 0.0
     fill_rate: float = 0.15  # per look and resting order near the touch
+    # Amends, of half of the seeds: of the intents, and what may befall one.
+    amends: float = 0.0
+    amend_fault: float = 0.0
+    amend_late: float = 0.0
 
     def calm(self) -> None:
         """Heal: nothing goes wrong from now on. The market and the clock's offset stay."""
@@ -78,6 +82,16 @@ class Plan:
                 setattr(self, name, getattr(fresh, name))
         self.latency_ns = min(self.latency_ns, 30 * _MS)
         self.jitter_ns = min(self.jitter_ns, 20 * _MS)
+
+
+def draw_amends(plan: Plan, rng: random.Random) -> None:
+    """Add a seed's amends to its plan; with a source of chance of its own, so that a seed without
+    any is what it would be if there were none at all.
+    """
+    if rng.random() < 0.5:
+        plan.amends = rng.choice((0.2, 0.5, 0.8))
+        plan.amend_fault = rng.random() * 0.30 if rng.random() < 0.5 else 0.0
+        plan.amend_late = rng.random() * 0.20 if rng.random() < 0.5 else 0.0
 
 
 def draw_plan(rng: random.Random) -> Plan:

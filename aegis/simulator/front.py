@@ -18,6 +18,7 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from aegis.simulator.agenda import Agenda
+from aegis.simulator.amend_front import UNCLEAR, put_order, serve_amend
 from aegis.simulator.exchange import SYMBOL, Exchange, Refusal, RestingOrder, money_text
 from aegis.simulator.faults import Plan
 from aegis.simulator.network import Line
@@ -80,13 +81,7 @@ _INFO = _encode(
         ],
     }
 )
-# What a placement may get instead of its answer: (weight, status, code, text, "may be placed").
-_UNCLEAR = (
-    (503, 0, "Unknown error, please check your request or try again later."),
-    (408, -1007, "Timeout waiting for response from backend server. Send status unknown."),
-    (500, -1006, "An unexpected response was received. Execution status unknown."),
-    (500, -1000, "An unknown error occurred while processing the request."),
-)
+# What a placement may get instead of its answer, besides UNCLEAR: (status, code, text).
 _CERTAIN = (
     (503, 0, "Service Unavailable."),
     (503, 0, "Internal error; unable to process your request. Please try again."),
@@ -143,7 +138,8 @@ class Front:
         """The exchange's clock."""
         return EXCHANGE_EPOCH_MS + self.agenda.timeline.now_ns // _MS
 
-    def _check_time(self, timestamp: int, window: int) -> None:
+    def check_time(self, timestamp: int, window: int) -> None:
+        """Raises Refusal for a timestamp outside of its window."""
         server = self.now_ms()
         if not (timestamp < server + 1_000 and server - timestamp <= window):
             raise Refusal(-1021, "Timestamp for this request is outside of the recvWindow.")
@@ -174,6 +170,8 @@ class Front:
             self._place(line, number, parameters)
         elif method == "order.cancel":
             self._cancel(line, number, parameters)
+        elif method == "order.modify":
+            serve_amend(self, line, number, parameters, self._answer)
         else:
             error = {"code": -1130, "msg": f"no method {method}"}
             self._answer(line, number, {"status": 400, "error": error})
@@ -207,7 +205,7 @@ class Front:
                 return
             if rng.random() < 0.5:
                 self._do_place(parameters)
-            unclear = rng.choice(_UNCLEAR)
+            unclear = rng.choice(UNCLEAR)
             if rng.random() < 0.8:
                 self._answer(line, number, _error(*unclear))
             return
@@ -223,13 +221,13 @@ class Front:
         if left_ms > 1:
             self.agenda.after(rng.randrange(left_ms) * _MS, self._do_place, parameters)
         if rng.random() < 0.5:
-            self._answer(line, number, _error(*rng.choice(_UNCLEAR)))
+            self._answer(line, number, _error(*rng.choice(UNCLEAR)))
 
     def _do_place(self, parameters: Json) -> Json:
         exchange = self.exchange
         exchange.now_ms = self.now_ms()
         try:
-            self._check_time(parameters["timestamp"], parameters["recvWindow"])
+            self.check_time(parameters["timestamp"], parameters["recvWindow"])
             order = exchange.place(
                 parameters["newClientOrderId"],
                 1 if parameters["side"] == "BUY" else -1,
@@ -252,7 +250,7 @@ class Front:
             if kind == 1:
                 if rng.random() < 0.5:
                     self._do_cancel(parameters)
-                self._answer(line, number, _error(*rng.choice(_UNCLEAR)))
+                self._answer(line, number, _error(*rng.choice(UNCLEAR)))
             elif kind == 2:
                 self._answer(line, number, _error(*rng.choice(_CERTAIN[:3] + _CERTAIN[5:8])))
             else:
@@ -263,7 +261,7 @@ class Front:
     def _do_cancel(self, parameters: Json) -> Json:
         self.exchange.now_ms = self.now_ms()
         try:
-            self._check_time(parameters["timestamp"], parameters["recvWindow"])
+            self.check_time(parameters["timestamp"], parameters["recvWindow"])
             order = self.exchange.cancel(parameters["origClientOrderId"])
         except Refusal as refusal:
             return _error(refusal.status, refusal.code, refusal.text)
@@ -343,7 +341,7 @@ class Front:
         query = dict(parse_qsl(text))
         try:
             if "timestamp" in query:
-                self._check_time(int(query["timestamp"]), int(query["recvWindow"]))
+                self.check_time(int(query["timestamp"]), int(query["recvWindow"]))
             handler = _REST.get(action)
             if handler is None:
                 raise Refusal(-5000, f"no path {action}", 404)
@@ -439,6 +437,7 @@ _REST: dict[str, Callable[[Front, dict[str, str]], Any]] = {
     "GET v1/order": Front._get_order,
     "POST v1/order": Front._post_order,
     "DELETE v1/order": Front._delete_order,
+    "PUT v1/order": put_order,
     "DELETE v1/allOpenOrders": Front._cancel_everything,
     "DELETE v1/algoOpenOrders": lambda *_: {"code": 200, "msg": "done"},
     "POST v1/countdownCancelAll": Front._countdown,

@@ -19,6 +19,7 @@ import msgspec
 import numpy as np
 
 from aegis.execution import order_states as states
+from aegis.execution.layouts import AMENDING
 from aegis.execution.session import TradingSession
 from aegis.execution.words import (
     FREE_COUNT,
@@ -28,7 +29,7 @@ from aegis.execution.words import (
 from aegis.risk.latch import LatchState
 from aegis.shm.intent import REDUCE_ONLY
 from aegis.simulator.bookkeeping import Bookkeeping
-from aegis.simulator.brain import MAX_STALE_NS, Brain
+from aegis.simulator.brain import MAX_STALE_NS, Brain, Change
 from aegis.simulator.disk import Storage
 from aegis.simulator.exchange import Exchange, RestingOrder
 from aegis.simulator.loop import Timeline
@@ -90,6 +91,7 @@ class Oracles:
         self.ways_out: set[str] = set()
         self.found: Violation | None = None
         exchange.on_new = self.on_new
+        exchange.on_amended = self.on_amended
 
     @property
     def now_ns(self) -> int:
@@ -105,6 +107,8 @@ class Oracles:
             request = _decode(data)
             if request["method"] == "order.place":
                 self._on_placement(request["params"])
+            elif request["method"] == "order.modify":
+                self._on_amend(request["params"])
         except Violation as violation:
             self.flag(violation)
 
@@ -125,6 +129,8 @@ class Oracles:
             self._check_secrets(text)
             if method == "POST" and path == "fapi/v1/order":
                 self._on_placement(dict(parse_qsl(text)))
+            elif method == "PUT" and path == "fapi/v1/order":
+                self._on_amend(dict(parse_qsl(text)))
         except Violation as violation:
             self.flag(violation)
 
@@ -162,7 +168,44 @@ class Oracles:
             late_ms = (now_ns - wish.valid_until_ns) / 1e6
             raise Violation("I4", f"{client_id} was sent {late_ms:.1f} ms after it had expired")
         reduces = parameters.get("reduceOnly") == "true"
-        self._check_risk(client_id, key, side, lots, reduces=reduces)
+        if reduces:
+            self.ways_out.add(client_id)
+        self._check_risk(client_id, key, side, wish.intent_id, reduces=reduces)
+
+    def _on_amend(self, parameters: dict[str, Any]) -> None:
+        """I1 to I4 and I9 of an amend, at the moment of sending."""
+        client_id = parameters["origClientOrderId"]
+        key = self._key_of(client_id)
+        wish = self.brain.wishes.get(key)
+        if wish is None or self._sent.get(key) != client_id:
+            raise Violation("I2", f"{client_id} is amended, and nobody has placed it")
+        lots = round(float(parameters["quantity"]) * 1_000)
+        ticks = round(float(parameters["price"]) * 10)
+        if (*key, ticks, lots) not in self._storage.amended:
+            raise Violation("I1", f"an amend of {client_id} was sent before it was written down")
+        meant = [
+            (intent_id, change)
+            for intent_id, change in wish.amends.items()
+            if change.ticks in (0, ticks) and change.lots in (0, lots)
+        ]
+        if (parameters["side"] == "BUY") != (wish.side > 0) or not meant:
+            raise Violation("I2", f"an amend of {client_id} is none that was wanted: {wish}")
+        unsent = [(intent_id, change) for intent_id, change in meant if not change.is_sent]
+        if not unsent:
+            raise Violation("I2", f"an amend of {client_id} was sent twice: {wish}")
+        # The gate has refused those before it.
+        intent_id, change = next(
+            (pair for pair in unsent if not pair[1].is_answered and not self._is_past(pair[1])),
+            unsent[-1],
+        )
+        change.is_sent = True
+        if self._is_past(change):
+            raise Violation("I4", f"an amend of {client_id} was sent after it had expired")
+        reduces = bool(wish.flags & REDUCE_ONLY)
+        self._check_risk(client_id, key, wish.side, intent_id, reduces=reduces)
+
+    def _is_past(self, change: Change) -> bool:
+        return self.now_ns > change.valid_until_ns
 
     def forget_rate(self) -> None:
         """A new process counts its rate from the start."""
@@ -176,7 +219,7 @@ class Oracles:
         left_ns.append(self.now_ns)
 
     def _check_risk(
-        self, client_id: str, key: tuple[int, int], side: int, lots: int, *, reduces: bool
+        self, client_id: str, key: tuple[int, int], side: int, intent_id: int, *, reduces: bool
     ) -> None:
         """I3 and I9, and I4 unless the exchange itself keeps the order from adding risk.
 
@@ -187,9 +230,7 @@ class Oracles:
         if session is None:
             raise Violation("I4", f"{client_id} was sent without a session")
         # The order itself is among the open ones by now, and so are those of its batch after it.
-        position, *open_lots = self._recount(session, up_to=self.brain.wishes[key].intent_id)
-        if reduces:
-            self.ways_out.add(client_id)
+        position, *open_lots = self._recount(session, up_to=intent_id)
         if side * position < 0 and open_lots[side < 0] <= abs(position):
             if not reduces:
                 self._check_books_known(client_id, session)
@@ -240,6 +281,13 @@ class Oracles:
         except Violation as violation:
             self.flag(violation)
 
+    def on_amended(self, order: RestingOrder) -> None:
+        """I3 at the exchange, of an order that has new terms."""
+        try:
+            self._check_exposure()
+        except Violation as violation:
+            self.flag(violation)
+
     def _check_exposure(self) -> None:
         """I3: the true position with all that may still fill."""
         if self.is_tainted:
@@ -269,15 +317,21 @@ class Oracles:
     def _recount(
         self, session: TradingSession, up_to: int = _NEWEST_INTENT
     ) -> tuple[int, int, int]:
-        """(position, open buys, open sells), counted over the rows up to an intent's."""
-        rows = session.core.tables.rows
+        """(position, open buys, open sells), counted over the rows up to an intent's.
+
+        An order that is being amended counts by the larger of what it is and may be.
+        """
+        rows, terms = session.core.tables.rows, session.core.tables.terms
         state = rows["state"]
         buys = sells = 0
         for slot in np.flatnonzero((state > states.FREE) & (state < states.TERMINAL)).tolist():
             row = rows[slot]
             if row["intent_id"] > up_to:
                 continue
-            left = max(int(row["qty_lots"]) - int(row["filled_lots"]), 0)
+            lots = int(row["qty_lots"])
+            if row["amends"] & AMENDING and terms[slot]["intent_id"] <= up_to:
+                lots = max(lots, int(terms[slot]["qty_lots"]))
+            left = max(lots - int(row["filled_lots"]), 0)
             if row["side"] > 0:
                 buys += left
             else:
@@ -340,6 +394,7 @@ class Oracles:
         found = []
         if local != set(own):
             found.append(f"open here {sorted(local - set(own))}, there {sorted(set(own) - local)}")
+        found += self._different_terms(session, own)
         if int(core.words[UNKNOWN_COUNT]):
             found.append(f"{int(core.words[UNKNOWN_COUNT])} orders are unknown")
         if gate.latch.state is not LatchState.ACTIVE:
@@ -351,6 +406,21 @@ class Oracles:
         if held != exchange.position:
             found.append(f"position {held} here, {exchange.position} there")
         found += self._told_differences()
+        return found
+
+    def _different_terms(self, session: TradingSession, own: dict[str, RestingOrder]) -> list[str]:
+        """Prices and quantities; one that only reduces may have been made smaller there."""
+        found = []
+        for order in session.core.open_orders():
+            there, row = own.get(order.client_id), session.core.tables.rows[order.slot]
+            if there is None:
+                continue
+            if row["amends"] & AMENDING:
+                found.append(f"{order.client_id} is being amended")
+            ticks, lots = int(row["price_ticks"]), int(row["qty_lots"])
+            is_larger = lots > there.lots and not there.reduces
+            if ticks != there.ticks or lots < there.lots or is_larger:
+                found.append(f"{order.client_id}: {lots} at {ticks} here, there {there}")
         return found
 
     def _told_differences(self) -> list[str]:

@@ -27,7 +27,7 @@ from aegis.simulator.brain import Brain
 from aegis.simulator.deadlines import Deadlines
 from aegis.simulator.disk import SimulatedSync, Storage
 from aegis.simulator.exchange import Exchange
-from aegis.simulator.faults import Plan, draw_plan
+from aegis.simulator.faults import Plan, draw_amends, draw_plan
 from aegis.simulator.front import EXCHANGE_EPOCH_MS, Front
 from aegis.simulator.loop import Timeline, VirtualLoop
 from aegis.simulator.mishaps import go_wrong
@@ -58,6 +58,7 @@ class Trial:
         self._trace = trace
         self.rng = random.Random(seed)
         self.plan: Plan = draw_plan(self.rng)
+        draw_amends(self.plan, random.Random(seed + 6))
         self.timeline = Timeline(_START_NS)
         self.agenda = Agenda(self.timeline)
         self.memory = premises.fresh_memory()
@@ -79,6 +80,7 @@ class Trial:
             self.exchange,
             self._wake,
             self._violated,
+            random.Random(seed + 7),
         )
         self.storage = Storage(self.plan, random.Random(seed + 5))
         self.storage.on_fault = self.count
