@@ -220,9 +220,9 @@ class Brain:
             self.open.pop(wish.ref, None)
 
     def _hear_of_amend(self, wish: Wish, told: dict[str, Any]) -> None:
-        """An AMEND is answered once, while its order is open; UNKNOWN may come before."""
+        """An AMEND is answered once, and may be denied at any time; UNKNOWN may come before."""
         kind, text = told["kind"], f"amend {told['intent_id']} of order {wish.ref}: {told['kind']}"
-        if wish.ended:
+        if wish.ended and kind != DENIED:
             self.on_violation("told", f"{text} after the order's end ({wish.told})")
         change = wish.amends.get(told["intent_id"])
         if change is None and not (kind == AMENDED and told["intent_id"] == 0):

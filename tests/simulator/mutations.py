@@ -7,7 +7,7 @@ and takes it out again; `test_mutations` requires that some oracle notices withi
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -34,10 +34,10 @@ from aegis.execution.words import JOURNAL_COUNT, RECONCILE_WANTED
 from aegis.risk.controls import Control
 from aegis.risk.gate_state import BLOCK_PRIVATE_STREAM, Gate
 from aegis.risk.latch import LATCH_REASON, LATCH_STATE, Latch
+from tests.simulator.amend_mutations import AMEND_MUTATIONS, Patch
 
 __all__ = ["MUTATIONS", "applied"]
 
-Patch = Callable[[Callable[[Any, str, Any], None]], None]
 _fresh = itertools.count(1 << 40)
 
 
@@ -406,4 +406,5 @@ MUTATIONS: tuple[tuple[str, Patch, int], ...] = (
     ("leave it resting in a silence", _block_and_leave_it_resting, 692),
     ("no sign of progress", _no_sign_of_progress, 1),
     ("twice the rate", _twice_the_rate, 431),
+    *AMEND_MUTATIONS,
 )
