@@ -24,6 +24,7 @@ from aegis.host.jit import kernel
 from aegis.shm.intent import CANCEL, RESYNC
 from aegis.shm.outcome import (
     ACCEPTED,
+    AMENDED,
     CANCELED,
     DENIED,
     EXPIRED,
@@ -68,6 +69,11 @@ def advance(slot: Any, outcome: Any) -> Any:
             return True
         if slot.state in (PENDING, RESERVED):
             slot.state = LIVE
+    elif kind == AMENDED:
+        # The slot holds what the exchange has, whoever asked for it.
+        slot.price_ticks = outcome.price_ticks
+        slot.qty_lots = outcome.qty_lots
+        return slot.filled_lots >= slot.qty_lots
     elif kind in (CANCELED, EXPIRED):
         return True
     elif kind == UNKNOWN:

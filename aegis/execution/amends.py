@@ -183,18 +183,17 @@ def hear_terms(
         return np.int64(IGNORED)
     is_old = price_ticks == row.price_ticks and qty_lots == row.qty_lots
     is_young = told_ms > (terms.told_ms if row.amends & AMENDED_BEFORE != 0 else 0)
+    is_smaller = price_ticks == row.price_ticks and qty_lots < row.qty_lots
+    is_new = price_ticks == terms.price_ticks and qty_lots == terms.qty_lots
     if row.amends & AMENDING == 0:
-        is_smaller = price_ticks == row.price_ticks and qty_lots < row.qty_lots
         if is_old or is_smaller or not is_young:
             return np.int64(IGNORED)
-    elif is_final and is_old:
+    elif is_final and (is_old or is_smaller) and not is_new:
         event_ns = told_ms * 1_000_000
         note_event(tables, slot, AMEND_REFUSED, 0, 0, 0, 0, event_ns, ts_recv_ns)
         state = NEXT[np.int64(row.state), AMEND_REFUSED]
         return conclude_amend(tables, slot, AMEND_REFUSED, state, 0, event_ns, ts_recv_ns)
-    elif not is_final:
-        is_new = price_ticks == terms.price_ticks and qty_lots == terms.qty_lots
-        if not (is_new and is_young):
-            return np.int64(IGNORED)
+    elif not (is_final or (is_new and is_young)):
+        return np.int64(IGNORED)
     take_terms(tables, slot, price_ticks, qty_lots, told_ms * 1_000_000, ts_recv_ns)
     return np.int64(_MOVED)

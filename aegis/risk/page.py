@@ -20,6 +20,9 @@ _HEAD = """\
 The last thing before the bytes of an order: execution's batch kernel asks `judge` (gate.py) about
 every PLACE, with the book, the mark and our own best order as read at that moment. The answer is
 PASS or the number of the first control that refuses; the brain hears of it as a DENIED outcome.
+An AMEND is asked about likewise (`judge_amend`), as the order that it leads to: with its whole new
+quantity and price, and with what may fill of it beyond what may already. Until the exchange has
+said which terms hold, the larger quantity counts, and both prices are our own.
 Cancels never come here. An order that can only reduce a position skips every control marked "new
 risk" below, whatever the latch says: a way out is always open. That an order reduces is the word of
 our own books; until they are reconciled at a start, while the private stream is down or positions

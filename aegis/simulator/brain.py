@@ -62,8 +62,10 @@ class Change:
     ticks: int
     lots: int
     valid_until_ns: int
-    is_sent: bool = False
     is_answered: bool = False
+    is_refused: bool = False
+    # (price, quantity) as they were sent.
+    sent: tuple[int, int] | None = None
 
 
 @dataclass(slots=True)
@@ -114,6 +116,7 @@ class Brain:
     ) -> None:
         """`amend_rng` is what amends are drawn from: all else is as if there were none."""
         self._amend_rng = amend_rng
+        self.on_amend_told: Callable[[Wish, int], None] = lambda *_: None
         self.memory = memory
         self.plan = plan
         self.rng = rng
@@ -231,8 +234,10 @@ class Brain:
             if change.is_answered:
                 self.on_violation("told", f"{text} after its answer")
             change.is_answered = True
+            change.is_refused = kind == AMEND_REFUSED
         if kind == AMENDED:
             wish.now_ticks, wish.now_lots = told["price_ticks"], told["qty_lots"]
+        self.on_amend_told(wish, kind)
         self._note_end(wish, False)
 
     def has_run_away(self, limit: int) -> bool:
@@ -252,14 +257,14 @@ class Brain:
         for _ in range(count):
             if self.plan.nonsense and rng.random() < self.plan.nonsense:
                 self._rave(now_ns)
-            elif self.open and self.plan.amends and self._amend_rng.random() < self.plan.amends:
-                self._change(now_ns)
             elif self.open and rng.random() < 0.4:
                 self.cancel(now_ns, rng.choice(list(self.open)))
             elif rng.random() < 0.02:
                 self._emit(now_ns, kind=CANCEL_ALL)
             else:
                 self._decide(now_ns)
+        if self.plan.amends and self._amend_rng.random() < self.plan.amends:
+            count += self._change(now_ns)
         if count:
             self.wake()
 
@@ -288,17 +293,20 @@ class Brain:
         valid_ns = now_ns + self.rng.choice((200, 1_000, 3_000)) * _MS
         return self._wish(now_ns, self.next_ref, side, ticks, lots, flags, valid_ns)
 
-    def _change(self, now_ns: int) -> None:
+    def _change(self, now_ns: int) -> bool:
         """An amend of an open order: another price, another quantity, or both."""
         rng = self._amend_rng
         known = [wish for wish in self.open.values() if wish.is_limit and ACCEPTED in wish.told]
         if not known:
-            return
+            return False
         wish = rng.choice(known)
         touch = self.exchange.bid if wish.side > 0 else self.exchange.ask
         # Now and then one that takes, or leaves less than is filled: the gate sees to it, or not.
         ticks = touch - wish.side * rng.randrange(-2, 60) if rng.random() < 0.7 else 0
         lots = rng.randrange(1, 40) if ticks == 0 or rng.random() < 0.5 else 0
+        if wish.amends and rng.random() < 0.3:
+            # Back to what it was once: what tells of that time must not be taken for news.
+            ticks, lots = wish.ticks, wish.lots
         valid_ns = now_ns + rng.choice((200, 1_000, 3_000)) * _MS
         wish.amends[self._next_id] = Change(ticks, lots, valid_ns)
         self._emit(
@@ -309,6 +317,7 @@ class Brain:
             qty_lots=lots,
             valid_until_ns=valid_ns,
         )
+        return True
 
     def cancel(self, now_ns: int, ref: int) -> None:
         """Emit one CANCEL."""

@@ -89,7 +89,7 @@ def draw_amends(plan: Plan, rng: random.Random) -> None:
     any is what it would be if there were none at all.
     """
     if rng.random() < 0.5:
-        plan.amends = rng.choice((0.2, 0.5, 0.8))
+        plan.amends = rng.choice((0.2, 0.5, 0.9))
         plan.amend_fault = rng.random() * 0.30 if rng.random() < 0.5 else 0.0
         plan.amend_late = rng.random() * 0.20 if rng.random() < 0.5 else 0.0
 

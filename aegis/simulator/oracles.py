@@ -28,8 +28,9 @@ from aegis.execution.words import (
 )
 from aegis.risk.latch import LatchState
 from aegis.shm.intent import REDUCE_ONLY
+from aegis.simulator.amend_oracle import AmendJudge, different_terms
 from aegis.simulator.bookkeeping import Bookkeeping
-from aegis.simulator.brain import MAX_STALE_NS, Brain, Change
+from aegis.simulator.brain import MAX_STALE_NS, Brain
 from aegis.simulator.disk import Storage
 from aegis.simulator.exchange import Exchange, RestingOrder
 from aegis.simulator.loop import Timeline
@@ -92,6 +93,7 @@ class Oracles:
         self.found: Violation | None = None
         exchange.on_new = self.on_new
         exchange.on_amended = self.on_amended
+        self._amends = AmendJudge(brain)
 
     @property
     def now_ns(self) -> int:
@@ -183,29 +185,12 @@ class Oracles:
         ticks = round(float(parameters["price"]) * 10)
         if (*key, ticks, lots) not in self._storage.amended:
             raise Violation("I1", f"an amend of {client_id} was sent before it was written down")
-        meant = [
-            (intent_id, change)
-            for intent_id, change in wish.amends.items()
-            if change.ticks in (0, ticks) and change.lots in (0, lots)
-        ]
-        if (parameters["side"] == "BUY") != (wish.side > 0) or not meant:
-            raise Violation("I2", f"an amend of {client_id} is none that was wanted: {wish}")
-        unsent = [(intent_id, change) for intent_id, change in meant if not change.is_sent]
-        if not unsent:
-            raise Violation("I2", f"an amend of {client_id} was sent twice: {wish}")
-        # The gate has refused those before it.
-        intent_id, change = next(
-            (pair for pair in unsent if not pair[1].is_answered and not self._is_past(pair[1])),
-            unsent[-1],
-        )
-        change.is_sent = True
-        if self._is_past(change):
-            raise Violation("I4", f"an amend of {client_id} was sent after it had expired")
+        side = 1 if parameters["side"] == "BUY" else -1
+        intent_id, wrong = self._amends.note_sent(wish, side, (ticks, lots), self.now_ns)
+        if wrong:
+            raise Violation("I2" if intent_id == 0 else "I4", f"{client_id}: {wrong}: {wish}")
         reduces = bool(wish.flags & REDUCE_ONLY)
         self._check_risk(client_id, key, wish.side, intent_id, reduces=reduces)
-
-    def _is_past(self, change: Change) -> bool:
-        return self.now_ns > change.valid_until_ns
 
     def forget_rate(self) -> None:
         """A new process counts its rate from the start."""
@@ -284,6 +269,8 @@ class Oracles:
     def on_amended(self, order: RestingOrder) -> None:
         """I3 at the exchange, of an order that has new terms."""
         try:
+            key = self._key_of(order.client_id)
+            self._amends.note_carried_out(key, order.ticks, order.lots)
             self._check_exposure()
         except Violation as violation:
             self.flag(violation)
@@ -394,7 +381,7 @@ class Oracles:
         found = []
         if local != set(own):
             found.append(f"open here {sorted(local - set(own))}, there {sorted(set(own) - local)}")
-        found += self._different_terms(session, own)
+        found += different_terms(session, own)
         if int(core.words[UNKNOWN_COUNT]):
             found.append(f"{int(core.words[UNKNOWN_COUNT])} orders are unknown")
         if gate.latch.state is not LatchState.ACTIVE:
@@ -406,21 +393,6 @@ class Oracles:
         if held != exchange.position:
             found.append(f"position {held} here, {exchange.position} there")
         found += self._told_differences()
-        return found
-
-    def _different_terms(self, session: TradingSession, own: dict[str, RestingOrder]) -> list[str]:
-        """Prices and quantities; one that only reduces may have been made smaller there."""
-        found = []
-        for order in session.core.open_orders():
-            there, row = own.get(order.client_id), session.core.tables.rows[order.slot]
-            if there is None:
-                continue
-            if row["amends"] & AMENDING:
-                found.append(f"{order.client_id} is being amended")
-            ticks, lots = int(row["price_ticks"]), int(row["qty_lots"])
-            is_larger = lots > there.lots and not there.reduces
-            if ticks != there.ticks or lots < there.lots or is_larger:
-                found.append(f"{order.client_id}: {lots} at {ticks} here, there {there}")
         return found
 
     def _told_differences(self) -> list[str]:

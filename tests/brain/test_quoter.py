@@ -13,6 +13,8 @@ from aegis.brain.quoter import may_place, must_move
 from aegis.shm.intent import CANCEL, IOC, PLACE, POST_ONLY, REDUCE_ONLY, RESYNC
 from aegis.shm.outcome import (
     ACCEPTED,
+    AMEND_REFUSED,
+    AMENDED,
     CANCELED,
     DENIED,
     EXPIRED,
@@ -129,6 +131,23 @@ def test_outcomes_alone_send_nothing(harness: Harness) -> None:
     sent = [intent for intent in harness.intents if intent["kind"] != RESYNC]
     assert len(sent) == len(placed)
     assert len(harness.feed(quote(BID, 200))) > 0
+
+
+def test_a_slot_follows_an_amended_order(harness: Harness) -> None:
+    """The quoter asks for none: terms that a person has changed are those of the slot from then."""
+    placed = first_pair(harness)
+    harness.accept(placed)
+    buy = placed[0]
+    price = int(buy["price_ticks"]) - 1
+    harness.tell(answer(AMENDED, buy, price_ticks=price, qty_lots=3, intent_id=0))
+    slot = harness.desk.slots[0]
+    assert (slot["state"], slot["price_ticks"], slot["qty_lots"]) == (LIVE, price, 3)
+    harness.fill(buy, 2)
+    assert harness.desk.slots["state"][0] == LIVE, "one lot of three is left"
+    harness.tell(answer(AMEND_REFUSED, buy, intent_id=99))
+    assert harness.desk.slots["state"][0] == LIVE
+    harness.tell(answer(AMENDED, buy, qty_lots=2, intent_id=0))
+    assert harness.desk.slots["state"][0] == EMPTY
 
 
 def test_unknown_keeps_the_slot_reserved(harness: Harness) -> None:

@@ -459,6 +459,16 @@ def test_terms_that_nobody_asked_for(resting: AmendDesk) -> None:
     assert resting.reserved == 12, "made smaller by the exchange: the careful number stays"
 
 
+def test_an_order_that_the_exchange_has_made_smaller_was_not_amended(resting: AmendDesk) -> None:
+    """Reduce-only: it rests with four lots of ten; the amend to fourteen is never answered."""
+    resting.refuse(resting.amend(599_800, 14), -1007)
+    resting.query("59990.00", "0.004", NOW_MS + 3_001)
+    assert resting.terms == PLACED and resting.reserved == 10, "the careful number"
+    assert resting.told() == [(UNKNOWN, 77), (AMEND_REFUSED, 77)]
+    resting.accept(resting.amend(qty_lots=4), "59990.00", "0.004", time_ms=NOW_MS + 9)
+    assert resting.terms == (599_900, 4) and resting.reserved == 4
+
+
 def test_late_words_about_an_order_that_is_over(resting: AmendDesk) -> None:
     request_id = resting.amend(599_800, 14)
     resting.event("CANCELED", "59990.0", "0.010", NOW_MS + 1, X="CANCELED")
