@@ -50,6 +50,7 @@ class Order:
     price: Decimal
     status: str = "NEW"
     filled: Decimal = Decimal(0)
+    updated_ms: int = 1
 
     def row(self) -> Json:
         return {
@@ -58,9 +59,10 @@ class Order:
             "symbol": self.symbol,
             "side": self.side,
             "status": self.status,
+            "price": str(self.price),
             "origQty": str(self.qty),
             "executedQty": str(self.filled),
-            "updateTime": 1,
+            "updateTime": self.updated_ms,
             "newField": {"unknown": True},
         }
 
@@ -87,6 +89,7 @@ class FakeExchange:
     entry: str = "0.0"
     place_faults: list[Fault] = field(default_factory=list)
     cancel_faults: list[Fault] = field(default_factory=list)
+    amend_faults: list[Fault] = field(default_factory=list)
     rest_faults: dict[str, list[tuple[int, str]]] = field(default_factory=dict)
     requests: list[str] = field(default_factory=list)
     placements: list[str] = field(default_factory=list)
@@ -168,6 +171,12 @@ class FakeExchange:
         order.status = "CANCELED"
         self.tell(order, "CANCELED")
 
+    def amend(self, order: Order, price: str, qty: str) -> None:
+        """Give an order new terms, as the exchange would."""
+        order.price, order.qty = Decimal(price), Decimal(qty)
+        order.updated_ms = self.now_ms + 1
+        self.tell(order, "AMENDMENT")
+
     def tell(self, order: Order, x: str, **fields: Any) -> None:
         """Push an ORDER_TRADE_UPDATE."""
         self.now_ms += 1
@@ -179,6 +188,7 @@ class FakeExchange:
             "X": order.status,
             "i": order.order_id,
             "q": str(order.qty),
+            "p": str(order.price),
             "z": str(order.filled),
             "N": "USDT",
             "T": self.now_ms,
@@ -335,7 +345,9 @@ class FakeExchange:
     async def _command(
         self, line: web.WebSocketResponse, request_id: int, method: str, params: Json
     ) -> None:
-        faults = self.place_faults if method == "order.place" else self.cancel_faults
+        faults = {"order.place": self.place_faults, "order.modify": self.amend_faults}.get(
+            method, self.cancel_faults
+        )
         fault = faults.pop(0) if faults else Fault()
         assert abs(params["timestamp"] - time.time() * 1000) < params["recvWindow"]
         reply: Json
@@ -350,7 +362,9 @@ class FakeExchange:
             if order is None or order.status not in OPEN:
                 reply = {"status": 400, "error": {"code": -2011, "msg": "Unknown order sent."}}
             else:
-                if fault.carried_out:
+                if fault.carried_out and method == "order.modify":
+                    self.amend(order, params["price"], params["quantity"])
+                elif fault.carried_out:
                     self.cancel(order)
                 reply = {"status": 200, "result": order.row()}
         if fault.answer is not None:

@@ -13,10 +13,11 @@ from aegis.execution import held_commands
 from aegis.execution import order_states as states
 from aegis.execution.dispatcher import Dispatcher
 from aegis.execution.held_commands import HeldCommands
-from aegis.execution.layouts import ACT_CANCEL, ACT_PLACE
+from aegis.execution.layouts import ACT_AMEND, ACT_CANCEL, ACT_PLACE
 from aegis.execution.order_routes import OrderRoutes
 from aegis.risk.message_times import note_order_left
-from aegis.shm.intent import POST_ONLY, REDUCE_ONLY
+from aegis.shm.intent import AMEND, POST_ONLY, REDUCE_ONLY
+from aegis.shm.outcome import AMEND_REFUSED
 from aegis.shm.rate_ledger import RateLedger
 from tests.execution.harness import NOW_MS, NOW_NS, Desk
 
@@ -65,7 +66,7 @@ class HeldDesk:
         core = self.desk.core
         for at, (kind, slot, start, end, request_id, *_) in enumerate(actions):
             request = bytes(core.tables.out[start:end].tobytes())
-            if kind in (ACT_PLACE, ACT_CANCEL) and not self.held.may_go(kind, slot):
+            if kind in (ACT_PLACE, ACT_CANCEL, ACT_AMEND) and not self.held.may_go(kind, slot):
                 self.held.hold(kind, slot, request_id, request, self.desk.now_ns + 3_000 * _MS)
             else:
                 self.line.send(request)
@@ -183,3 +184,59 @@ def test_what_is_cancelled_while_it_waits_for_the_rate_never_leaves(held: HeldDe
     held.later(1)
     assert held.desk.core.state_of(slot) == states.REJECTED
     assert held.dispatcher.waiting == 0
+
+
+def amend(held: HeldDesk, **terms: int) -> int:
+    """An order that rests, and an amend of it that must wait; its slot."""
+    (slot,) = held.place()
+    held.desk.update(held.desk.next_ref, "NEW")
+    held.line.sent.clear()
+    held.desk.outcomes()
+    held.dispatcher.on_rate_limited(-1015, 100, held.now_ms())
+    fields = {"order_ref": held.desk.next_ref, "price_ticks": 0, "qty_lots": 0, **terms}
+    assert held.pass_on(held.desk.send(held.desk.intent(AMEND, flags=0, **fields))) == [slot]
+    assert held.line.sent == [] and held.desk.core.state_of(slot) == states.PENDING_AMEND
+    return slot
+
+
+def test_an_amend_waits_and_leaves_before_new_orders(held: HeldDesk) -> None:
+    slot = amend(held, qty_lots=4)
+    assert held.place(price_ticks=599_800)
+    assert held.later(100) == ["order.modify", PLACED]
+    assert held.desk.core.view(slot).amend_sent_ns == held.desk.now_ns
+
+
+def test_an_amend_waits_for_the_rate(held: HeldDesk) -> None:
+    amend(held, qty_lots=4)
+    held.fill_the_second()
+    assert held.later(100) == []
+    assert held.later(1_000) == ["order.modify"]
+
+
+def test_a_cancel_goes_first_and_takes_a_waiting_amend_with_it(held: HeldDesk) -> None:
+    slot = amend(held, qty_lots=4)
+    held.pass_on(held.desk.cancel(held.desk.next_ref))
+    assert held.later(100) == ["order.cancel"]
+    assert held.later(100) == []
+    assert [int(kind) for kind in held.desk.outcomes()["kind"]] == [AMEND_REFUSED]
+    row = held.desk.core.tables.rows[slot]
+    assert (row["state"], row["amends"]) == (states.PENDING_CANCEL, 0)
+    assert int(held.desk.gate.exposure[0]["open_buy_lots"]) == 2
+
+
+def test_an_amend_that_has_waited_for_too_long_was_never_sent(held: HeldDesk) -> None:
+    slot = amend(held, qty_lots=4)
+    held.dispatcher.on_rate_limited(-1015, 10_000, held.now_ms())
+    assert held.later(3_000) == []
+    (told,) = held.desk.outcomes()
+    assert (told["kind"], told["code"]) == (AMEND_REFUSED, held_commands.TOO_MANY_ORDERS)
+    assert held.desk.core.state_of(slot) == states.LIVE
+    assert int(held.desk.gate.exposure[0]["open_buy_lots"]) == 2
+
+
+def test_an_amend_is_judged_again_before_it_leaves(held: HeldDesk) -> None:
+    slot = amend(held, qty_lots=4)
+    held.desk.core.follow_epoch(2)
+    assert held.later(100) == [], "its brain is over"
+    assert held.desk.core.state_of(slot) == states.LIVE
+    assert [int(kind) for kind in held.desk.outcomes()["kind"]] == [AMEND_REFUSED]

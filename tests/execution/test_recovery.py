@@ -21,6 +21,7 @@ from aegis.execution.journal.reader import read_journal
 from aegis.host.clock import monotonic_ns
 from aegis.risk.controls import Control
 from aegis.risk.latch import LatchState
+from aegis.shm.intent import AMEND
 from aegis.shm.outcome import FILL
 from tests.execution.fake_exchange import FakeExchange, Fault, Order
 from tests.execution.rig import Rig, run, running
@@ -194,6 +195,36 @@ def test_adopted_orders_rest_and_end_like_any_other(tmp_path: Path) -> None:
                 exchange.fill(order, "0.001")
                 await rig.until(lambda: books(rig)[0] == 2, "the fill of an adopted order")
             assert order.status == "CANCELED", "the end cancels it as any other"
+            assert rig.exit_code == 0
+
+    run(day())
+
+
+@pytest.mark.parametrize("is_carried_out", [True, False])
+def test_an_amend_that_was_under_way_is_adopted_as_told(
+    tmp_path: Path, is_carried_out: bool
+) -> None:
+    """Killed between the journal and the answer: the order rests with one of two terms."""
+
+    async def day() -> None:
+        async with FakeExchange() as exchange:
+            async with killed(tmp_path, exchange) as rig:
+                ref = await rig.placed(qty_lots=4)
+                order = rig.order_of(ref)
+                exchange.amend_faults = [Fault(carried_out=False, silent=True)]
+                rig.send(AMEND, order_ref=ref, price_ticks=599_800, qty_lots=6, intent_id=7)
+                await rig.until(lambda: rig.counters["amends_sent"] == 1, "the amend")
+                assert int(rig.session.gate.exposure[0]["open_buy_lots"]) == 6
+            if is_carried_out:
+                exchange.amend(order, "59980.0", "0.006")
+            options: dict[str, Any] = {"journal": {"on_start": "adopt"}}
+            async with running(tmp_path, exchange, **options) as rig:
+                (held,) = rig.session.core.open_orders()
+                row = rig.session.core.tables.rows[held.slot]
+                terms = (599_800, 6) if is_carried_out else (599_900, 4)
+                assert (int(row["price_ticks"]), int(row["qty_lots"])) == terms
+                assert (held.state, held.amend_sent_ns) == (states.LIVE, 0)
+                assert int(rig.session.gate.exposure[0]["open_buy_lots"]) == terms[1]
             assert rig.exit_code == 0
 
     run(day())

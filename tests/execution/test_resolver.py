@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from pathlib import Path
+from time import monotonic
+
+import pytest
 
 from aegis.execution import order_states as states
+from aegis.execution import resolver
 from aegis.execution.errors import RefusedError
-from aegis.shm.outcome import UNKNOWN
+from aegis.shm.intent import AMEND
+from aegis.shm.outcome import AMEND_REFUSED, AMENDED, UNKNOWN
 from tests.execution.fake_exchange import FakeExchange, Fault
 from tests.execution.rig import run, running
 
@@ -33,5 +39,35 @@ def test_an_answer_that_was_old_when_it_was_read_is_no_proof_of_absence(tmp_path
             rest.offset_ms = offset_ms
             del rest.order
             assert rig.session.core.state_of(order.slot) == states.UNKNOWN
+
+    run(day())
+
+
+@pytest.mark.parametrize("is_carried_out", [True, False])
+def test_an_amend_without_an_answer_is_asked_about(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_carried_out: bool
+) -> None:
+    """Silence, then a query: its old terms count only once the amend cannot arrive any more."""
+    monkeypatch.setattr(resolver, "ANSWER_TIMEOUT_NS", 200_000_000)
+
+    async def day() -> None:
+        async with FakeExchange() as exchange, running(tmp_path, exchange) as rig:
+            ref = await rig.placed(qty_lots=4)
+            exchange.amend_faults = [Fault(carried_out=False, silent=True)]
+            rig.send(AMEND, order_ref=ref, price_ticks=599_800, qty_lots=6, intent_id=7)
+            await rig.outcome(ref, UNKNOWN)
+            sent_s = monotonic()
+            if is_carried_out:
+                order = rig.order_of(ref)
+                # No event tells of it.
+                order.price, order.qty = Decimal("59980.0"), Decimal("0.006")
+                order.updated_ms = 2
+            told = await rig.outcome(ref, AMENDED if is_carried_out else AMEND_REFUSED)
+            assert told["intent_id"] == 7
+            assert (monotonic() - sent_s > 2.5) == (not is_carried_out)
+            (held,) = rig.session.core.open_orders()
+            await rig.until(lambda: rig.session.core.state_of(held.slot) == states.LIVE, "LIVE")
+            expected = 6 if is_carried_out else 4
+            assert int(rig.session.gate.exposure[0]["open_buy_lots"]) == expected
 
     run(day())
