@@ -54,8 +54,8 @@ def test_market_messages_ticks_intents_and_requests_all_count(box: Box) -> None:
             lambda: execution.update(intents_consumed=2),
         ),
         (
-            lambda: execution.update(orders_sent=1, cancels_sent=1),
-            lambda: setattr(box.core.tally, "ws_requests", 2),
+            lambda: execution.update(orders_sent=1, cancels_sent=1, amends_sent=1),
+            lambda: setattr(box.core.tally, "ws_requests", 3),
         ),
     ]
     for begin, end in steps:
