@@ -135,6 +135,10 @@ class ExecutionCore(EvidenceReader):
         """
         return bool(self.tables.rows[slot]["flags"] & REDUCE_ONLY) or self.reduces_by_books(slot)
 
+    def must_not_rest(self, slot: int) -> bool:
+        """Whether an order adds to the position although the latch lets nothing but ways out."""
+        return self.gate.latch.state is not LatchState.ACTIVE and not self.reduces(slot)
+
     def reduces_by_books(self, slot: int) -> bool:
         """The same by our own books alone, whatever the exchange holds the order to."""
         row = self.tables.rows[slot]

@@ -421,6 +421,16 @@ class EvidenceReader:
         )
         return bool(moved != DUPLICATE)
 
+    def on_trades_listed(self, slot: int, quantities: Sequence[str], now_ns: int) -> None:
+        """All of an order's trades have been shown to `on_trade_row`: each is in the books now.
+
+        What is missing from the order's own count was booked without it (`_is_settled`, strays).
+        """
+        row, rules = self.tables.rows[slot], self._rules_of_slot(slot)
+        listed = sum(_lots(qty, rules) for qty in quantities)
+        if listed >= row["reported_lots"] and listed > row["filled_lots"]:
+            self.apply(slot, states.SETTLED, now_ns, cum_lots=listed)
+
     def on_account_update(self, update: AccountUpdate, now_ns: int) -> None:
         """Remember what the exchange says of wallet and positions, to be compared when quiet."""
         for balance in update.B:

@@ -11,6 +11,9 @@ makes the result the same whatever comes first.
   after a cancel, even after a wrong verdict; it is always booked, once (by its trade id).
 * CLOSING: the exchange has said that the order is over, but not all fills that it counts have
   arrived. The final outcome waits for them, so that the brain hears of the end last.
+* A trade may be in the books without having been counted to its order: one that a look at all
+  trades has booked or taken over with the position. The list of the order's trades tells, and
+  SETTLED counts it, without money.
 * An amend that is under way leaves two terms (price and quantity) of which one holds: the row keeps
   both until the exchange has said which (`aegis.execution.amends`), and the larger counts. LIVE is
   an order whose terms are known, so a move to LIVE stops at PENDING_AMEND while they are not, and
@@ -57,6 +60,7 @@ __all__ = [
     "PENDING_NEW",
     "REJECT",
     "REJECTED",
+    "SETTLED",
     "STATES",
     "TERMINAL",
     "UNKNOWN",
@@ -97,10 +101,12 @@ EVENTS = (
     "AMEND_REFUSED",  # a definitive error to an amend: the old terms hold
     "AMEND_LOST",  # -2011, -2013 to an amend: nothing was amended, for there is no open order
     "AMEND_AMBIGUOUS",  # an amend whose answer is lost or says "unknown"
+    "SETTLED",  # trades of it are in the books already, without having been counted as its own
 )
 ACCEPT, REJECT, AMBIGUOUS, CANCEL_SENT, CANCEL_REFUSED, CANCEL_LOST = range(6)
 CANCEL_AMBIGUOUS, CANCEL, EXPIRE, COMPLETE, NOT_PLACED, FILL = range(6, 12)
 AMEND_SENT, AMENDED, AMEND_REFUSED, AMEND_LOST, AMEND_AMBIGUOUS = range(12, 17)
+SETTLED = 17
 
 IGNORED = -1  # legal, late or repeated: nothing changes
 ANOMALY = -2  # contradicts what is known: counted, nothing changes
@@ -124,6 +130,7 @@ _TABLE: dict[int, dict[int, int]] = {
         AMEND_REFUSED: IGNORED,
         AMEND_LOST: IGNORED,
         AMEND_AMBIGUOUS: IGNORED,
+        SETTLED: LIVE,
     },
     LIVE: {
         ACCEPT: IGNORED,
@@ -143,6 +150,7 @@ _TABLE: dict[int, dict[int, int]] = {
         AMEND_REFUSED: IGNORED,
         AMEND_LOST: IGNORED,
         AMEND_AMBIGUOUS: IGNORED,
+        SETTLED: LIVE,
     },
     PENDING_AMEND: {
         ACCEPT: IGNORED,
@@ -162,6 +170,7 @@ _TABLE: dict[int, dict[int, int]] = {
         AMEND_REFUSED: LIVE,
         AMEND_LOST: UNKNOWN,
         AMEND_AMBIGUOUS: UNKNOWN,
+        SETTLED: PENDING_AMEND,
     },
     PENDING_CANCEL: {
         ACCEPT: PENDING_CANCEL,
@@ -182,6 +191,7 @@ _TABLE: dict[int, dict[int, int]] = {
         AMEND_REFUSED: PENDING_CANCEL,
         AMEND_LOST: PENDING_CANCEL,
         AMEND_AMBIGUOUS: IGNORED,
+        SETTLED: PENDING_CANCEL,
     },
     UNKNOWN: {
         ACCEPT: LIVE,
@@ -202,6 +212,7 @@ _TABLE: dict[int, dict[int, int]] = {
         AMEND_REFUSED: UNKNOWN,
         AMEND_LOST: UNKNOWN,
         AMEND_AMBIGUOUS: IGNORED,
+        SETTLED: UNKNOWN,
     },
     CLOSING: {
         ACCEPT: IGNORED,
@@ -221,6 +232,7 @@ _TABLE: dict[int, dict[int, int]] = {
         AMEND_REFUSED: IGNORED,
         AMEND_LOST: IGNORED,
         AMEND_AMBIGUOUS: IGNORED,
+        SETTLED: CLOSING,
     },
 }
 

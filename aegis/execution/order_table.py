@@ -45,6 +45,7 @@ from aegis.execution.order_states import (
     PENDING_AMEND,
     PENDING_NEW,
     REJECT,
+    SETTLED,
     TERMINAL,
 )
 from aegis.execution.tables import (
@@ -92,7 +93,7 @@ _AMEND_ANSWERS = (AMEND_REFUSED, AMEND_LOST, AMEND_AMBIGUOUS)
 MOVED, DUPLICATE = 1, -3
 
 _OUT_ACCEPTED, _OUT_REJECTED, _OUT_UNKNOWN = outcome.ACCEPTED, outcome.REJECTED, outcome.UNKNOWN
-_OUT_FILL = outcome.FILL
+_OUT_FILL, _OUT_EXPIRED = outcome.FILL, outcome.EXPIRED
 
 
 @kernel("i8(i8,i8,i8)")
@@ -322,6 +323,21 @@ def _apply_end(
         finish(tables, slot, target, reason, ts_event_ns, ts_recv_ns)
 
 
+@kernel
+def _count_settled(
+    tables: Any, slot: Any, cum_lots: Any, code: Any, ts_event_ns: Any, ts_recv_ns: Any
+) -> Any:
+    """`cum_lots` of an order are in the books: count those that were not counted as its own."""
+    row = rows_of(tables)[slot]
+    before_lots = lots_left(tables, slot)
+    row.filled_lots = max(row.filled_lots, cum_lots)
+    reserve(tables, row, lots_left(tables, slot) - before_lots)
+    _after_fill(tables, slot, ts_event_ns, ts_recv_ns)
+    if row.state == FILLED:
+        # No FILL has told of the end.
+        tell(tables, row, _OUT_EXPIRED, code, 0, ts_event_ns, ts_recv_ns)
+
+
 @kernel("i8(i8[::1],i8,i8,i8,i8,i8,i8,i8,i8)")
 def apply_event(
     tables: Any,
@@ -366,6 +382,9 @@ def apply_event(
         _acknowledge(tables, row, order_id, ts_event_ns, ts_recv_ns)
     if event in (CANCEL, EXPIRE, COMPLETE):
         _apply_end(tables, slot, event, reason, ts_event_ns, ts_recv_ns)
+        return np.int64(MOVED)
+    if event == SETTLED:
+        _count_settled(tables, slot, cum_lots, code, ts_event_ns, ts_recv_ns)
         return np.int64(MOVED)
     if event in _AMEND_ANSWERS:
         return conclude_amend(tables, slot, event, state, code, ts_event_ns, ts_recv_ns)

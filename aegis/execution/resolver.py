@@ -9,7 +9,8 @@ A task beside the hot path. It looks over the order table a few times a second a
 * asks about an order whose amend has no answer likewise, until the terms that it tells are certain:
   the new ones, or any once the receive window of the amend had closed when it was asked,
 * fetches the trades of an order that is over but whose fills have not all come,
-* sends a wanted cancel again, for the same order, as long as it rests.
+* sends a wanted cancel again, for the same order, as long as it rests, and cancels what the latch
+  does not allow to rest.
 
 It never places anything, and it never gives up: a query that fails is asked again, more slowly, and
 the order's quantity stays reserved meanwhile.
@@ -98,8 +99,14 @@ class Resolver:
         return False
 
     def _cancel_again(self, order: OpenOrder, now_ns: int) -> None:
-        """An order that rests although its cancel was wanted: the refusal was no end of it."""
-        if order.state not in (states.LIVE, states.PENDING_AMEND) or not order.cancel_wanted:
+        """An order that rests although its cancel was wanted, or that the latch no longer allows.
+
+        The refusal of a cancel is no end of it, and an order that was a way out is none any more
+        once the books were corrected.
+        """
+        if order.state not in (states.LIVE, states.PENDING_AMEND):
+            return
+        if not (order.cancel_wanted or self._core.must_not_rest(order.slot)):
             return
         if now_ns - order.cancel_sent_ns < CANCEL_AGAIN_NS:
             return
@@ -163,6 +170,7 @@ class Resolver:
                 now_ns,
                 trade.realized_pnl,
             )
+        self._core.on_trades_listed(order.slot, [trade.qty for trade in trades], now_ns)
         settled = self._core.state_of(order.slot) >= states.TERMINAL
         if not settled:
             self._ask_later(order)

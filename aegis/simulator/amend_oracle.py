@@ -27,6 +27,7 @@ class AmendJudge:
     def __init__(self, brain: Brain) -> None:
         self._brain = brain
         self._carried: Counter[tuple[int, int, int, int]] = Counter()
+        self._made_smaller: set[tuple[int, int, int, int]] = set()
         self._told: Counter[tuple[int, int, int, int]] = Counter()
         brain.on_amend_told = self.on_told
 
@@ -48,6 +49,15 @@ class AmendJudge:
         change.sent = terms
         return intent_id, "" if valid else "an amend was sent after it had expired"
 
+    def note_placed(self, key: tuple[int, int], ticks: int, lots: int) -> None:
+        """An order that the exchange made smaller as it came has had these terms from the start.
+
+        Who amends it to just them is told that there is nothing to change, and learns of them.
+        """
+        wish = self._brain.wishes.get(key)
+        if wish is not None and lots < wish.lots:
+            self._made_smaller.add((*key, ticks, lots))
+
     def note_carried_out(self, key: tuple[int, int], ticks: int, lots: int) -> None:
         """The exchange gives an order new terms."""
         self._carried[(*key, ticks, lots)] += 1
@@ -60,7 +70,7 @@ class AmendJudge:
         if kind == AMENDED:
             place = (wish.epoch, wish.ref, wish.now_ticks, wish.now_lots)
             self._told[place] += 1
-            if self._told[place] > self._carried[place]:
+            if self._told[place] > self._carried[place] + (place in self._made_smaller):
                 text = f"order {wish.ref} was told amended to {place[2:]}, and is not: {wish}"
                 self._brain.on_violation("told", text)
         for terms in {change.sent for change in wish.amends.values() if change.is_refused}:

@@ -262,6 +262,7 @@ class Oracles:
             if key in self._born:
                 raise Violation("I2", f"a second order for intent {key}: {order}")
             self._born[key] = order
+            self._amends.note_placed(key, order.ticks, order.lots)
             self._check_exposure()
         except Violation as violation:
             self.flag(violation)

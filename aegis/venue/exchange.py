@@ -21,7 +21,7 @@ from aegis.venue.codes import reject
 from aegis.venue.events import REASON_NONE
 from aegis.venue.ledger import Account, Ledger
 from aegis.venue.market import Market
-from aegis.venue.matching.interface import BUY, SELL, Fill, IdSource, Matched
+from aegis.venue.matching.interface import BUY, SELL, STP_NONE, Fill, IdSource, Matched
 from aegis.venue.orders import (
     CANCELED,
     EXPIRED,
@@ -131,6 +131,8 @@ class Exchange(ConditionalDesk):
         order.price_ticks = price
         order.qty_lots = request.qty_lots
         order.price_match = request.price_match
+        # As the exchange says of its own: an amended order is not kept from our others any more.
+        order.stp = STP_NONE
         order.updated_ms = now_ms
         self._count_open(order, order.left_lots)
         self.arrivals += 1

@@ -219,3 +219,55 @@ def test_an_order_that_fills_beyond_its_size_is_an_anomaly(desk: Desk) -> None:
     assert desk.gate.exposure[0]["position_lots"] == 3
     assert desk.core.words[ANOMALIES] == 1
     check_exposure(desk)
+
+
+@pytest.mark.parametrize(
+    ("status", "end", "told"),
+    [("FILLED", states.FILLED, EXPIRED), ("CANCELED", states.CANCELED, CANCELED)],
+)
+def test_trades_that_the_books_had_already_are_counted_to_their_order(
+    desk: Desk, status: str, end: int, told: int
+) -> None:
+    """Taken over with the position: nothing moves but the order, which ends."""
+    slot = desk.place(qty_lots=7)
+    desk.core.confirmed_trades[0] = 5
+    filled = 7 if status == "FILLED" else 3
+    body = OrderBody(
+        symbol="BTCUSDT", order_id=1, status=status, orig_qty="0.007",
+        executed_qty=f"0.00{filled}", price="59990.0", update_time=1,
+    )  # fmt: skip
+    desk.core.on_order_body(slot, body, desk.now_ns)
+    assert desk.core.state_of(slot) == states.CLOSING
+    desk.kinds()
+    assert not desk.core.on_trade_row(slot, 5, "59990.0", f"0.00{filled}", "0", True, desk.now_ns)
+    desk.core.on_trades_listed(slot, [f"0.00{filled}"], desk.now_ns)
+    assert desk.core.state_of(slot) == end
+    assert desk.gate.exposure[0]["position_lots"] == 0
+    assert desk.kinds() == [told]
+    check_exposure(desk)
+    assert desk.core.words[OPEN_COUNT] == 0 and desk.core.words[ANOMALIES] == 0
+
+
+def test_a_list_that_lacks_a_trade_settles_nothing(desk: Desk) -> None:
+    slot = desk.place(qty_lots=7)
+    desk.core.confirmed_trades[0] = 5
+    desk.core.apply(slot, states.CANCEL, desk.now_ns, cum_lots=4)
+    desk.core.on_trades_listed(slot, ["0.003"], desk.now_ns)
+    assert desk.core.state_of(slot) == states.CLOSING
+    desk.core.on_trades_listed(slot, ["0.003", "0.001"], desk.now_ns)
+    assert desk.core.state_of(slot) == states.CANCELED
+    check_exposure(desk)
+
+
+def test_a_part_that_the_books_had_already_leaves_the_rest_open(desk: Desk) -> None:
+    slot = desk.place(qty_lots=7)
+    desk.core.apply(slot, states.ACCEPT, desk.now_ns, cum_lots=3)
+    desk.core.on_trades_listed(slot, ["0.003"], desk.now_ns)
+    assert desk.core.state_of(slot) == states.LIVE
+    check_exposure(desk)
+    assert desk.gate.exposure[0]["open_buy_lots"] == 4
+    # Told twice, and with what is booked as a fill: counted once.
+    desk.update(1, "TRADE", l="0.002", z="0.005", L="59990.0", t=9)
+    desk.core.on_trades_listed(slot, ["0.003", "0.002"], desk.now_ns)
+    assert desk.gate.exposure[0]["open_buy_lots"] == 2
+    assert desk.gate.exposure[0]["position_lots"] == 2

@@ -11,8 +11,10 @@ import pytest
 from aegis.execution import order_states as states
 from aegis.execution import resolver
 from aegis.execution.errors import RefusedError
+from aegis.risk.controls import Control
+from aegis.risk.latch import LatchState
 from aegis.shm.intent import AMEND
-from aegis.shm.outcome import AMEND_REFUSED, AMENDED, UNKNOWN
+from aegis.shm.outcome import AMEND_REFUSED, AMENDED, CANCELED, UNKNOWN
 from tests.execution.fake_exchange import FakeExchange, Fault
 from tests.execution.rig import run, running
 
@@ -69,5 +71,24 @@ def test_an_amend_without_an_answer_is_asked_about(
             await rig.until(lambda: rig.session.core.state_of(held.slot) == states.LIVE, "LIVE")
             expected = 6 if is_carried_out else 4
             assert int(rig.session.gate.exposure[0]["open_buy_lots"]) == expected
+
+    run(day())
+
+
+def test_what_is_no_way_out_any_more_does_not_rest_while_halted(tmp_path: Path) -> None:
+    """Two lots could leave a long of two; then the books turn out to hold none."""
+
+    async def day() -> None:
+        async with FakeExchange() as exchange, running(tmp_path, exchange) as rig:
+            held = rig.session.gate.exposure[0]
+            held["position_lots"] = 2
+            rig.session.gate.latch.trip(LatchState.HALTED, Control.FOREIGN_ORDER, 1)
+            await rig.until(lambda: rig.counters["gate_state"] == LatchState.HALTED, "HALTED")
+            ref = await rig.placed(side=-1, price_ticks=600_100)
+            await rig.session.resolver.turn()
+            assert rig.counters["cancels_sent"] == 0, "it is a way out"
+            held["position_lots"] = 0
+            await rig.outcome(ref, CANCELED)
+            await rig.until(lambda: not exchange.open_ids(), "nothing rests")
 
     run(day())

@@ -23,6 +23,9 @@ NAMED = {
     45602: "a checkpoint whose own write had tripped the latch was not what a replay finds",
     47919: "a start that failed for lack of room just before the healing was the last one",
     120994: "a part of a fill, settled before a restart, was booked again with the rest of it",
+    340947: "an amend to what a reduce-only order had been made into from the start",
+    354682: "a fill taken over with the position was never counted to its order: no start any more",
+    393711: "a way out that was none any more once the books were corrected rested on in HALTED",
 }
 _CHUNKS = [(first, first + _CHUNK - 1) for first in range(1, _EVERY_TIME, _CHUNK)]
 FIRST_HALF, SECOND_HALF = _CHUNKS[: len(_CHUNKS) // 2], _CHUNKS[len(_CHUNKS) // 2 :]
