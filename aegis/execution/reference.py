@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from aegis.execution.layouts import AMENDING
 from aegis.execution.open_lists import best_own_ticks
 from aegis.execution.tables import (
     book_levels_of,
@@ -31,7 +32,7 @@ from aegis.execution.tables import (
 )
 from aegis.execution.words import EPOCH, FEED_CONNECTED_AT, FEED_MESSAGE_AT, TAPE_TIME
 from aegis.host.jit import kernel
-from aegis.risk.checks import data_reasonability, is_reducing
+from aegis.risk.checks import data_reasonability, is_reducing, self_trade
 from aegis.risk.control_numbers import Control
 from aegis.risk.gate import judge_again, judge_market
 from aegis.risk.gate_state import IS_MARK_NEEDED, MARK_AGE_NS, mark_position
@@ -52,6 +53,7 @@ __all__ = [
 ]
 
 _STALE_EPOCH = int(Control.STALE_EPOCH)
+_SELF_TRADE = int(Control.SELF_TRADE)
 
 
 @kernel
@@ -125,9 +127,10 @@ def revalue(tables: Any, now_ns: Any) -> Any:
 
 @kernel("i8(i8[::1],i8,i8,i8)")
 def judge_held(tables: Any, slot: Any, valid_until_ns: Any, now_ns: Any) -> Any:
-    """Judge a placement that waited once more, before its bytes: PASS or the control that refuses.
+    """Judge a placement or an amend that waited once more: PASS or the control that refuses.
 
-    An order of an epoch that is over answers nobody, and is refused as an expired one.
+    An order of an epoch that is over answers nobody, and is refused as an expired one. An amend
+    must not meet an order of ours that has passed it while it waited: the exchange would let it.
     """
     row = rows_of(tables)[slot]
     words = gate_of(tables)
@@ -142,6 +145,10 @@ def judge_held(tables: Any, slot: Any, valid_until_ns: Any, now_ns: Any) -> Any:
     # The order itself is among those that are open.
     same_side = held.open_buy_lots if row.side > 0 else held.open_sell_lots
     side: Any = np.int64(row.side)
+    if row.amends & AMENDING != 0 and not self_trade(
+        side, False, terms_of(tables)[slot].price_ticks, reference_of(tables)[0].own_other_ticks
+    ):
+        return np.int64(_SELF_TRADE)
     is_held_to_it = row.flags & REDUCE_ONLY != 0
     reducing = is_held_to_it or is_reducing(side, 0, held.position_lots, same_side)
     return judge_again(

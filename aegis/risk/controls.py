@@ -252,7 +252,8 @@ _ENTRIES = (
     ),
     ControlEntry(
         Control.SELF_TRADE,
-        "An order cannot meet our own resting order; the wire says EXPIRE_TAKER besides.",
+        "An order cannot meet our own resting order; the wire says EXPIRE_TAKER besides. The "
+        "exchange forgets that of an amended order: an amend is held to it even if it reduces.",
         ("FIA 3.5",),
         f"{_MORE}::test_self_trade",
         function="checks.self_trade",

@@ -31,6 +31,7 @@ from aegis.risk.checks import (
     min_notional,
     order_notional_e8,
     price_collar,
+    self_trade,
     symbol_allowlist,
     well_formed,
 )
@@ -78,6 +79,7 @@ _FILTERS = int(Control.FILTERS)
 _MAX_ORDER_QTY = int(Control.MAX_ORDER_QTY)
 _MAX_ORDER_NOTIONAL = int(Control.MAX_ORDER_NOTIONAL)
 _PRICE_COLLAR = int(Control.PRICE_COLLAR)
+_SELF_TRADE = int(Control.SELF_TRADE)
 _KILL = int(Control.KILL)
 _NOT_READY = int(Control.NOT_READY)
 _DEADMAN = int(Control.DEADMAN)
@@ -441,7 +443,9 @@ def judge_amend(
 
     `intent` is the order as it would become: its side and flags, the new price, the new total
     quantity. `open_lots` is what may still fill of it as it is, `left_lots` as it would become;
-    either may, so the larger counts. Everything else is as in `judge`.
+    either may, so the larger counts. Everything else is as in `judge`, but for one thing: the
+    exchange takes the self-trade prevention off an order that is amended, so that a way out, too,
+    must not be moved to where it meets our own order.
     """
     answer = _judge_fields(intent, rules)
     if answer != PASS:
@@ -466,4 +470,8 @@ def judge_amend(
         now_ns,
         rate_now_ns,
     )
+    if answer == PASS and not self_trade(
+        intent.side, False, intent.price_ticks, reference.own_other_ticks
+    ):
+        answer = _SELF_TRADE
     return _book_answer(intent, words, rates, guards, answer, reducing, now_ns, rate_now_ns)
