@@ -18,8 +18,9 @@ What settles it, in whatever order it comes:
 
 An order that is complete by its old terms while it may have been made larger stays open until then.
 Terms that nobody here asked for (a person's, or those of an amend that a power loss took from the
-journal) are taken over as told, but for a smaller quantity at the same price: the exchange makes
-orders smaller that only reduce, and the larger number is the careful one.
+journal) are taken over as told, beside an amend that is under way as well. A smaller quantity at
+the same price is not: the exchange makes orders smaller that only reduce, and the larger number is
+the careful one.
 """
 
 from typing import Any
@@ -143,24 +144,36 @@ def conclude_amend(
 
 @kernel
 def take_terms(
-    tables: Any, slot: Any, price_ticks: Any, qty_lots: Any, ts_event_ns: Any, ts_recv_ns: Any
+    tables: Any,
+    slot: Any,
+    price_ticks: Any,
+    qty_lots: Any,
+    settles: Any,
+    ts_event_ns: Any,
+    ts_recv_ns: Any,
 ) -> Any:
-    """The order has these terms; `ts_event_ns` is when the exchange gave it them."""
+    """The order has these terms; `ts_event_ns` is when the exchange gave it them.
+
+    `settles`: no amend is under way any more. Otherwise they are somebody else's, and those that
+    ours asks for may still follow.
+    """
     row = rows_of(tables)[slot]
     terms = terms_of(tables)[slot]
-    note_terms(tables, slot, price_ticks, qty_lots, ts_event_ns, ts_recv_ns)
-    intent_id = terms.intent_id if row.amends & AMENDING != 0 else np.int64(0)
+    note_terms(tables, slot, price_ticks, qty_lots, settles, ts_event_ns, ts_recv_ns)
+    intent_id = terms.intent_id if settles and row.amends & AMENDING != 0 else np.int64(0)
     before_lots = lots_left(tables, slot)
     told_ms = ts_event_ns // 1_000_000
     terms.told_ms = max(terms.told_ms, told_ms) if row.amends & AMENDED_BEFORE != 0 else told_ms
     row.price_ticks = price_ticks
     row.qty_lots = qty_lots
-    row.amends = AMENDED_BEFORE
+    row.amends = AMENDED_BEFORE if settles else row.amends | AMENDED_BEFORE
     reserve(tables, row, lots_left(tables, slot) - before_lots)
-    move(tables, row, NEXT[np.int64(row.state), AMENDED], ts_recv_ns)
+    if settles:
+        move(tables, row, NEXT[np.int64(row.state), AMENDED], ts_recv_ns)
     words_of(tables)[AMENDED_ORDERS] += 1
     _tell_amend(tables, slot, _OUT_AMENDED, 0, intent_id, ts_event_ns, ts_recv_ns)
-    _finish_if_whole(tables, slot, ts_event_ns, ts_recv_ns)
+    if settles:
+        _finish_if_whole(tables, slot, ts_event_ns, ts_recv_ns)
 
 
 @kernel("i8(i8[::1],i8,i8,i8,i8,b1,i8)")
@@ -185,6 +198,8 @@ def hear_terms(
     is_young = told_ms > (terms.told_ms if row.amends & AMENDED_BEFORE != 0 else 0)
     is_smaller = price_ticks == row.price_ticks and qty_lots < row.qty_lots
     is_new = price_ticks == terms.price_ticks and qty_lots == terms.qty_lots
+    is_within = price_ticks == terms.price_ticks and qty_lots <= terms.qty_lots
+    settles = True
     if row.amends & AMENDING == 0:
         if is_old or is_smaller or not is_young:
             return np.int64(IGNORED)
@@ -194,6 +209,8 @@ def hear_terms(
         state = NEXT[np.int64(row.state), AMEND_REFUSED]
         return conclude_amend(tables, slot, AMEND_REFUSED, state, 0, event_ns, ts_recv_ns)
     elif not (is_final or (is_new and is_young)):
-        return np.int64(IGNORED)
-    take_terms(tables, slot, price_ticks, qty_lots, told_ms * 1_000_000, ts_recv_ns)
+        if is_old or is_smaller or is_within or not is_young:
+            return np.int64(IGNORED)
+        settles = False
+    take_terms(tables, slot, price_ticks, qty_lots, settles, told_ms * 1_000_000, ts_recv_ns)
     return np.int64(_MOVED)

@@ -95,7 +95,7 @@ KINDS: Final = (
     "CONFIRMED",  # trade_id: the exchange's list and the books agree up to here
     "PLACE",  # an intent, about to be sent; ident: intent id; number: timestamp in it, ms
     "EVENT",  # evidence about an order; code: event; number: exchange's code; flags: its reason;
-    # of AMENDED: price_ticks, qty_lots
+    # of AMENDED: price_ticks, qty_lots; flags: STILL_AMENDING if ours is under way all the same
     "FILL",  # a trade of an order; ident: exchange's order id; amount_e8: fee; number: realised
     "STRAY",  # a trade of an order that the table does not know; as FILL
     "ADOPT",  # the exchange's position taken over; qty_lots, amount_e8: lots, cost
@@ -130,6 +130,7 @@ KINDS: Final = (
     AMEND,
 ) = range(len(KINDS))
 
+STILL_AMENDING: Final = 1
 HEADER_BYTES: Final = 512
 MAGIC: Final = b"AEGISJ1\n"
 VERSION: Final = 1

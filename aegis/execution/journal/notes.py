@@ -17,6 +17,7 @@ from aegis.execution.journal.layout import (
     FILL,
     FUNDING,
     PLACE,
+    STILL_AMENDING,
     STRAY,
     TRADE,
 )
@@ -143,7 +144,13 @@ def note_amend(tables: Any, slot: Any, now_ns: Any) -> Any:
 
 @kernel
 def note_terms(
-    tables: Any, slot: Any, price_ticks: Any, qty_lots: Any, ts_event_ns: Any, ts_recv_ns: Any
+    tables: Any,
+    slot: Any,
+    price_ticks: Any,
+    qty_lots: Any,
+    settles: Any,
+    ts_event_ns: Any,
+    ts_recv_ns: Any,
 ) -> Any:
     """The arguments of `take_terms`."""
     row = rows_of(tables)[slot]
@@ -157,6 +164,7 @@ def note_terms(
     note.side = row.side
     note.price_ticks = price_ticks
     note.qty_lots = qty_lots
+    note.flags = 0 if settles else STILL_AMENDING
     note.event_ns = ts_event_ns
 
 

@@ -28,6 +28,7 @@ from aegis.execution.journal.layout import (
     PLACE,
     POSITION,
     RECORD,
+    STILL_AMENDING,
     STRAY,
     SUMS,
     TRADE,
@@ -193,7 +194,9 @@ def _amend(tables: Any, slot: Any, note: Any) -> Any:
 def _event(tables: Any, slot: Any, note: Any) -> Any:
     """One piece of evidence about an order."""
     if note.code == AMENDED:
-        take_terms(tables, slot, note.price_ticks, note.qty_lots, note.event_ns, note.mono_ns)
+        settles = note.flags != STILL_AMENDING
+        price_ticks, qty_lots = note.price_ticks, note.qty_lots
+        take_terms(tables, slot, price_ticks, qty_lots, settles, note.event_ns, note.mono_ns)
         return
     apply_event(
         tables,
