@@ -2,7 +2,7 @@
 
 Makes every check of `aegis.doctor` and shows the worst first: what was read, what would be good,
 and what to do. A whole run that passes is kept in the instance's state directory; mode = "live"
-does not start without it. Nothing is started or changed.
+does not start without it. One that fails takes an earlier record away. Nothing is started.
 
 Exit codes: 0 no check of severity fail has failed (or it is accepted), 1 one has, 2 the
 configuration is refused. `--json` prints one object on one line with the keys `ok`, `file`,
@@ -118,6 +118,7 @@ def _conclude(
 
     good = is_passed(outcomes)
     kept, lost = _keep(config, names) if good and not quick else ([], "")
+    taken = [] if good else _take_away(names)
     if as_json:
         print_object(
             {
@@ -137,6 +138,8 @@ def _conclude(
         )
     else:
         _show(worst_first(outcomes), counts(outcomes), quick, good, kept)
+    for text in taken:
+        complain(text)
     if lost:
         complain(f"passed, but the record could not be kept: {lost}")
     return EXIT_GOOD if good and not lost else EXIT_FAILED
@@ -155,6 +158,23 @@ def _keep(config: AegisConfig, names: list[str]) -> tuple[list[Path], str]:
             return kept, f"{file}: {error.strerror}"
         kept.append(file)
     return kept, ""
+
+
+def _take_away(names: list[str]) -> list[str]:
+    """The latest word counts: no record of a run before one that failed; what to tell of it."""
+    from aegis.doctor.record import doctor_file_by_hand
+
+    told: list[str] = []
+    for name in names:
+        file = doctor_file_by_hand(name)
+        try:
+            file.unlink()
+            told.append(f"the record of an earlier run is taken away: {file}")
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except OSError as error:
+            told.append(f"an earlier record could not be taken away: {file}: {error.strerror}")
+    return told
 
 
 def _show(

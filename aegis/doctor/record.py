@@ -1,12 +1,14 @@
 """The record of a passed doctor, which an instance with mode = "live" does not start without.
 
 ``aegis doctor`` writes it into the instance's state directory when a whole run has passed (not with
-``--quick``); ``aegis run`` reads it. It says when, and of which configuration, build and boot: what
-was seen of another is worth nothing. A file that is absent, torn or foreign is no record.
+``--quick``), and takes it away when one has not; ``aegis run`` reads it. It says when, and of which
+configuration, build and boot: what was seen of another is worth nothing. A file that is absent, torn
+or foreign is no record.
 
-A live run that was killed has left its notes in shared memory, and systemd starts it anew: that run
-was admitted, it may hold a position, and what it lacks is only a young record. Of the same boot and
-build, and with the values that were in force, it goes on without one.
+A live run that was killed has left its notes in shared memory, and systemd or a person starts it
+anew: that run was admitted, it may hold a position, and what it lacks is only a young record. Of the
+same boot and build, and with the values that were in force, it goes on without one, however long ago
+it was killed.
 
 ::
 

@@ -175,6 +175,27 @@ def test_an_accepted_failure_passes_and_is_shown_as_one(
     assert kept is not None and kept.accepted == ("service_user",)
 
 
+@pytest.mark.parametrize("quick", [(), ("--quick",)])
+def test_a_run_that_fails_takes_an_earlier_record_away(
+    repository: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    quick: tuple[str, ...],
+) -> None:
+    """The latest word counts: live would start on what is known to be wrong by now."""
+    file = str(written(tmp_path, repository))
+    with monkeypatch.context() as good:
+        scripted(good, clock_offset=Verdict("pass", "+1 ms"))
+        assert call(good, "--config", file) == 0
+    kept = [doctor_file(name) for name in ("btc", "eth")]
+    assert all(read_doctor(record) is not None for record in kept)
+    scripted(monkeypatch, clock_offset=Verdict("", "+9000 ms", "chronyc makestep"))
+    assert call(monkeypatch, "btc", *quick, "--config", file) == 1
+    assert f"taken away: {kept[0]}" in capsys.readouterr().err
+    assert [record.exists() for record in kept] == [False, True]
+
+
 def test_a_record_that_cannot_be_kept_is_no_pass(
     repository: Path,
     tmp_path: Path,
