@@ -52,7 +52,7 @@ def numa_balancing(visit: Visit) -> Verdict:
         return failed(f"kernel.numa_balancing {value}", "sysctl -w kernel.numa_balancing=0")
     if far:
         return failed("; ".join(far), "[hardware] cores on the node of the network interface")
-    return passed("no balancing, network interface and cores on one node")
+    return passed("no balancing, no network interface on another node than the cores")
 
 
 def _far_interfaces(visit: Visit) -> list[str]:
@@ -73,7 +73,8 @@ def _far_interfaces(visit: Visit) -> list[str]:
 
 
 def swap(visit: Visit) -> Verdict:
-    lines = (visit.box.text("/proc/swaps") or "").splitlines()[1:]
+    areas = visit.box.text("/proc/swaps")
+    lines = (areas or "").splitlines()[1:]
     swapped = [
         f"{process} {size}"
         for process in visit.processes
@@ -81,6 +82,8 @@ def swap(visit: Visit) -> Verdict:
     ]
     if swapped:
         return failed(f"swapped out: {', '.join(swapped)}", "swapoff -a; [hardware] mlock = true")
+    if areas is None:
+        return skipped("no /proc/swaps")
     if not lines:
         return passed("no swap")
     swappiness = visit.box.sysctl("vm.swappiness")
@@ -119,7 +122,7 @@ def shared_memory(visit: Visit) -> Verdict:
     if free < needed:
         return failed(text, f"mount -o remount,size={(needed >> 20) * 2}M {folder}")
     if mount is None:
-        return passed(text)
+        return skipped(f"{text}; its mount is not told")
     if mount.kind not in _IN_MEMORY:
         return failed(f"{folder} is on {mount.kind}", "[hardware] shm_dir names a tmpfs")
     missing = [option for option in _SHM_OPTIONS if option not in mount.options]

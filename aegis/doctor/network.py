@@ -19,6 +19,7 @@ _SLOW_NAME_MS: Final = 50.0
 _RESOLVERS: Final = 2
 _TRADERS: Final = ("feed", "execution")
 _ADAPTIVE: Final = re.compile(r"Adaptive RX:\s*on", re.IGNORECASE)
+_TOLD_ADAPTIVE: Final = re.compile(r"Adaptive RX:\s*(on|off)", re.IGNORECASE)
 _RX_USECS: Final = re.compile(r"^rx-usecs:\s*(\d+)", re.MULTILINE)
 _SHORT_US: Final = 8
 
@@ -58,10 +59,10 @@ def interrupt_coalescing(visit: Visit) -> Verdict:
         answer = visit.box.command(["ethtool", "-c", name])
         if answer is None:
             return skipped("ethtool is not installed")
-        if answer.code != 0:
+        usecs = _RX_USECS.search(answer.output)
+        if answer.code != 0 or (usecs is None and not _TOLD_ADAPTIVE.search(answer.output)):
             continue
         seen += 1
-        usecs = _RX_USECS.search(answer.output)
         if _ADAPTIVE.search(answer.output):
             held.append(f"{name} adaptive")
         elif usecs and int(usecs[1]) > _SHORT_US:
@@ -103,6 +104,8 @@ def live_sockets(visit: Visit) -> Verdict:
 
 
 def listening_ports(visit: Visit) -> Verdict:
+    if visit.box.text("/proc/net/tcp") is None:
+        return skipped("no /proc/net/tcp")
     exposed = sorted(
         {
             (str(address), port)

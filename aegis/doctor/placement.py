@@ -28,12 +28,17 @@ def processes_pinned(visit: Visit) -> Verdict:
         return skipped(_NOT_RUNNING)
     loose: list[str] = []
     users: dict[int, list[str]] = defaultdict(list)
+    unseen: list[str] = []
     for process in ours:
+        seen = False
         for task in visit.box.names(f"/proc/{process.pid}/task"):
             allowed = visit.box.status(process.pid, int(task)).get("Cpus_allowed_list")
+            seen = seen or allowed is not None
             if allowed is not None and parse_core_list(allowed) != {process.core}:
                 loose.append(f"{process} may run on {allowed}, wanted {process.core}")
                 break
+        if not seen:
+            unseen.append(str(process))
         assert process.core is not None
         users[process.core].append(str(process))
     shared = [f"{core}: {', '.join(names)}" for core, names in users.items() if len(names) > 1]
@@ -42,6 +47,8 @@ def processes_pinned(visit: Visit) -> Verdict:
         return failed("; ".join(loose[:_MOST_NAMED]), fix)
     if shared and not visit.config.hardware.share_cores:
         return failed(f"shared: {'; '.join(shared)}", "[hardware] cores, a core for each")
+    if unseen:
+        return skipped(f"/proc does not show {', '.join(unseen)}")
     text = f"{len(ours)} processes, each on its core"
     return passed(f"{text}; shared as share_cores allows: {'; '.join(shared)}" if shared else text)
 
@@ -60,6 +67,8 @@ def foreign_tasks(visit: Visit) -> Verdict:
             name = visit.box.text(f"/proc/{pid}/comm") or "?"
             found.append(f"{name} ({pid}) on {fields[_PROCESSOR]}")
             break
+    if not found and not visit.box.names("/proc/1"):
+        return skipped("/proc does not show what others run (hidepid)")
     if found:
         fix = "systemctl set-property --runtime system.slice AllowedCPUs=HOUSEKEEPING"
         return failed(f"{len(found)} others: {', '.join(found[:_MOST_NAMED])}", fix)
@@ -70,6 +79,8 @@ def interrupts_elsewhere(visit: Visit) -> Verdict:
     if not visit.isolated_cores:
         return skipped(_NONE_ASKED)
     before, after = (_interrupts(texts["interrupts"]) for texts in visit.one_second)
+    if not after:
+        return skipped("/proc/interrupts tells no interrupt of a device")
     busy: list[str] = []
     for name, (counts, what) in after.items():
         former = before.get(name, ({}, ""))[0]
@@ -119,18 +130,22 @@ def packet_steering(visit: Visit) -> Verdict:
     if not visit.isolated_cores:
         return skipped(_NONE_ASKED)
     there: list[str] = []
+    seen = False
     for name in visit.box.interfaces():
         folder = f"/sys/class/net/{name}/queues"
         for queue in visit.box.names(folder):
             file = "rps_cpus" if queue.startswith("rx-") else "xps_cpus"
             try:
-                mask = visit.box.text(f"{folder}/{queue}/{file}") or ""
+                mask = visit.box.text(f"{folder}/{queue}/{file}")
             except OSError:
                 continue  # A queue that knows no such mask answers ENOENT or EINVAL.
-            if cores_of_mask(mask) & visit.isolated_cores:
+            seen = seen or mask is not None
+            if cores_of_mask(mask or "") & visit.isolated_cores:
                 there.append(f"{folder}/{queue}/{file} = {mask}")
     if there:
         return failed("; ".join(there[:_MOST_NAMED]), f"echo MASK > {there[0].split(' ')[0]}")
+    if not seen:
+        return skipped("no network interface of hardware tells its queues")
     return passed("no queue of a network interface is steered to an isolated core")
 
 

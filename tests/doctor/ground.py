@@ -79,6 +79,7 @@ FILES: dict[str, str | bytes] = {
     "/proc/self/mounts": "tmpfs /dev/shm tmpfs rw,nosuid,nodev,noexec 0 0\n",
     "/proc/net/tcp": TCP.format(address="0100007F:1F90"),
     "/proc/net/tcp6": TCP.format(address="00000000000000000000000000000000:0016"),
+    "/proc/1/comm": "systemd",
     "/proc/7/comm": "migration/2",
     "/proc/7/stat": TASK.format(pid=7, flags=0x0020_0000, core=2),
     "/proc/7/task/7/stat": TASK.format(pid=7, flags=0x0020_0000, core=2),
