@@ -129,12 +129,14 @@ def _is_recording(path: Path) -> bool:
 def _supervise(
     settings: Settings, config: AegisConfig, seconds: float | None, as_json: bool
 ) -> int:
+    from aegis.cli.admitted_audience import AdmittedAudience
     from aegis.cli.run_audience import RunAudience
     from aegis.strategies.errors import StrategyError
     from aegis.supervisor.errors import SupervisorError
     from aegis.supervisor.supervisor import Supervisor
 
-    audience = RunAudience(settings.name, as_json=as_json)
+    is_live = config.venue.mode == "live"
+    audience = (AdmittedAudience if is_live else RunAudience)(settings.name, as_json=as_json)
     supervisor = Supervisor(settings, config, audience, seconds=seconds)
     try:
         code = supervisor.run()
@@ -150,6 +152,8 @@ def _supervise(
         raise
     finally:
         audience.close()
+    if code == 0 and isinstance(audience, AdmittedAudience):
+        audience.forget()
     if as_json and audience.summary is not None:
         print_object({**audience.summary, "ok": code == 0})
     return code

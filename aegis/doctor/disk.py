@@ -20,11 +20,14 @@ _FEWEST_INODES: Final = 1_000
 _SYNCS: Final = 200
 _SYNC_BYTES: Final = 4_096
 _GOOD_MS: Final = 20.0
+_IN_MEMORY: Final = ("tmpfs", "ramfs")
 
 
 def journal_disk(visit: Visit) -> Verdict:
     journal = visit.config.journal
     texts: list[str] = []
+    fleeting: list[str] = []
+    together: dict[int, int] = {}
     slow_ms = 0.0
     for name in visit.instances:
         folder = journal_dir_to_read(journal.dir, name)
@@ -34,7 +37,15 @@ def journal_disk(visit: Visit) -> Verdict:
         wanted = max(journal.keep_bytes + _SEGMENTS * journal.segment_bytes - held, 0)
         free = room.f_bavail * room.f_frsize
         text = f"{folder}: {free >> 20} MiB free, {wanted >> 20} MiB may still be written"
-        if free < wanted:
+        # Journals of several instances on one disk share its room.
+        disk = place.stat().st_dev
+        together[disk] = together.get(disk, 0) + wanted
+        if together[disk] > wanted:
+            text += f", {together[disk] >> 20} MiB together with those before"
+        mount = visit.box.mount_of(str(folder))
+        if mount is not None and mount.kind in _IN_MEMORY:
+            fleeting.append(f"{folder} is on {mount.kind}")
+        if free < together[disk]:
             return failed(text, "free some, [journal] dir on another disk, or less keep_bytes")
         if room.f_files > 0 and room.f_favail < _FEWEST_INODES:
             return failed(f"{text}; {room.f_favail} inodes free", "remove small files")
@@ -49,6 +60,8 @@ def journal_disk(visit: Visit) -> Verdict:
     fix = "a local SSD for [journal] dir"
     if slow_ms > journal.sync_ms:
         return failed(f"{found}, beyond sync_ms = {journal.sync_ms}", fix)
+    if fleeting:
+        return warned(f"{found}; gone with the next boot: {', '.join(fleeting)}", fix)
     return warned(found, fix) if slow_ms > _GOOD_MS else passed(found)
 
 

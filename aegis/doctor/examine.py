@@ -36,9 +36,18 @@ def visit_of(
     warnings: Sequence[Problem] = (),
 ) -> Visit:
     """A visit to this machine."""
-    running = {name: notes for name in instances if (notes := _running(config, name)) is not None}
-    processes = tuple(
-        process for name, notes in running.items() for process in _processes(config, name, notes)
+    every = {
+        name: notes for name in config.instances if (notes := _running(config, name)) is not None
+    }
+    running = {name: every[name] for name in instances if name in every}
+    processes, neighbours = (
+        tuple(
+            process
+            for name, notes in every.items()
+            if (name in running) is is_visited
+            for process in _processes(config, name, notes)
+        )
+        for is_visited in (True, False)
     )
     return Visit(
         box=Box(),
@@ -49,6 +58,7 @@ def visit_of(
         warnings=tuple(warnings),
         running=running,
         processes=processes,
+        neighbours=neighbours,
         look_at_exchange=look_at_exchange,
     )
 

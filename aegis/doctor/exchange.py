@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any, Final
 
+from aegis.config.environments import ENVIRONMENTS, environment_of
 from aegis.doctor.check import Check, Verdict, failed, noted, passed, skipped, warned
 from aegis.doctor.exchange_look import Answer, Failure
 from aegis.doctor.visit import Visit
@@ -78,7 +79,9 @@ def key_permissions(visit: Visit) -> Verdict:
         return skipped(reason)
     look = visit.look
     if isinstance(look.restrictions, Failure):
-        if look.restrictions.status == 404 or look.restrictions.is_left_out:
+        if look.restrictions.is_left_out:
+            return skipped(f"they were not asked for: {look.restrictions.text}")
+        if look.restrictions.status == 404 and not _is_the_exchange(visit):
             return skipped(f"this exchange does not tell them: {look.restrictions.text}")
         if not visit.is_live:
             return skipped(f"mode = {visit.mode}: {look.restrictions.text}")
@@ -90,6 +93,12 @@ def key_permissions(visit: Visit) -> Verdict:
     if told.get("enableFutures") is not True:
         return failed("enableFutures: not switched on", _KEY_PAGE)
     return passed("futures; no withdrawal, no transfer")
+
+
+def _is_the_exchange(visit: Visit) -> bool:
+    """Whether the account is where real money is, and not at an exchange of one's own."""
+    environment = environment_of(visit.config.venue)
+    return environment is not None and environment.rest_url == ENVIRONMENTS["live"].rest_url
 
 
 def exchange_symbols(visit: Visit) -> Verdict:
@@ -124,16 +133,13 @@ def exchange_account(visit: Visit) -> Verdict:
         return failed(look.account.text, "the key, its permissions and its list of addresses")
     account = look.account
     wrong = [
-        text
-        for text, is_wrong in (
-            ("hedge mode (one-way mode is needed)", account.get("dualSidePosition") is True),
-            (
-                "multi-assets mode (one is needed)",
-                account.get("multiAssetsMargin") is True,
-            ),
-            ("may not trade", account.get("canTrade") is False),
+        text if name in account else f"{name} is not told"
+        for name, wanted, text in (
+            ("dualSidePosition", False, "hedge mode (one-way mode is needed)"),
+            ("multiAssetsMargin", False, "multi-assets mode (one is needed)"),
+            ("canTrade", True, "may not trade"),
         )
-        if is_wrong
+        if account.get(name) is not wanted
     ]
     wrong += _leverage(visit, look.symbol_rows)
     if wrong:
@@ -208,7 +214,8 @@ def exchange_orders(visit: Visit) -> Verdict:
     if isinstance(orders, Failure):
         return failed(f"not known: {orders.text}", "the key, and the way to the exchange")
     symbols = set(_symbols(visit))
-    foreign = [one for one in orders if not one.is_own and (not symbols or one.symbol in symbols)]
+    takes_all = any(not visit.config.instances[name].symbols for name in visit.instances)
+    foreign = [one for one in orders if not one.is_own and (takes_all or one.symbol in symbols)]
     own = sum(one.is_own for one in orders)
     text = f"{len(orders)} rest, {own} of them ours"
     if foreign:

@@ -25,7 +25,7 @@ import websockets
 
 from aegis.config.environments import ENVIRONMENTS, environment_of, market_of
 from aegis.doctor.exchange_look import Failure, Look, OpenOrder
-from aegis.doctor.names import certificate_of, host_of, resolvers_of
+from aegis.doctor.names import certificate_of, host_of, resolver_text, resolvers_of
 from aegis.doctor.visit import Visit
 from aegis.execution.client_id import ClientIds
 from aegis.execution.credentials import DIRECTORY_VARIABLE, load_keys
@@ -78,7 +78,7 @@ def look_at_exchange(visit: Visit) -> Look:
     places = {_place(url): url for url in urls}
     look.hosts = [host_of(name) for name in sorted({place[0] for place in places})]
     asked = next((host.name for host in look.hosts if not host.is_numeric), None)
-    look.resolvers = resolvers_of(visit.box.text("/etc/resolv.conf") or "", asked) if asked else []
+    look.resolvers = resolvers_of(resolver_text(visit.box.text), asked) if asked else []
     for place, url in places.items():
         if urlsplit(url).scheme in ("https", "wss"):
             is_market = url in (market.rest_url, market.stream_url)

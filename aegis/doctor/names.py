@@ -11,15 +11,18 @@ import secrets
 import socket
 import ssl
 import struct
+from collections.abc import Callable
 from time import monotonic
 from typing import Final
 
 from aegis.doctor.exchange_look import Certificate, Host, Resolver
 
-__all__ = ["certificate_of", "host_of", "query_bytes", "resolvers_of"]
+__all__ = ["certificate_of", "host_of", "query_bytes", "resolver_text", "resolvers_of"]
 
 _PATIENCE_S: Final = 3.0
 _DNS_PORT: Final = 53
+_STUB: Final = "127.0.0.53"
+_BEHIND_STUB: Final = "/run/systemd/resolve/resolv.conf"
 _RECURSION_WANTED: Final = 0x0100
 _CLASS_IN, _TYPE_A = 1, 1
 _ANSWERED: Final = 0x8000
@@ -44,6 +47,14 @@ def _is_numeric(name: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def resolver_text(read: Callable[[str], str | None]) -> str:
+    """The resolv.conf that names the resolvers, also where systemd-resolved stands before them."""
+    text = read("/etc/resolv.conf") or ""
+    named = {words[1] for words in map(str.split, text.splitlines()) if words[:1] == ["nameserver"]
+             and len(words) > 1}  # fmt: skip
+    return (read(_BEHIND_STUB) if named == {_STUB} else None) or text
 
 
 def resolvers_of(text: str, name: str, port: int = _DNS_PORT) -> list[Resolver]:

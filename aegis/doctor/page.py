@@ -28,10 +28,11 @@ instance that does not run, a right that is missing) is `skipped` with the reaso
 A whole run that passes leaves `doctor.json` in the instance's state directory: when, and of which
 configuration, build and boot. With `mode = "live"`, `aegis run` starts only on a record that fits
 and is at most 24 hours old; anything else is refused with exit code 4, the reason and the command
-to run. A run that was killed is the exception: whoever starts it anew (systemd, or you), on the same
-boot and build and with the values that were in force (those of an accepted reload count), it goes on
-without a young record, because it may hold a position. `--quick` leaves out what takes seconds and
-leaves no record. A run that does not pass, a quick one too, takes the record of an earlier one away.
+to run. A run that was READY and was killed or has failed is the exception: whoever starts it anew
+(systemd, or you), on the same boot and build and with the values that were in force (those of an
+accepted reload count), it goes on without a young record, because it may hold a position. `--quick`
+leaves out what takes seconds and leaves no record. A run that does not pass, a quick one too, takes
+the record of an earlier one away.
 
 Run it as the user of the instance, who may read the keys: `sudo -u aegis aegis doctor btc`. Where
 they are a credential of systemd, it has to come with the command:

@@ -154,6 +154,9 @@ def core_jitter(visit: Visit) -> Verdict:
         return skipped(_NONE_ASKED)
     if visit.processes:
         return skipped("the instance runs on these cores")
+    if visit.neighbours:
+        # Spinning there would take half of a core from whatever trades on it.
+        return skipped(f"{visit.neighbours[0].instance} runs on this box")
     texts: list[str] = []
     worst_us = 0.0
     for core in sorted(visit.isolated_cores):

@@ -2,13 +2,14 @@
 
 ``aegis doctor`` writes it into the instance's state directory when a whole run has passed (not with
 ``--quick``), and takes it away when one has not; ``aegis run`` reads it. It says when, and of which
-configuration, build and boot: what was seen of another is worth nothing. A file that is absent, torn
-or foreign is no record.
+configuration, build and boot: what was seen of another is worth nothing. A file that is absent,
+torn or foreign is no record.
 
-A live run that was killed has left its notes in shared memory, and systemd or a person starts it
-anew: that run was admitted, it may hold a position, and what it lacks is only a young record. Of the
-same boot and build, and with the values that were in force, it goes on without one, however long ago
-it was killed.
+A live run that was killed or has failed, and that systemd or a person starts anew, was admitted and
+may hold a position: what it lacks is only a young record. Of the same boot and build, and with the
+values that were in force, it goes on without one, however long ago it ended. ``admitted.json``
+beside the record says so: written when a live run is READY and with each accepted reload, removed
+by an end in good order. Shared memory could not tell it: the unit clears that after every end.
 
 ::
 
@@ -29,13 +30,12 @@ from typing import Any, Final
 from aegis import BUILD_ID
 from aegis.config import AegisConfig, config_hash
 from aegis.host.process_identity import read_boot_id
-from aegis.monitor.notes import Notes, read_notes
 from aegis.risk.latch_record import record_file, record_file_by_hand
-from aegis.shm.instance import directory_of
 
 __all__ = [
     "MAX_AGE_S",
     "DoctorRecord",
+    "admitted_file",
     "doctor_file",
     "doctor_file_by_hand",
     "present_record",
@@ -45,6 +45,7 @@ __all__ = [
 ]
 
 FILE_NAME: Final = "doctor.json"
+ADMITTED_NAME: Final = "admitted.json"
 MAX_AGE_S: Final = 24 * 3_600
 _VERSION: Final = 1
 _MOST_BYTES: Final = 16_384
@@ -87,6 +88,11 @@ def doctor_file_by_hand(instance: str) -> Path:
     return record_file_by_hand(instance).with_name(FILE_NAME)
 
 
+def admitted_file(instance: str) -> Path:
+    """What a live run leaves that has not ended in good order: of the same form."""
+    return record_file(instance).with_name(ADMITTED_NAME)
+
+
 def write_doctor(file: Path, record: DoctorRecord) -> None:
     """Replace the file as a whole, mode 0600, and see it on the disk. Raises OSError.
 
@@ -95,7 +101,9 @@ def write_doctor(file: Path, record: DoctorRecord) -> None:
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     beside = file.with_name(f"{file.name}.{os.getpid()}")
     text = json.dumps({"version": _VERSION, **asdict(record)})
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+    # Never into a file that somebody has put there.
+    beside.unlink(missing_ok=True)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     descriptor = os.open(beside, flags, 0o600)
     try:
         os.fchmod(descriptor, 0o600)
@@ -142,25 +150,23 @@ def refusal_of(
 ) -> str:
     """Why a live instance may not start, with the command to run; empty when it may.
 
-    Any other mode needs no record, and neither does what a killed run of the same goes on with.
+    Any other mode needs no record, and neither does what goes on with a run that was killed.
     """
     if config.venue.mode != "live":
         return ""
     file = doctor_file(instance)
     found, wanted = read(file), present_record(config, instance, now_s)
-    left = read_notes(directory_of(instance, config.hardware.shm_dir))
+    left = read_doctor(admitted_file(instance))
     if left is not None and _goes_on(left, wanted):
         return ""
     reason = _difference(found, wanted, file)
     return reason and f'mode = "live" needs a passed doctor: {reason}; run: aegis doctor {instance}'
 
 
-def _goes_on(left: Notes, wanted: DoctorRecord) -> bool:
+def _goes_on(left: DoctorRecord, wanted: DoctorRecord) -> bool:
     """Whether a live run that nobody has stopped would only go on with what it was."""
     return (
-        left.mode == "live"
-        and left.phase in ("starting", "running")
-        and left.instance == wanted.instance
+        left.instance == wanted.instance
         and left.config_hash == wanted.config_hash
         and left.build_id == wanted.build_id
         and bool(wanted.boot_id)

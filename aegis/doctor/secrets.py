@@ -69,8 +69,11 @@ def ptrace_scope(visit: Visit) -> Verdict:
 def key_leak(visit: Visit) -> Verdict:
     pieces, own_file = _pieces(visit)
     leaks: list[str] = []
-    count = 0
+    count = hidden = 0
     for place, content in _readable(visit, own_file):
+        if content is None:
+            hidden += 1
+            continue
         count += 1
         if any(piece in content for piece in pieces) or _looks_leaked(place, content):
             leaks.append(place)
@@ -81,7 +84,8 @@ def key_leak(visit: Visit) -> Verdict:
         return failed(f"found in {shown}", fix)
     if not count:
         return skipped("nothing could be read")
-    return passed(f"{what}: in none of {count} places (file, processes, logs, state)")
+    text = f"{what}: in none of {count} places (file, processes, logs, state)"
+    return passed(f"{text}; {hidden} may not be read" if hidden else text)
 
 
 def _pieces(visit: Visit) -> tuple[list[bytes], Path | None]:
@@ -101,16 +105,12 @@ def _pieces(visit: Visit) -> tuple[list[bytes], Path | None]:
     return [text[:_PIECE] for text in long if len(text) >= _PIECE], file
 
 
-def _readable(visit: Visit, own_file: Path | None) -> Iterator[tuple[str, bytes]]:
-    """Everything that somebody may read, as far as we may."""
+def _readable(visit: Visit, own_file: Path | None) -> Iterator[tuple[str, bytes | None]]:
+    """Everything that somebody may read; None for what we may not."""
     for pid in visit.box.pids():
         for name in ("cmdline", "environ"):
-            content = _bytes(visit.box.path(f"/proc/{pid}/{name}"))
-            if content is not None:
-                yield f"/proc/{pid}/{name}", content
-    content = _bytes(visit.source)
-    if content is not None:
-        yield str(visit.source), content
+            yield f"/proc/{pid}/{name}", _bytes(visit.box.path(f"/proc/{pid}/{name}"))
+    yield str(visit.source), _bytes(visit.source)
     folders = [journal_dir_to_read(visit.config.journal.dir, name) for name in visit.instances]
     folders += [folder.parent for folder in folders if folder.name == "journal"]
     folders += [directory_of(name, visit.config.hardware.shm_dir) for name in visit.instances]
@@ -118,24 +118,25 @@ def _readable(visit: Visit, own_file: Path | None) -> Iterator[tuple[str, bytes]
         place = visit.box.path(folder)
         for file in sorted(place.glob("*")) if place.is_dir() else ():
             if file.is_file() and file != own_file:
-                content = _bytes(file)
-                if content is not None:
-                    yield str(file), content
+                yield str(file), _bytes(file)
     if visit.box.has_systemd:
         for name in visit.instances:
             words = ["journalctl", "-u", f"aegis@{name}", "-b", "-o", "cat", "-n", _LOG_LINES]
             answer = visit.box.command([*words, "--no-pager"])
-            if answer is not None and answer.code == 0:
-                yield f"the log of aegis@{name}", answer.output.encode()
+            is_told = answer is not None and answer.code == 0
+            told = answer.output.encode() if answer is not None and is_told else None
+            yield f"the log of aegis@{name}", told
 
 
 def _bytes(file: Path) -> bytes | None:
-    """The first megabytes of a file; None where we may not, or it has gone."""
+    """The first megabytes of a file; None where we may not, nothing of one that has gone."""
     try:
         with file.open("rb") as opened:
             return opened.read(_MOST_BYTES)
-    except OSError:
+    except PermissionError:
         return None
+    except OSError:
+        return b""
 
 
 def _looks_leaked(place: str, content: bytes) -> bool:

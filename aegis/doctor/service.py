@@ -25,6 +25,7 @@ _SHIPPED: Final = {
     "WatchdogUSec": "10s",
     "StartLimitBurst": "5",
 }
+_BY_KEYBOARD: Final = ("kbdinteractiveauthentication", "challengeresponseauthentication")
 _LAST_CANCEL: Final = "cancel-all"
 _DRILL_DAYS: Final = 30
 
@@ -39,27 +40,26 @@ def _properties(visit: Visit, name: str, wanted: str) -> dict[str, str]:
 
 
 def service_user(visit: Visit) -> Verdict:
-    user, told_by = "", ""
+    users: dict[str, str] = {}
     if visit.box.has_systemd:
         for name in visit.instances:
             found = _properties(visit, name, "User")
             if found:
-                user, told_by = found.get("User") or "root", f"aegis@{name}"
-    for line in (visit.box.text("/etc/passwd") or "").splitlines():
-        fields = line.split(":")
-        if len(fields) < 7 or not (fields[0] == user or (not user and _is_us(visit, fields[2]))):
-            continue
-        shell, number = fields[6].rsplit("/", 1)[-1], int(fields[2])
-        text = f"{told_by or 'the doctor runs as'} {fields[0]} ({number}), shell {shell}"
-        fix = "User=aegis in the unit; make provision makes the user"
-        if number == 0 or number >= _SYSTEM_USERS_BELOW or shell not in _NO_SHELLS:
-            return failed(text, fix)
-        return passed(text)
-    return skipped(f"/etc/passwd does not know {user or visit.box.user_id}")
-
-
-def _is_us(visit: Visit, number: str) -> bool:
-    return number == str(visit.box.user_id)
+                users.setdefault(found.get("User") or "root", f"aegis@{name}")
+    lines = [line.split(":") for line in (visit.box.text("/etc/passwd") or "").splitlines()]
+    accounts = [fields for fields in lines if len(fields) >= 7 and fields[2].isdigit()]
+    texts: list[str] = []
+    is_bad = False
+    for user, told_by in (users or {str(visit.box.user_id): "the doctor runs as"}).items():
+        account = next((fields for fields in accounts if user in (fields[0], fields[2])), None)
+        if account is None:
+            return skipped(f"/etc/passwd does not know {user}")
+        shell, number = account[6].rsplit("/", 1)[-1], int(account[2])
+        texts.append(f"{told_by} {account[0]} ({number}), shell {shell}")
+        is_bad = is_bad or number == 0 or number >= _SYSTEM_USERS_BELOW or shell not in _NO_SHELLS
+    if is_bad:
+        return failed("; ".join(texts), "User=aegis in the unit; make provision makes the user")
+    return passed("; ".join(texts))
 
 
 def unit_sandbox(visit: Visit) -> Verdict:
@@ -74,9 +74,10 @@ def unit_sandbox(visit: Visit) -> Verdict:
             ["systemd-analyze", "security", "--no-pager", f"aegis@{name}.service"]
         )
         found = re.search(r"exposure level for \S+: ([\d.]+)", answer.output if answer else "")
-        if found:
-            worst = max(worst, float(found[1]))
-            texts.append(f"aegis@{name} {found[1]}")
+        if found is None:
+            return skipped(f"systemd-analyze security says nothing of aegis@{name}")
+        worst = max(worst, float(found[1]))
+        texts.append(f"aegis@{name} {found[1]}")
     if not texts:
         return skipped("no unit aegis@INSTANCE is installed")
     if worst > EXPOSURE_MOST:
@@ -173,8 +174,13 @@ def ssh_access(visit: Visit) -> Verdict:
         )
         if values.get(key) not in wanted
     ]
+    # PAM asks for the password just as well.
+    by_pam = [key for key in _BY_KEYBOARD if values.get(key) == "yes"]
+    if by_pam and values.get("usepam") == "yes":
+        bad.append(f"{by_pam[0]} yes with usepam yes")
     if bad:
-        fix = "PermitRootLogin no, PasswordAuthentication no, AllowTcpForwarding local"
+        fix = "PermitRootLogin no, PasswordAuthentication no, KbdInteractiveAuthentication no, "
+        fix += "AllowTcpForwarding local"
         return failed(", ".join(bad), f"{fix} in /etc/ssh/sshd_config.d/aegis.conf")
     return passed("no root by password, no passwords, forwarding no wider than local")
 

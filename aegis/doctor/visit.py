@@ -46,6 +46,8 @@ class Visit:
     warnings: tuple[Problem, ...] = ()
     running: dict[str, Notes] = field(default_factory=dict)
     processes: tuple[RunningProcess, ...] = ()
+    # Processes of the file's other instances: theirs are the same box and its isolated cores.
+    neighbours: tuple[RunningProcess, ...] = ()
     look_at_exchange: Callable[[Visit], Look] | None = None
 
     @property
@@ -78,8 +80,8 @@ class Visit:
 
     @functools.cached_property
     def pids(self) -> frozenset[int]:
-        """Our own processes."""
-        return frozenset(process.pid for process in self.processes)
+        """Our own processes, and those of the file's other instances."""
+        return frozenset(process.pid for process in (*self.processes, *self.neighbours))
 
     @functools.cached_property
     def one_second(self) -> tuple[dict[str, str], dict[str, str]]:

@@ -85,11 +85,15 @@ def test_live_starts_after_a_passed_doctor_alone(live: Appliance, tmp_path: Path
     os.kill(live.pid("supervisor"), signal.SIGKILL)
     live.process.wait()
     live.until("the children to end", lambda: not live.survivors())
+    # As the unit does after every end, before it starts it anew.
+    assert live.call("clean", live.name).returncode == 0
+    assert not live.directory.exists()
     live.start("--json").until_ready()
-    assert "clearing what a dead start left" in live.said
     assert live.stop() == 0
     assert live.summary()["open_orders"] == 0
     live.gone()
+    # It ended in good order: the next start is a new one.
+    assert "25 h old" in live.call("run", live.name).stderr
 
 
 def test_a_passed_doctor_is_worth_nothing_for_another_configuration(

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from aegis import BUILD_ID
 from aegis.config import Problem
-from aegis.doctor import disk, placement
+from aegis.doctor import disk, examine, placement
 from aegis.doctor.box import CommandResult, Socket
 from aegis.doctor.jitter import Spin
 from aegis.doctor.registry import CHECKS
+from aegis.doctor.visit import RunningProcess, Visit
+from aegis.monitor.notes import Notes
 from tests.doctor.ground import (
+    COMMANDS,
     CPU,
     INTERRUPTS,
     STAT,
@@ -31,6 +36,9 @@ OF_THE_BOX = [check.name for check in CHECKS if check.name not in OF_THE_EXCHANG
 SYSCTL = "/proc/sys"
 ETC = "/etc/systemd/journald.conf.d/aegis.conf"
 OTHER_BUILD = "00000000000000aa"
+
+STATVFS = ("f_bsize", "f_frsize", "f_blocks", "f_bfree", "f_bavail", "f_files", "f_ffree",
+           "f_favail", "f_flag", "f_namemax")  # fmt: skip
 
 Case = tuple[str, str, dict[str, Any], str]
 # A check, what it must come to, what is other than on the well-kept box, a piece of what was read.
@@ -117,6 +125,11 @@ BAD: list[Case] = [
      {"files": {"/proc/net/tcp6": TCP.format(address="B80D0120000000000000000001000000:0050")}},
      "2001:db8::1 port 80"),
     ("ssh_access", "warn", {"commands": {"sshd -T": "permitrootlogin yes\n"}}, "login yes"),
+    ("ssh_access", "warn", {"commands": {"sshd -T": COMMANDS["sshd -T"]
+     + "kbdinteractiveauthentication yes\nusepam yes\n"}}, "with usepam yes"),
+    ("journal_disk", "warn",
+     {"files": {"/proc/self/mounts": "tmpfs /dev/shm tmpfs rw,nosuid,nodev,noexec 0 0\n"
+                "tmpfs /var/lib/journals tmpfs rw 0 0\n"}}, "gone with the next boot"),
     ("ptrace_scope", "warn", {"files": {f"{SYSCTL}/kernel/yama/ptrace_scope": "0"}}, "0"),
     ("ptrace_scope", "warn", {"files": {f"{SYSCTL}/kernel/yama/ptrace_scope": None}}, "no Yama"),
     ("unit_settings", "fail",
@@ -162,6 +175,8 @@ HIDDEN: list[tuple[str, dict[str, Any], str]] = [
     ("interrupts_elsewhere", {"quick": True}, "--quick"),
     ("core_jitter", {"quick": True}, "--quick"),
     ("core_jitter", {}, "the instance runs"),
+    ("core_jitter",
+     {"runs": False, "neighbours": (RunningProcess("eth", "brain", 50, 2),)}, "eth runs"),
     ("stolen_time", {"files": {"/proc/stat": None}, "later": {}}, "stolen"),
     ("transparent_huge_pages",
      {"files": {"/sys/kernel/mm/transparent_hugepage/enabled": None}}, "no /sys"),
@@ -189,6 +204,7 @@ HIDDEN: list[tuple[str, dict[str, Any], str]] = [
     ("interrupt_coalescing", {"commands": {"ethtool -c eth0": None}}, "not installed"),
     ("unit_settings", NO_UNIT, "no unit"),
     ("unit_sandbox", NO_UNIT, "no unit"),
+    ("unit_sandbox", {"commands": {"systemd-analyze security": None}}, "says nothing"),
     *((name, NO_SYSTEMD, "systemd does not run") for name in (
         "system_log", "unit_sandbox", "unit_settings", "systemd_version", "hardware_watchdog")),
 ]  # fmt: skip
@@ -229,6 +245,34 @@ def test_what_cannot_be_judged_is_skipped(
     assert piece in outcome.found
 
 
+def test_another_instance_of_the_file_is_nobody_else(tmp_path: Path) -> None:
+    there = {"/proc/50/task/50/stat": TASK.format(pid=50, flags=0, core=2)}
+    assert outcome_of("foreign_tasks", make_visit(tmp_path, files=there)).status == "warn"
+    other = (RunningProcess("eth", "brain", 50, 2),)
+    visit = make_visit(tmp_path, files=there, neighbours=other)
+    assert outcome_of("foreign_tasks", visit).status == "pass"
+
+
+def test_a_visit_knows_the_other_instances_of_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = make_visit(tmp_path).config
+    table = config.instances["btc"]
+    config = config.model_copy(update={"instances": {"btc": table, "eth": table}})
+
+    def runs(_: object, name: str) -> Notes:
+        return Notes(name, 1, 1, "boot", BUILD_ID)
+
+    monkeypatch.setattr(examine, "_running", runs)
+    monkeypatch.setattr(
+        examine, "_processes", lambda _, name, notes: [RunningProcess(name, "brain", 1, 1)]
+    )
+    visit = examine.visit_of(config, tmp_path, ["btc"])
+    assert list(visit.running) == ["btc"]
+    assert [process.instance for process in visit.processes] == ["btc"]
+    assert [process.instance for process in visit.neighbours] == ["eth"]
+
+
 def test_every_check_of_the_box_has_a_case_that_fails() -> None:
     told = {name for name, *_ in BAD} | {"core_jitter", "journal_disk"}
     assert told == set(OF_THE_BOX)
@@ -264,6 +308,51 @@ def test_a_journal_without_room_fails(tmp_path: Path) -> None:
     )
     found = outcome_of("journal_disk", visit)
     assert found.status == "fail" and "MiB free" in found.found
+
+
+def two_instances(visit: Visit) -> Visit:
+    """The same with an instance beside it."""
+    table = visit.config.instances["btc"]
+    visit.config = visit.config.model_copy(update={"instances": {"btc": table, "eth": table}})
+    visit.instances = ("btc", "eth")
+    return visit
+
+
+def test_journals_on_one_disk_share_its_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    more = "keep_bytes = 1073741824\nsegment_bytes = 16777216"
+    changes = [('"/var/lib/journals"', f'"/var/lib/journals"\n{more}')]
+    room = os.statvfs(tmp_path)
+    fields = [getattr(room, name) for name in STATVFS]
+    fields[STATVFS.index("f_bavail")] = (1_500 << 20) // room.f_frsize
+    monkeypatch.setattr(os, "statvfs", lambda _: os.statvfs_result(fields))
+    assert outcome_of("journal_disk", make_visit(tmp_path, configuration=changes)).status == "pass"
+    both = two_instances(make_visit(tmp_path, configuration=changes))
+    found = outcome_of("journal_disk", both)
+    assert found.status == "fail" and "together" in found.found
+
+
+def test_one_instance_as_root_is_not_hidden_by_the_next(tmp_path: Path) -> None:
+    units = {"systemctl show aegis@btc": UNIT.replace("User=aegis", "User=")}
+    units["systemctl show aegis@eth"] = UNIT
+    found = outcome_of("service_user", two_instances(make_visit(tmp_path, commands=units)))
+    assert found.status == "fail" and "aegis@btc root (0)" in found.found
+
+
+def test_what_may_not_be_read_of_others_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    visit, real = make_visit(tmp_path), Path.open
+
+    def denied(file: Path, *rest: Any, **more: Any) -> Any:
+        if file.name == "environ":
+            raise PermissionError(13, "Permission denied")
+        return real(file, *rest, **more)
+
+    monkeypatch.setattr(Path, "open", denied)
+    found = outcome_of("key_leak", visit)
+    assert found.status == "pass" and "may not be read" in found.found
 
 
 def test_a_stopped_start_is_measured_from_the_folder_above(tmp_path: Path) -> None:

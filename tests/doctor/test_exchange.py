@@ -12,7 +12,15 @@ from typing import Any
 
 import pytest
 
-from aegis.doctor.exchange_look import Certificate, Failure, Host, Look, OpenOrder, Resolver
+from aegis.doctor.exchange_look import (
+    NOT_ASKED,
+    Certificate,
+    Failure,
+    Host,
+    Look,
+    OpenOrder,
+    Resolver,
+)
 from aegis.doctor.registry import CHECKS
 from tests.doctor.ground import make_visit, outcome_of
 from tests.execution.test_symbols import INFO
@@ -27,6 +35,7 @@ HALTED = copy.deepcopy(INFO)
 HALTED["symbols"][0]["status"] = "BREAK"
 BROKEN = copy.deepcopy(INFO)
 del BROKEN["symbols"][0]["filters"][0]
+ACCOUNT = {"dualSidePosition": False, "multiAssetsMargin": False, "canTrade": True}
 MAY = {
     "enableWithdrawals": False,
     "enableInternalTransfer": False,
@@ -45,7 +54,7 @@ def good_look(**changes: Any) -> Look:
         round_trips_ms=[2.0, 3.0, 9.0],
         offset_ms=-12.0,
         info=INFO,
-        account={"dualSidePosition": False, "multiAssetsMargin": False, "canTrade": True},
+        account=ACCOUNT,
         symbol_rows=[{"symbol": "BTCUSDT", "leverage": 20, "marginType": "CROSSED"}],
         orders=[OpenOrder("BTCUSDT", "ours", True), OpenOrder("ETHUSDT", "theirs", False)],
         restrictions=MAY,
@@ -80,15 +89,18 @@ BAD: list[tuple[str, str, dict[str, Any], str]] = [
      "enableWithdrawals"),
     ("key_permissions", "fail", {"restrictions": MAY | {"enableFutures": False}}, "enableFutures"),
     ("key_permissions", "fail", {"restrictions": LOST}, "could not be read"),
+    ("key_permissions", "fail", {"restrictions": MISSING}, "could not be read"),
     ("exchange_symbols", "fail", {"info": HALTED}, "not TRADING: BTCUSDT"),
     ("exchange_symbols", "fail", {"info": BROKEN}, "filters of BTCUSDT"),
     ("exchange_symbols", "fail", {"info": {"symbols": []}}, "BTCUSDT"),
     ("exchange_symbols", "fail", {"info": LOST}, "no answer"),
     ("exchange_account", "fail", {"keys": Failure("has mode 0640")}, "0640"),
     ("exchange_account", "fail", {"account": LOST}, "no answer"),
-    ("exchange_account", "fail", {"account": {"dualSidePosition": True}}, "hedge mode"),
-    ("exchange_account", "fail", {"account": {"multiAssetsMargin": True}}, "multi-assets"),
-    ("exchange_account", "fail", {"account": {"canTrade": False}}, "may not trade"),
+    ("exchange_account", "fail", {"account": ACCOUNT | {"dualSidePosition": True}}, "hedge mode"),
+    ("exchange_account", "fail", {"account": ACCOUNT | {"multiAssetsMargin": True}}, "multi-ass"),
+    ("exchange_account", "fail", {"account": ACCOUNT | {"canTrade": False}}, "may not trade"),
+    *(("exchange_account", "fail", {"account": {k: v for k, v in ACCOUNT.items() if k != name}},
+       f"{name} is not told") for name in ACCOUNT),
     ("exchange_account", "fail",
      {"symbol_rows": [{"symbol": "BTCUSDT", "leverage": 10}]}, "leverage 10 and not 20"),
     ("exchange_account", "fail", {"symbol_rows": LOST}, "leverage is not told"),
@@ -111,7 +123,7 @@ HIDDEN: list[tuple[str, dict[str, Any], str]] = [
     ("exchange_latency", {"round_trips_ms": [], "offset_ms": LOST}, "no answer"),
     ("egress_address", {"account": LOST}, "did not answer"),
     ("egress_address", {"restrictions": MISSING}, "not told"),
-    ("key_permissions", {"restrictions": MISSING}, "does not tell them"),
+    ("key_permissions", {"restrictions": NOT_ASKED}, "not asked for"),
     ("exchange_countdown", {"countdown": Failure("orders rest", is_left_out=True)}, "orders rest"),
 ]  # fmt: skip
 
@@ -159,6 +171,28 @@ def test_a_testnet_without_a_wallet_service_is_skipped(tmp_path: Path) -> None:
     testnet = ("[journal]", '[venue]\nmode = "testnet"\ncredentials = "k.key"\n[journal]')
     visit = make_visit(tmp_path, look=good_look(restrictions=LOST), configuration=[testnet])
     assert outcome_of("key_permissions", visit).status == "skipped"
+
+
+def test_an_exchange_of_ones_own_may_tell_no_permissions(tmp_path: Path) -> None:
+    place = 'rest_url = "http://127.0.0.1:9"\nstream_url = "ws://127.0.0.1:9"\n'
+    own = (
+        LIVE[0],
+        LIVE[1].replace("[journal]", f'{place}order_url = "ws://127.0.0.1:9"\n[journal]'),
+    )
+    visit = make_visit(tmp_path, look=good_look(restrictions=MISSING), configuration=[own])
+    outcome = outcome_of("key_permissions", visit)
+    assert outcome.status == "skipped" and "does not tell them" in outcome.found
+
+
+def test_an_instance_of_all_symbols_has_others_orders_on_each(tmp_path: Path) -> None:
+    look = good_look(orders=[OpenOrder("ETHUSDT", "x", False)])
+    visit = make_visit(tmp_path, look=look, configuration=[LIVE])
+    assert outcome_of("exchange_orders", visit).status == "pass"
+    named = visit.config.instances["btc"]
+    tables = {"btc": named, "every": named.model_copy(update={"symbols": []})}
+    visit.config = visit.config.model_copy(update={"instances": tables})
+    visit.instances = ("btc", "every")
+    assert outcome_of("exchange_orders", visit).status == "fail"
 
 
 def test_orders_of_others_follow_the_policy(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from aegis.doctor.names import certificate_of, host_of, query_bytes, resolvers_of
+from aegis.doctor.names import certificate_of, host_of, query_bytes, resolver_text, resolvers_of
 from tests.execution.test_tls import certificate
 
 
@@ -50,6 +50,22 @@ def test_a_silent_resolver_is_known_as_one() -> None:
         port = taken.getsockname()[1]
     (found,) = resolvers_of("nameserver 127.0.0.1", "fapi.example.com", port)
     assert found.took_ms is None
+
+
+@pytest.mark.parametrize(
+    ("first", "behind", "expected"),
+    [
+        ("nameserver 127.0.0.53\noptions edns0", "nameserver 192.0.2.1", "nameserver 192.0.2.1"),
+        ("nameserver 127.0.0.53", None, "nameserver 127.0.0.53"),
+        ("nameserver 192.0.2.9", "nameserver 192.0.2.1", "nameserver 192.0.2.9"),
+        (None, "nameserver 192.0.2.1", ""),
+    ],
+)
+def test_the_resolvers_behind_the_stub_count(
+    first: str | None, behind: str | None, expected: str
+) -> None:
+    files = {"/etc/resolv.conf": first, "/run/systemd/resolve/resolv.conf": behind}
+    assert resolver_text(files.__getitem__) == expected
 
 
 def test_a_query_is_what_the_standard_says() -> None:

@@ -7,6 +7,7 @@ import os
 import stat
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,14 +15,13 @@ from aegis.config import AegisConfig, load_config
 from aegis.doctor.record import (
     MAX_AGE_S,
     DoctorRecord,
+    admitted_file,
     doctor_file,
     present_record,
     read_doctor,
     refusal_of,
     write_doctor,
 )
-from aegis.monitor.notes import Notes, write_notes
-from aegis.shm.instance import directory_of
 from tests.config.sample import EIGHT_CORES, edited
 
 NOW_S = 1_763_700_000.0
@@ -146,20 +146,11 @@ def test_other_modes_need_none(tmp_path: Path, mode: str) -> None:
     assert refused(load(tmp_path, table), None) == ""
 
 
-def notes_of(record: DoctorRecord, **changes: str) -> Notes:
-    given = {"mode": "live", "phase": "running", "config_hash": record.config_hash, **changes}
-    whose = {"instance": "btc", "boot_id": record.boot_id, "build_id": record.build_id}
-    return Notes(pid=1, start_time_ticks=1, **{**whose, **given})
-
-
 @pytest.mark.parametrize(
     ("changes", "goes_on"),
     [
         ({}, True),
-        ({"phase": "starting"}, True),
-        ({"phase": "stopping"}, False),
-        ({"phase": "failed"}, False),
-        ({"mode": "testnet"}, False),
+        ({"unix_s": 5}, True),
         ({"config_hash": "another"}, False),
         ({"build_id": "another"}, False),
         ({"boot_id": "another"}, False),
@@ -167,14 +158,17 @@ def notes_of(record: DoctorRecord, **changes: str) -> Notes:
     ],
 )
 def test_a_killed_live_run_goes_on_without_a_young_record(
-    live: AegisConfig, tmp_path: Path, changes: dict[str, str], goes_on: bool
+    live: AegisConfig, changes: dict[str, Any], goes_on: bool
 ) -> None:
-    directory = directory_of("btc", tmp_path / "shm")
-    directory.mkdir(parents=True)
-    hardware = live.hardware.model_copy(update={"shm_dir": str(tmp_path / "shm")})
-    there = live.model_copy(update={"hardware": hardware})
-    record = present_record(there, "btc", NOW_S)
-    old = replace(record, unix_s=int(NOW_S) - MAX_AGE_S - 60)
-    assert "h old" in refusal_of(there, "btc", NOW_S, lambda file: old)
-    assert write_notes(directory, notes_of(record, **changes))
-    assert (refusal_of(there, "btc", NOW_S, lambda file: old) == "") is goes_on
+    record = present_record(live, "btc", NOW_S)
+    write_doctor(doctor_file("btc"), replace(record, unix_s=int(NOW_S) - MAX_AGE_S - 60))
+    assert "h old" in refusal_of(live, "btc", NOW_S)
+    write_doctor(admitted_file("btc"), replace(record, **changes))
+    assert (refusal_of(live, "btc", NOW_S) == "") is goes_on
+
+
+def test_what_others_may_write_lets_nobody_go_on(live: AegisConfig) -> None:
+    write_doctor(admitted_file("btc"), present_record(live, "btc", NOW_S))
+    assert refusal_of(live, "btc", NOW_S) == ""
+    admitted_file("btc").chmod(0o622)
+    assert "there is no record" in refusal_of(live, "btc", NOW_S)
