@@ -65,6 +65,7 @@ class Made:
 
     quoter: str
     seed: int
+    maker_fee_bps: float
     seconds: int
     fills: int
     profit: float
@@ -220,6 +221,7 @@ def make_market(
     return Made(
         quoter=quoter,
         seed=seed,
+        maker_fee_bps=config.maker_fee_bps,
         seconds=seconds,
         fills=fills,
         profit=worth[-1],
@@ -259,10 +261,18 @@ def line(glft: Made, symmetric: Made) -> str:
             f"{made.fills:>6} {made.profit:>9.2f} {made.deviation:>8.3f} {made.certain:>10.2f} "
             f"{made.ratio:>7.2f} {made.most_held_lots:>4}"
         )
-    better = "both" if glft.certain > symmetric.certain else "ratio"
-    if glft.ratio <= symmetric.ratio:
-        better = "certain" if better == "both" else "neither"
-    return " | ".join([*cells, better])
+    # A ratio that is none (too short a run, or no fills) is no better one.
+    is_better = (glft.certain > symmetric.certain, glft.ratio > symmetric.ratio)
+    better = {(True, True): "both", (True, False): "certain", (False, True): "ratio"}
+    return " | ".join([*cells, better.get(is_better, "neither")])
+
+
+def _told(made: Made) -> dict[str, Any]:
+    """As data; what is not a number is null, as JSON has it."""
+    return {
+        name: None if isinstance(value, float) and math.isnan(value) else value
+        for name, value in asdict(made).items()
+    }
 
 
 def summary(rows: list[tuple[Made, Made]]) -> dict[str, Any]:
@@ -272,7 +282,7 @@ def summary(rows: list[tuple[Made, Made]]) -> dict[str, Any]:
         "glft_better_certain": sum(glft.certain > other.certain for glft, other in rows),
         "glft_better_ratio": sum(glft.ratio > other.ratio for glft, other in rows),
         "beyond_limit": sum(m.most_held_lots > m.limit_lots for row in rows for m in row),
-        "runs": [asdict(made) for row in rows for made in row],
+        "runs": [_told(made) for row in rows for made in row],
     }
 
 

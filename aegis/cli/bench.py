@@ -402,6 +402,7 @@ def maker(
         print(json.dumps(found))
         return
     print(
+        f"maker fee {maker_fee_bps:g} bp: "
         f"GLFT was better on {found['glft_better_certain']} of {seeds} seeds by profit less the "
         f"price of risk, on {found['glft_better_ratio']} by the ratio; beyond the inventory "
         f"limit: {found['beyond_limit']} runs"

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from aegis.bench.market_making import compare, draw, make_market, summary
+from aegis.bench.market_making import compare, draw, line, make_market, summary
 from aegis.config.models import VenueConfig
 
 SYMBOL = "BTCUSDT"
@@ -22,6 +25,17 @@ def test_a_run_is_of_its_seed_and_keeps_its_limit() -> None:
     symmetric = make_market(config, SYMBOL, 3, 300, "symmetric")
     assert symmetric.most_held_lots <= symmetric.limit_lots
     assert symmetric.fills != made.fills
+
+
+def test_a_ratio_that_is_none_is_no_better_one() -> None:
+    config = VenueConfig(maker_fee_bps=1.0)
+    one = make_market(config, SYMBOL, 1, 30)
+    assert math.isnan(one.ratio), "one minute has no deviation"
+    other = replace(one, quoter="symmetric", certain=one.certain + 1.0)
+    assert line(one, other).endswith("| neither")
+    assert line(replace(one, ratio=2.0), replace(other, ratio=1.0)).endswith("| ratio")
+    told = json.dumps(summary([(one, other)]), allow_nan=False)
+    assert json.loads(told)["runs"][0]["maker_fee_bps"] == 1.0
 
 
 def test_the_summary_counts_and_the_picture_is_one(tmp_path: Path) -> None:

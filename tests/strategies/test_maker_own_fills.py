@@ -135,3 +135,19 @@ def test_without_the_parameter_nothing_is_learned() -> None:
     filled_then(desk, 1, -80, 1.0)
     assert desk.state[0]["own_weights"] == 0.0
     assert desk.state[0]["own_watched_ts_ns"] == 0
+
+
+@pytest.mark.parametrize("changes", [{"adverse_selection_s": 0.0}, {"intensity": "fixed"}])
+def test_a_reload_that_switches_it_off_counts_it_no_more(changes: dict[str, float | str]) -> None:
+    plain = width_of(learner(**changes), 100.0)
+    desk = learner()
+    for number in range(30):
+        side = 1 if number % 2 == 0 else -1
+        filled_then(desk, side, -side * 80, 1.0 + 3.0 * number)
+    # What the market's orders have told, and a fit of theirs.
+    desk.state["markouts"], desk.state["markout_weights"] = 50.0, 1.0
+    if changes.get("intensity") == "fixed":
+        desk.state["live_k"], desk.state["live_c1"], desk.state["live_c2"] = 0.01, 90.0, 2.0
+    assert width_of(desk, 100.0) != plain
+    desk.params[0] = learner(**changes).params[0]
+    assert width_of(desk, 100.0) == plain

@@ -109,6 +109,39 @@ def test_a_reload_with_another_trend_waits_for_its_candles(shared_data: Path) ->
     assert plans_at(desk, rows, number) == 0
 
 
+def test_a_trend_of_long_ago_is_none(shared_data: Path) -> None:
+    """Longer candles that closed before this minute were never told."""
+    desk, rows, number = one_plan(shared_data)
+    desk.state["trend"]["engine"]["ts_ns"] -= 2 * 900 * 1_000_000_000
+    assert plans_at(desk, rows, number) == 0
+    assert desk.state[0]["against"] > 0
+
+
+def test_a_reload_with_other_swings_waits_for_a_trend_of_them(shared_data: Path) -> None:
+    desk, rows, number = one_plan(shared_data)
+    desk.params[0]["trend"]["engine"]["length"] += 1
+    assert plans_at(desk, rows, number) == 0
+
+
+def test_a_longer_candle_may_be_told_after_the_minute_that_it_closes_with(
+    shared_data: Path,
+) -> None:
+    """As the feed tells them when its file names the shorter one first."""
+    rows = klines(shared_data, 4_000)
+    desk = Desk(trend_interval_s=900)
+    known = trends(rows)
+    for number, prices in enumerate(rows):
+        before = len(desk.plans)
+        desk.candle(FIRST + number, prices)
+        for plan in desk.plans[before:]:
+            assert plan["side"] == known[number // LONG - 1]
+        if number % LONG == LONG - 1:
+            place = number // LONG
+            whole = joined(rows[place * LONG : number + 1])
+            desk.tell((FIRST + number) // LONG, whole, length_s=900)
+    assert desk.plans
+
+
 def test_the_history_of_both_is_learned(shared_data: Path) -> None:
     rows = klines(shared_data, 1_200)
     live, taught = Desk(trend_interval_s=900), Desk(trend_interval_s=900)

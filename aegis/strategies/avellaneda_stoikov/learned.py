@@ -190,6 +190,9 @@ def cost_of_fill(now_ns: Any, params: Any, state: Any, fair_ticks: Any) -> Any:
     them, and is the better witness: it also holds what our own lateness costs.
     """
     known = 0.0
+    # A reload may have switched it off: what was learned then counts no more.
+    if params.live_intensity == 0 or params.markout_ns == 0:
+        return params.cost_share * fair_ticks
     if state.markout_weights > 0.0:
         known = max(state.markouts / state.markout_weights, 0.0)
     if state.own_weights > 0.0:
@@ -203,7 +206,7 @@ def cost_of_fill(now_ns: Any, params: Any, state: Any, fair_ticks: Any) -> Any:
 
 @kernel
 def watch_fill(event: Any, params: Any, state: Any, side: Any, sign: Any) -> None:
-    """A fill of our own begins to be watched, unless one is already."""
+    """A fill of our own begins to be watched, unless one is already: of a burst the first."""
     wished = state.wished_ticks[side] > 0
     if params.markout_ns > 0 and state.own_watched_ts_ns == 0 and wished:
         state.own_watched_ts_ns = event.ts_event_ns

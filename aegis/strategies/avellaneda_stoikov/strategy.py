@@ -84,7 +84,7 @@ def target_quotes(
     least = max(params.min_half_spread_ticks, params.min_half_spread_share * fair_ticks)
     cost = cost_of_fill(event.ts_event_ns, params, state, fair_ticks)
     intensity_k, c1, c2 = params.intensity_k, params.c1, params.c2
-    if state.live_k > 0.0:
+    if params.live_intensity == 1 and state.live_k > 0.0:
         # Fitted beyond the costs already.
         intensity_k, c1, c2 = state.live_k, state.live_c1, state.live_c2
     else:

@@ -37,7 +37,7 @@ class SmcParameters(StrategyParameters):
         ge=0,
         le=86_400,
         description="longer candles, also of [feed] candles, whose trend a setup must follow; "
-        "0: only the trend of its own",
+        "0: only the trend of its own; after a reload nothing is traded until their trend is known",
     )
     swing_length: int = Field(
         default=5, ge=1, le=50, description="candles on each side of a swing; its delay"

@@ -3,7 +3,7 @@
 A long setup (short mirrored) at the close of a candle:
 
 1. Trend: the newest break of structure was upwards; with `trend_interval_s` that of the longer
-   candles too, as far as they have closed.
+   candles too, of the newest that was told: one that closes with ours may come after it.
 2. Sweep: lows were taken within the last `sweep_valid_candles`: a pool swept, or a raid of the
    newest swing low.
 3. Area: a bullish order block or fair value gap that became known at the sweep's candle or later

@@ -28,7 +28,7 @@ from aegis.strategies.smc.plan import (
 )
 from aegis.strategies.smc.records import PARAMETERS_RECORD, STATE_RECORD
 from aegis.strategies.smc.setup import find_setup, learn_events
-from aegis.strategies.smc.told import fit_settings, forget_levels, is_trusted, take_in
+from aegis.strategies.smc.told import fit_settings, forget_levels, is_heard, is_trusted, take_in
 
 __all__ = ["STRATEGY", "pack", "step"]
 
@@ -39,8 +39,11 @@ def goes_with_trend(state: Any, params: Any, side: Any) -> Any:
     if params.trend.interval_ns == 0:
         return True
     heard = state.trend
-    # A reload may have asked for other candles than those that were heard.
-    if heard.interval_ns != params.trend.interval_ns or not is_trusted(params.trend, heard):
+    # A reload may have asked for other candles than those that were heard, or for the same after a
+    # time without; and one may be missing. The one that closes with ours may be told after it.
+    closes_ns = state.engine.ts_ns + params.interval_ns
+    is_newest = closes_ns <= heard.engine.ts_ns + 2 * params.trend.interval_ns
+    if not is_newest or not is_heard(params.trend, heard) or not is_trusted(params.trend, heard):
         return False
     return heard.engine.trend == side
 

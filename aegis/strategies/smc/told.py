@@ -18,7 +18,7 @@ from aegis.quant.smc.streaming.engine import advance, restart
 from aegis.quant.smc.streaming.layout import RING
 from aegis.shm.tick import INCOMPLETE
 
-__all__ = ["fit_settings", "forget_levels", "is_trusted", "take_in"]
+__all__ = ["fit_settings", "forget_levels", "is_heard", "is_trusted", "take_in"]
 
 _MASK = RING - 1
 
@@ -44,13 +44,19 @@ def forget_levels(state: Any) -> None:
 
 
 @kernel
-def fit_settings(settings: Any, heard: Any) -> None:
-    """Candles of another length tell another story: after such a reload listen anew."""
-    if (
+def is_heard(settings: Any, heard: Any) -> Any:
+    """Whether the engine's memory was made with these settings."""
+    return (
         heard.interval_ns == settings.interval_ns
         and heard.length == settings.engine.length
         and heard.close_break == settings.engine.close_break
-    ):
+    )
+
+
+@kernel
+def fit_settings(settings: Any, heard: Any) -> None:
+    """Candles of another length tell another story: after such a reload listen anew."""
+    if is_heard(settings, heard):
         return
     heard.interval_ns = settings.interval_ns
     heard.length = settings.engine.length
