@@ -8,7 +8,8 @@ limit and the same calibration, and no lean against what it holds: what differs 
 part alone. Orders are looked at five times a second: both lose by it to whoever is faster.
 
 The maker's fee is nothing unless told otherwise: that is what those who make markets pay. Beyond
-the fee of a new account, 2 bp, this market leaves a maker about as much as it costs.
+the 2 bp of a new account there is next to nothing to earn here: a few fills an hour, and which of
+the two ends the day with more, or with the better ratio, is chance (`--maker-fee-bps 2` shows it).
 
 Risk-adjusted is told in two ways: the ratio of the minutes' mean profit to their deviation, times
 the root of their number; and the profit after fees less half the risk aversion times the variance
