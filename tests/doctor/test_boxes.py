@@ -70,6 +70,7 @@ BAD: list[Case] = [
      "hpet"),
     ("clock_source", "warn", {"files": {"/proc/cpuinfo": "flags : constant_tsc\n"}}, "nonstop_tsc"),
     ("stolen_time", "fail", {"later": {"/proc/stat": STAT.format(steal=9)}}, "% stolen"),
+    ("stolen_time", "warn", {"later": {"/proc/stat": STAT.format(steal=4)}}, "% stolen"),
     ("transparent_huge_pages", "warn",
      {"files": {"/sys/kernel/mm/transparent_hugepage/enabled": "[always] madvise"}}, "always"),
     ("transparent_huge_pages", "warn",
