@@ -133,6 +133,8 @@ class EvidenceReader:
                     verdict_of(answer.status, answer.error.code, answer.error.msg), now_ns
                 )
             return -1
+        if self._is_of_another(answer.id, answer):
+            return -1
         found = int(answer_request(self.directory, answer.id, now_ns))
         if found < 0:
             return -1
@@ -165,6 +167,21 @@ class EvidenceReader:
             event = states.CANCEL_REFUSED
         self.apply(slot, event, now_ns, code=code)
         return slot
+
+    def _is_of_another(self, request_id: int, answer: Answer) -> bool:
+        """Whether the answer names another order of ours than the one that was asked for.
+
+        The numbers of requests begin anew with each run: an answer to a run before this one, if it
+        comes at all, would pass for one of ours.
+        """
+        name = self.ids.parse(answer.result.client_order_id) if answer.result is not None else None
+        if name is None:
+            return False
+        noted = self.tables.requests[request_id % len(self.tables.requests)]
+        asked = (int(noted["epoch"]), int(noted["order_ref"]))
+        if name.run == self.ids.run:
+            return asked != (name.epoch, name.order_ref)
+        return asked != (CARRIED_EPOCH, self.carried_refs.get(name))
 
     def _is_amend_of(self, slot: int, request_id: int) -> bool:
         """Whether a request is the amend that an order waits for."""
