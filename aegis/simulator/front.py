@@ -102,6 +102,8 @@ _QUERY = (
     (400, -1021, "Timestamp for this request is outside of the recvWindow."),
 )
 
+_REFUSALS = (_QUERY[1], _QUERY[5])
+
 
 class Front:
     """The server's side of every line and request of one trial."""
@@ -329,7 +331,9 @@ class Front:
         plan, rng = self.plan, self.rng
         if plan.query_fault and rng.random() < plan.query_fault:
             status, code, told = rng.choice(_QUERY)
-            if rng.random() < 0.5:
+            # What is certainly refused has changed nothing.
+            is_refused = action == "PUT v1/order" and (status, code, told) in _REFUSALS
+            if rng.random() < 0.5 and not is_refused:
                 self._serve(action, text)
             return status, _body(code, told) if code else told.encode(), headers
         status, answer = self._serve(action, text)
