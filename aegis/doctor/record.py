@@ -30,6 +30,7 @@ from typing import Any, Final
 from aegis import BUILD_ID
 from aegis.config import AegisConfig, config_hash
 from aegis.host.process_identity import read_boot_id
+from aegis.host.whole_file import replace_file
 from aegis.risk.latch_record import record_file, record_file_by_hand
 
 __all__ = [
@@ -94,32 +95,8 @@ def admitted_file(instance: str) -> Path:
 
 
 def write_doctor(file: Path, record: DoctorRecord) -> None:
-    """Replace the file as a whole, mode 0600, and see it on the disk. Raises OSError.
-
-    Written by root into a user's directory, it is that user's.
-    """
-    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    beside = file.with_name(f"{file.name}.{os.getpid()}")
-    text = json.dumps({"version": _VERSION, **asdict(record)})
-    # Never into a file that somebody has put there.
-    beside.unlink(missing_ok=True)
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    descriptor = os.open(beside, flags, 0o600)
-    try:
-        os.fchmod(descriptor, 0o600)
-        owner = file.parent.stat()
-        if os.geteuid() == 0:
-            os.fchown(descriptor, owner.st_uid, owner.st_gid)
-        os.write(descriptor, text.encode())
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-    beside.replace(file)
-    folder = os.open(file.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    """Replace the file as a whole, see `host.whole_file`. Raises OSError."""
+    replace_file(file, json.dumps({"version": _VERSION, **asdict(record)}).encode())
 
 
 def read_doctor(file: Path) -> DoctorRecord | None:

@@ -21,6 +21,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from aegis.host.whole_file import replace_file
 from aegis.risk.control_numbers import Control
 from aegis.risk.latch import LatchState
 
@@ -122,22 +123,8 @@ def read_record(file: Path) -> LatchRecord:
 
 
 def write_record(file: Path, record: LatchRecord) -> None:
-    """Replace the file as a whole and see it on the disk. Raises OSError."""
+    """Replace the file as a whole, see `host.whole_file`. Raises OSError."""
     fields = asdict(record)
     fields["state"] = record.state.name
     fields["control"] = Control(record.control).name if record.control else ""
-    text = json.dumps(fields)
-    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    beside = file.with_name(f"{file.name}.{os.getpid()}")
-    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    try:
-        os.write(descriptor, text.encode())
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-    beside.replace(file)
-    folder = os.open(file.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    replace_file(file, json.dumps(fields).encode())
