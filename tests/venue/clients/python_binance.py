@@ -49,6 +49,7 @@ class Scene:
     complaints: Complaints = field(default_factory=Complaints)
     events: list[dict[str, Any]] = field(default_factory=list)
     readers: list[asyncio.Task[None]] = field(default_factory=list)
+    hushed: asyncio.Event = field(default_factory=asyncio.Event)
 
     def told(self, kind: str) -> list[dict[str, Any]]:
         """The user events of one kind since the chapter began."""
@@ -56,24 +57,30 @@ class Scene:
 
     async def read(self, socket: Any, take: Callable[[Any], None]) -> None:
         """Open one of the client's sockets and hand over what it receives, until the end."""
-        ready = asyncio.Event()
+        ready, hushed = asyncio.Event(), self.hushed
 
         async def loop() -> None:
             async with socket as open_one:
                 ready.set()
-                while True:
+                while not hushed.is_set():
                     take(await open_one.recv())
 
         self.readers.append(asyncio.create_task(loop()))
         await asyncio.wait_for(ready.wait(), 10)
 
     async def hush(self) -> None:
-        """Close all sockets that were opened with `read`."""
+        """Close all sockets that were opened with `read`.
+
+        A cancellation that meets a message is lost: asyncio.wait_for, by which the client waits,
+        returns the message instead. That reader sees that it is over with the message.
+        """
         readers, self.readers = self.readers, []
+        self.hushed.set()
+        self.hushed = asyncio.Event()
         for reader in readers:
             reader.cancel()
         for outcome in await asyncio.gather(*readers, return_exceptions=True):
-            assert isinstance(outcome, asyncio.CancelledError), repr(outcome)
+            assert outcome is None or isinstance(outcome, asyncio.CancelledError), repr(outcome)
 
 
 @asynccontextmanager
