@@ -80,13 +80,14 @@ def advance(slot: Any, outcome: Any) -> Any:
         if slot.state == PENDING:
             slot.state = RESERVED
     elif kind in (REJECTED, DENIED):
-        if outcome.intent_id == 0 or outcome.intent_id != slot.cancel_intent_id:
+        if outcome.intent_id in (0, slot.place_intent_id):
             slot.refusals = min(slot.refusals + 1, np.int64(_MOST_REFUSALS))
             return True
-        if slot.state == CANCELING:
+        if outcome.intent_id == slot.cancel_intent_id and slot.state == CANCELING:
             # The cancellation was refused, the order may rest still.
             slot.state = LIVE
             slot.cancel_refusals += 1
+        # Any other intent was an amend: the order is as it was.
     return False
 
 

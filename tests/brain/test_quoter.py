@@ -183,6 +183,17 @@ def test_refusals_are_retried_ever_more_slowly(harness: Harness, kind: int) -> N
     assert harness.desk.slots["refusals"][:2].tolist() == [0, 0]
 
 
+@pytest.mark.parametrize("kind", [DENIED, REJECTED])
+def test_a_refusal_of_another_intent_ends_no_order(harness: Harness, kind: int) -> None:
+    """Of an amend, say: the order is as it was."""
+    buy, sell = first_pair(harness)
+    harness.accept([buy, sell])
+    refused = answer(kind, buy)
+    refused["intent_id"] += 1_000
+    harness.tell(refused)
+    assert states(harness) == [LIVE, LIVE]
+
+
 def test_a_post_only_order_that_expired_is_quoted_again(harness: Harness) -> None:
     placed = first_pair(harness)
     harness.tell(*[answer(EXPIRED, intent) for intent in placed])
