@@ -29,6 +29,7 @@ __all__ = [
     "STOP_EPOCH",
     "ClientIds",
     "OrderName",
+    "first_request",
     "run_after",
     "strategy_tag",
 ]
@@ -46,6 +47,8 @@ MAX_REF = 2**53 - 1
 NAME_LENGTH = MAX_LENGTH - len("a--") - TAG_DIGITS - RUN_DIGITS - BRAIN_DIGITS - REF_DIGITS
 _TAGS: int = 36**TAG_DIGITS
 _YEAR_2020_S = 1_577_836_800
+# A run is a second: these are twelve days, and more requests than can be sent in that time.
+_RUNS_TOLD_APART, _REQUESTS_OF_A_RUN = 1 << 20, 1 << 32
 assert MAX_REF < 36**REF_DIGITS, "every reference that the gate lets through fits"
 assert NAME_LENGTH == 10
 
@@ -78,6 +81,15 @@ def run_after(last_run: int, started_s: int) -> int:
     after the last run known, so that it is new even where the clock was set back.
     """
     return max(last_run + 1, started_s - _YEAR_2020_S, 1)
+
+
+def first_request(run: int) -> int:
+    """The number of a run's first request: no other run of the last days has any from here on.
+
+    An answer that a line still carries from an earlier run is then nobody's. Below 2^53, so that
+    whoever reads numbers as doubles gives it back as it was.
+    """
+    return (run % _RUNS_TOLD_APART) * _REQUESTS_OF_A_RUN + 1
 
 
 class ClientIds:

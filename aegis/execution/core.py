@@ -21,7 +21,7 @@ from aegis.execution.batch import (
     write_cancel_all,
     write_cancel_one,
 )
-from aegis.execution.client_id import ClientIds, OrderName
+from aegis.execution.client_id import ClientIds, OrderName, first_request
 from aegis.execution.evidence import EvidenceReader
 from aegis.execution.layouts import (
     AMENDING,
@@ -47,7 +47,14 @@ from aegis.execution.reference import (
 )
 from aegis.execution.tables import BATCH_SIZE, Tables
 from aegis.execution.taken_intents import taken_intents
-from aegis.execution.words import EPOCH, FUNDING_E8, STAGE_COUNT, STAGE_LOST, TAPE_TIME
+from aegis.execution.words import (
+    EPOCH,
+    FUNDING_E8,
+    REQUEST_NEXT,
+    STAGE_COUNT,
+    STAGE_LOST,
+    TAPE_TIME,
+)
 from aegis.risk.checks import is_reducing
 from aegis.risk.controls import Control
 from aegis.risk.gate import forget_order_refs, recall_order_refs
@@ -95,6 +102,7 @@ class ExecutionCore(EvidenceReader):
         super().__init__(
             gate, ids, instruments, Tables(memory, gate, self.messages), recv_window_ms
         )
+        self.words[REQUEST_NEXT] = first_request(ids.run)
         self._intents = memory.intents
         self.outcomes_published = 0
         self._told_state = int(LatchState.ACTIVE)

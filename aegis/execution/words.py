@@ -44,7 +44,7 @@ FREE_HEAD, FREE_COUNT, OPEN_COUNT, UNKNOWN_COUNT = range(4)
 TRADES_GENERATION, TRADES_COUNT = 4, 5
 # Outcomes staged for the ring, and how many found no room (must stay 0).
 STAGE_COUNT, STAGE_LOST = 6, 7
-REQUEST_NEXT = 8  # id of the next request on the order connection, from 1
+REQUEST_NEXT = 8  # id of the next request on the order connection, see `first_request`
 EPOCH = 9  # the brain's living epoch, -1 before its first RESYNC
 TAPE_TIME = 10  # 1: the message rate counts exchange time (a replayed recording)
 FEED_CONNECTED_AT, FEED_MESSAGE_AT = 11, 12  # where these stand in the feed's counters

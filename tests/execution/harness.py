@@ -14,6 +14,7 @@ from aegis.execution.client_id import ClientIds
 from aegis.execution.core import ExecutionCore
 from aegis.execution.replies import ANSWER_DECODER
 from aegis.execution.user_events import OrderUpdate
+from aegis.execution.words import REQUEST_NEXT
 from aegis.risk.gate_state import BLOCK_NOT_READY, Gate
 from aegis.risk.limits import InstrumentRules, fill_rules
 from aegis.shm.instance import InstanceMemory
@@ -109,6 +110,8 @@ class Desk:
         self.core = ExecutionCore(
             self.memory, self.gate, ClientIds("t", run), (BTC, ETH), recv_window_ms=2_000
         )
+        # Tests name requests by their place in the run.
+        self.core.words[REQUEST_NEXT] = 1
         self.core.follow_epoch(1)
         self.gate.clear(BLOCK_NOT_READY)
         self.gate.set_wallet(10_000_000 * 10**8)
