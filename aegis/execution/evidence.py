@@ -171,8 +171,7 @@ class EvidenceReader:
     def _is_of_another(self, request_id: int, answer: Answer) -> bool:
         """Whether the answer names another order of ours than the one that was asked for.
 
-        The numbers of requests begin anew with each run: an answer to a run before this one, if it
-        comes at all, would pass for one of ours.
+        Whatever it is an answer to, it proves nothing of the order that was asked for.
         """
         name = self.ids.parse(answer.result.client_order_id) if answer.result is not None else None
         if name is None:
@@ -455,7 +454,7 @@ class EvidenceReader:
                 self.wallet_e8 = text_to_e8(balance.wb)
                 if update.m == "FUNDING_FEE":
                     amount_e8 = text_to_e8(balance.bc)
-                    if self.funding.hear(update.T, amount_e8):
+                    if self.funding.hear(update.T, amount_e8, self.wallet_e8):
                         self.on_funding(amount_e8, now_ns, time_ms=update.T)
         for row in update.P:
             instrument = self.index.get(row.s)

@@ -4,7 +4,9 @@ The stream tells a payment with its time and amount but without a number; the ex
 income (`/fapi/v1/income`) has a number for each, and may have it later or earlier. A payment is
 booked by whichever comes first, and the other one must find it booked: the stream's by time and
 amount, the list's by its number, or by time and amount if the stream was first. What the stream
-tells as one sum for several symbols is the sum of their rows, whichever came first.
+tells as one sum for several symbols is the sum of their rows, whichever came first. What it tells
+twice (on two connections, or again after one was lost) leaves the wallet at the same balance: two
+payments that are alike in time and amount do not.
 
 Sans-I/O, and the same for the live process and for the replay of a journal: every change is a
 record (kind FUNDED) that `take` applies. Memory is bounded: what is older than `since_ms`, from
@@ -21,7 +23,7 @@ from typing import NamedTuple
 __all__ = ["FundingBook", "FundingRow"]
 
 # What a FUNDED record is about, its `code`.
-SINCE, KNOWN, TOLD, LISTED = range(4)
+SINCE, KNOWN, TOLD, LISTED, HEARD = range(5)
 # The stream's word may come about a minute after the payment.
 _NEAR_MS = 300_000
 # A row may come to stand in the list as much later than its time.
@@ -39,11 +41,14 @@ class FundingRow(NamedTuple):
 
 
 class Change(NamedTuple):
-    """One change of the book: (`code`, +1 to add or -1 to take away, number, time, amount)."""
+    """One change of the book: (`code`, +1 to add or -1 to take away, number, time, amount).
+
+    The number is that of a row; of what was heard, the wallet after it in 1e-8 quote.
+    """
 
     code: int
     sign: int
-    tran_id: int
+    number: int
     time_ms: int
     amount_e8: int
 
@@ -60,14 +65,20 @@ class FundingBook:
         self.told: list[tuple[int, int]] = []
         # Booked as their rows stand, not heard of on the stream yet.
         self.listed: list[tuple[int, int]] = []
+        # What the stream has told, booked by it or not: (time, amount, wallet), oldest first.
+        self.heard: dict[tuple[int, int, int], None] = {}
 
     def begin(self, now_ms: int) -> None:
         """The books begin now: what was paid before is in the wallet that they began with."""
         if self.since_ms == 0:
             self._change(SINCE, 1, 0, now_ms, 0)
 
-    def hear(self, time_ms: int, amount_e8: int) -> bool:
-        """The stream tells of a payment; whether it must be booked."""
+    def hear(self, time_ms: int, amount_e8: int, wallet_e8: int) -> bool:
+        """The stream tells of a payment and of the wallet after it; whether it must be booked."""
+        if (time_ms, amount_e8, wallet_e8) in self.heard:
+            return False
+        # Written before the booking: a payment whose booking is lost is found in the list.
+        self._change(HEARD, 1, wallet_e8, time_ms, amount_e8)
         match = _nearest(self.listed, time_ms, amount_e8)
         found = [match] if match is not None else _summed(self.listed, time_ms, amount_e8)
         if not found:
@@ -113,8 +124,8 @@ class FundingBook:
         self._change(TOLD, -1, 0, *match)
         self._change(KNOWN, 1, *row)
 
-    def _change(self, code: int, sign: int, tran_id: int, time_ms: int, amount_e8: int) -> None:
-        change = Change(code, sign, tran_id, time_ms, amount_e8)
+    def _change(self, code: int, sign: int, number: int, time_ms: int, amount_e8: int) -> None:
+        change = Change(code, sign, number, time_ms, amount_e8)
         self.take(change)
         self.on_change(change)
 
@@ -137,7 +148,11 @@ class FundingBook:
         if change.code == SINCE:
             self._forget(change.time_ms)
         elif change.code == KNOWN:
-            self.known[change.tran_id] = change.time_ms
+            self.known[change.number] = change.time_ms
+        elif change.code == HEARD:
+            self.heard[(*payment, change.number)] = None
+            if len(self.heard) > _MOST:
+                del self.heard[next(iter(self.heard))]
         else:
             payments = self.told if change.code == TOLD else self.listed
             if change.sign > 0:
@@ -151,6 +166,7 @@ class FundingBook:
         self.known = {number: at for number, at in self.known.items() if at >= since_ms}
         self.told = [payment for payment in self.told if payment[0] >= since_ms]
         self.listed = [payment for payment in self.listed if payment[0] >= since_ms]
+        self.heard = {told: None for told in self.heard if told[0] >= since_ms}
 
     def state(self) -> list[Change]:
         """The whole book as changes to an empty one."""
@@ -158,6 +174,7 @@ class FundingBook:
         changes += [Change(KNOWN, 1, number, at, 0) for number, at in self.known.items()]
         changes += [Change(TOLD, 1, 0, *payment) for payment in self.told]
         changes += [Change(LISTED, 1, 0, *payment) for payment in self.listed]
+        changes += [Change(HEARD, 1, wallet, at, amount) for at, amount, wallet in self.heard]
         return changes
 
 

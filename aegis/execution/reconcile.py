@@ -104,7 +104,7 @@ class Reconciler:
         self._adopts = policy.on_start == "adopt"
         self._takes_foreign = policy.foreign_orders == "adopt"
         core.foreign_halts = policy.foreign_orders == "halt"
-        self._has_books = has_books
+        self.has_books = has_books
         self.catch_up = CatchUp(core, rest, resolver, journal)
         self.funding = FundingLook(core, rest, journal)
         self._core = core
@@ -117,7 +117,7 @@ class Reconciler:
         """The start-up. Raises ExchangeError or ReconcileError when it cannot be completed."""
         resting = await self._cancel_stale()
         await self._look_at_algo_orders()
-        if self._has_books:
+        if self.has_books:
             await self.catch_up.settle_carried(resting)
             await self._compare_books()
         else:

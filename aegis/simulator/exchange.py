@@ -88,10 +88,12 @@ class Exchange:
         self.open: dict[str, RestingOrder] = {}
         self.by_client: dict[str, RestingOrder] = {}
         self.trades: list[dict[str, Any]] = []
+        self.income: list[dict[str, Any]] = []
         self.position = 0
         self.cost_e8 = 0
         self.realized_e8 = 0
         self.fees_e8 = 0
+        self.funding_e8 = 0
         self.wallet_e8 = 10_000 * 10**8
         self.position_updated_ms = 0
         self._next_order = 1_000
@@ -103,6 +105,7 @@ class Exchange:
         self.by_hand: list[RestingOrder] = []
         self.on_new: Callable[[RestingOrder], None] = lambda _: None
         self.on_amended: Callable[[RestingOrder], None] = lambda _: None
+        self.on_self_trade: Callable[[RestingOrder, list[RestingOrder]], None] = lambda *_: None
 
     @property
     def bid(self) -> int:
@@ -142,7 +145,7 @@ class Exchange:
         self.by_client[client_id] = order
         self.on_new(order)
         self._order_event(order, "NEW")
-        if crosses and self._meets_own(order):
+        if crosses and self._met(order):
             self._end(order, "EXPIRED_IN_MATCH", "EXPIRED")
             return order
         if crosses:
@@ -152,14 +155,14 @@ class Exchange:
             self._end(order, "EXPIRED", "EXPIRED")
         return order
 
-    def _meets_own(self, order: RestingOrder) -> bool:
-        """Whether an order of our own would be the other side."""
+    def _met(self, order: RestingOrder) -> list[RestingOrder]:
+        """Orders of our own that would be the other side."""
         touch = order.ticks if order.tif != "MARKET" else self.mid_ticks + order.side * 10**6
-        return any(
-            other.side != order.side and (touch - other.ticks) * order.side >= 0
+        return [
+            other
             for other in self.open.values()
-            if other is not order
-        )
+            if other.side != order.side and (touch - other.ticks) * order.side >= 0
+        ]
 
     def cancel(self, client_id: str) -> RestingOrder:
         """Cancel an open order; raises Refusal."""
@@ -190,7 +193,10 @@ class Exchange:
         order.updated_ms = self.now_ms
         self.on_amended(order)
         self._order_event(order, "AMENDMENT")
-        if crosses and self._meets_own(order):
+        met = self._met(order) if crosses else []
+        if met:
+            # An amend takes the protection from self-trades away: what happens now is wrong.
+            self.on_self_trade(order, met)
             self._end(order, "EXPIRED_IN_MATCH", "EXPIRED")
         elif crosses:
             taken = self.rng.randrange(1, order.left + 1)
@@ -333,13 +339,28 @@ class Exchange:
         self.account_event("ADJUSTMENT")
 
     def pay_funding(self) -> None:
-        """Funding moves the wallet and nothing else."""
-        self.wallet_e8 -= abs(self.position) * UNIT_E8 // 10
+        """Funding moves the wallet and nothing else: longs pay a tenth of a tick, shorts get it."""
+        if self.position == 0:
+            return
+        amount = -self.position * UNIT_E8 // 10
+        self.funding_e8 += amount
+        self.wallet_e8 += amount
+        row = {
+            "tranId": 9_000_000 + len(self.income),
+            "symbol": SYMBOL,
+            "incomeType": "FUNDING_FEE",
+            "income": money_text(amount),
+            "asset": "USDT",
+            "time": self.now_ms,
+        }
+        self.income.append(row)
+        balance = {**self._balance(), "bc": row["income"]}
         self._tell(
             {
                 "e": "ACCOUNT_UPDATE",
                 "E": self.now_ms,
-                "a": {"m": "FUNDING_FEE", "B": [self._balance()], "P": []},
+                "T": self.now_ms,
+                "a": {"m": "FUNDING_FEE", "B": [balance], "P": []},
             }
         )
 

@@ -36,6 +36,7 @@ _WEIGHTS = {
     "GET v1/userTrades": 5,
     "GET v1/accountConfig": 5,
     "GET v3/balance": 5,
+    "GET v1/income": 30,
     "POST v1/countdownCancelAll": 10,
 }
 
@@ -393,6 +394,12 @@ class Front:
             found = [trade for trade in found if trade["time"] >= int(query["startTime"])]
         return found[-int(query.get("limit", "500")) :] if "fromId" not in query else found[:1000]
 
+    def _income(self, query: dict[str, str]) -> list[Json]:
+        first, limit = int(query["startTime"]), int(query["limit"])
+        rows = [row for row in self.exchange.income if row["time"] >= first]
+        start = (int(query["page"]) - 1) * limit
+        return rows[start : start + limit]
+
     def _new_key(self, _: dict[str, str]) -> Json:
         key = f"listen{self._next_key}"
         self._next_key += 1
@@ -446,6 +453,7 @@ _REST: dict[str, Callable[[Front, dict[str, str]], Any]] = {
     "DELETE v1/algoOpenOrders": lambda *_: {"code": 200, "msg": "done"},
     "POST v1/countdownCancelAll": Front._countdown,
     "GET v1/userTrades": Front._user_trades,
+    "GET v1/income": Front._income,
     "GET v3/positionRisk": lambda front, _: [front.exchange.position_row()],
     "GET v3/balance": Front._balance,
 }

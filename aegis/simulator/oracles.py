@@ -34,6 +34,7 @@ from aegis.simulator.brain import MAX_STALE_NS, Brain
 from aegis.simulator.disk import Storage
 from aegis.simulator.exchange import Exchange, RestingOrder
 from aegis.simulator.loop import Timeline
+from aegis.simulator.money_oracle import different_money
 
 __all__ = ["Oracles", "Violation"]
 
@@ -87,12 +88,15 @@ class Oracles:
         self.bookkeeping = Bookkeeping(storage)
         # The position was moved from outside: the limit is not ours alone to keep.
         self.is_tainted = False
+        # The books were begun in the middle: what was traded before is not in their sums.
+        self.is_begun_anew = False
         self.placements = 0
         # Orders that the exchange holds to reducing: they pass while nobody winds the countdown up.
         self.ways_out: set[str] = set()
         self.found: Violation | None = None
         exchange.on_new = self.on_new
         exchange.on_amended = self.on_amended
+        exchange.on_self_trade = self.on_self_trade
         self._amends = AmendJudge(brain)
 
     @property
@@ -276,6 +280,12 @@ class Oracles:
         except Violation as violation:
             self.flag(violation)
 
+    def on_self_trade(self, order: RestingOrder, met: list[RestingOrder]) -> None:
+        """I4: an amended order meets what is our own, and the exchange lets them trade."""
+        own = [other.client_id for other in met if other not in self.exchange.by_hand]
+        if own:
+            self.flag(Violation("I4", f"{order} was amended into {met}"))
+
     def _check_exposure(self) -> None:
         """I3: the true position with all that may still fill."""
         if self.is_tainted:
@@ -393,6 +403,8 @@ class Oracles:
         held = int(gate.exposure[0]["position_lots"])
         if held != exchange.position:
             found.append(f"position {held} here, {exchange.position} there")
+        if not (self.is_tainted or self.is_begun_anew):
+            found += different_money(session, exchange)
         found += self._told_differences()
         return found
 

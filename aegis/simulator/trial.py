@@ -17,6 +17,7 @@ from typing import Any
 
 from aegis.execution.errors import UnusableSetupError
 from aegis.execution.process import ExecutionProcess
+from aegis.execution.session import TradingSession
 from aegis.execution.words import OPEN_COUNT
 from aegis.risk.controls import Control, control_name
 from aegis.risk.latch import LatchState
@@ -202,6 +203,7 @@ class Trial:
             return
         if process._session is not self.oracles.session:
             self.oracles.session = process._session
+            self._note_books(process._session)
         if not main.done():
             return
         error = main.exception()
@@ -218,6 +220,11 @@ class Trial:
         if main is self._from_before and isinstance(error, UnusableSetupError):
             # What it could not use it had met before the healing: the supervisor starts the next.
             self.agenda.after(100 * _MS, self.start_process)
+
+    def _note_books(self, session: TradingSession | None) -> None:
+        """A session without books begins its sums now, whatever was traded before."""
+        if session is not None and not session.reconciler.has_books and self.exchange.trades:
+            self.oracles.is_begun_anew = True
 
     exit_code: int | None = None
     # What ran when everything healed.
@@ -359,6 +366,7 @@ class Trial:
         self.brain_back_ns = self.feed_back_ns = self.supervisor_back_ns = 0
         self._from_before = self.main
         self.start_process()
+        self._let_looks_be_due()
         end_ns = self.timeline.now_ns + CONVERGENCE_NS
         if not self._until(end_ns, lambda: not self.oracles.differences()):
             if self.oracles.found is None:
@@ -373,6 +381,11 @@ class Trial:
         if self.oracles.found is None:
             self._check_drain()
         return halted
+
+    def _let_looks_be_due(self) -> None:
+        """The ten minutes between two looks at the list of funding have passed."""
+        if self.oracles.session is not None:
+            self.oracles.session.reconciler.funding.be_due()
 
     def _check_latch(self) -> str:
         """HALTED only for what the trial did."""

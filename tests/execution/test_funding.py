@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from aegis.execution.errors import RefusedError
 from aegis.execution.funding_book import LATE_MS, Change, FundingBook, FundingRow
 from aegis.execution.funding_look import FundingLook
 from tests.execution.fake_exchange import FakeExchange
@@ -37,8 +38,8 @@ class Kept:
         self.total_e8 += amount_e8
         self.replayed.take_booking(tran_id, time_ms, amount_e8)
 
-    def hear(self, time_ms: int, amount_e8: int) -> None:
-        if self.book.hear(time_ms, amount_e8):
+    def hear(self, time_ms: int, amount_e8: int, wallet_e8: int = 0) -> None:
+        if self.book.hear(time_ms, amount_e8, wallet_e8):
             self._book(0, time_ms, amount_e8)
 
     def read(self, rows: list[FundingRow], now_ms: int) -> int:
@@ -62,7 +63,8 @@ def histories(draw: st.DrawFn) -> tuple[list[FundingRow], list[tuple[float, str,
     events: list[tuple[float, str, int]] = []
     for place, at in enumerate(minutes):
         events.append((at + draw(st.floats(0, 10)), "listed", place))
-        if draw(st.booleans()):
+        # Never, once, or more than once: each is told with the wallet after it.
+        for _ in range(draw(st.integers(0, 2))):
             events.append((at + draw(st.floats(0, 10)), "told", place))
     events += [(at, "read", -1) for at in draw(st.lists(st.floats(0, 55), max_size=6))]
     return rows, sorted(events)
@@ -75,7 +77,7 @@ def test_every_payment_counts_once(history: tuple[list[FundingRow], Any]) -> Non
     listed: list[FundingRow] = []
     for at, what, place in events:
         if what == "told":
-            kept.hear(rows[place].time_ms, rows[place].amount_e8)
+            kept.hear(rows[place].time_ms, rows[place].amount_e8, wallet_e8=place)
         elif what == "listed":
             listed.append(rows[place])
         else:
@@ -86,6 +88,7 @@ def test_every_payment_counts_once(history: tuple[list[FundingRow], Any]) -> Non
     assert kept.book.known == kept.replayed.known, "the journal knows as much"
     assert sorted(kept.book.told) == sorted(kept.replayed.told)
     assert sorted(kept.book.listed) == sorted(kept.replayed.listed)
+    assert kept.book.heard == kept.replayed.heard
 
 
 def test_one_sum_of_the_stream_is_found_as_several_rows() -> None:
@@ -128,8 +131,8 @@ def test_the_memory_of_payments_is_bounded() -> None:
 # The process over its journal
 
 
-def tell(exchange: FakeExchange, at_ms: int, amount: str) -> None:
-    balance = {"a": "USDT", "wb": "10000.0", "bc": amount}
+def tell(exchange: FakeExchange, at_ms: int, amount: str, wallet: str = "10000.0") -> None:
+    balance = {"a": "USDT", "wb": wallet, "bc": amount}
     event = {"m": "FUNDING_FEE", "B": [balance], "P": []}
     exchange.push({"e": "ACCOUNT_UPDATE", "E": at_ms + 5, "T": at_ms, "a": event})
 
@@ -202,6 +205,48 @@ def test_a_stream_that_was_away_is_made_up_for(tmp_path: Path) -> None:
             await rig.until(lambda: look._is_wanted, "the stream's return")
             await look.look_if_due(look._looked_ns + 61_000_000_000)
             assert rig.session.core.funding_e8 == -200_000_000
+
+    run(day())
+
+
+def test_what_the_stream_repeats_is_one_payment(tmp_path: Path) -> None:
+    """Alike in time, amount and the wallet after it; also when a restart is between the two."""
+
+    async def day() -> None:
+        async with FakeExchange() as exchange:
+            async with killed(tmp_path, exchange) as rig:
+                at_ms = time.time_ns() // 1_000_000
+                tell(exchange, at_ms, "-1.25", "9998.75")
+                tell(exchange, at_ms, "-1.25", "9998.75")
+                tell(exchange, at_ms, "-1.25", "9997.50")
+                await funded(rig, -250_000_000)
+            async with killed(tmp_path, exchange) as rig:
+                tell(exchange, at_ms, "-1.25", "9997.50")
+                tell(exchange, at_ms + 1, "-0.25", "9997.25")
+                await funded(rig, -275_000_000)
+            async with running(tmp_path, exchange) as rig:
+                assert rig.session.core.funding_e8 == -275_000_000
+
+    run(day())
+
+
+def test_a_list_that_cannot_be_read_is_read_again_soon(tmp_path: Path) -> None:
+    async def day() -> None:
+        async with FakeExchange() as exchange, running(tmp_path, exchange) as rig:
+            look = rig.session.reconciler.funding
+            look.want()
+            enlist(exchange, 7, time.time_ns() // 1_000_000, "-2.0")
+            exchange.rest_faults["GET v1/income"] = [(400, '{"code": -1130, "msg": "no"}')]
+            with pytest.raises(RefusedError):
+                await look.look_if_due(look._looked_ns + 61_000_000_000)
+            assert rig.session.core.funding_e8 == 0
+            await look.look_if_due(look._looked_ns + 14_000_000_000)
+            assert rig.session.core.funding_e8 == 0, "not at once"
+            await look.look_if_due(look._looked_ns + 16_000_000_000)
+            assert rig.session.core.funding_e8 == -200_000_000
+            enlist(exchange, 8, time.time_ns() // 1_000_000, "-2.0")
+            await look.look_if_due(look._looked_ns + 61_000_000_000)
+            assert rig.session.core.funding_e8 == -200_000_000, "nothing calls for a look any more"
 
     run(day())
 

@@ -35,6 +35,7 @@ from aegis.risk.controls import Control
 from aegis.risk.gate_state import BLOCK_PRIVATE_STREAM, Gate
 from aegis.risk.latch import LATCH_REASON, LATCH_STATE, Latch
 from tests.simulator.amend_mutations import AMEND_MUTATIONS, Patch
+from tests.simulator.money_mutations import MONEY_MUTATIONS
 
 __all__ = ["MUTATIONS", "applied"]
 
@@ -398,7 +399,7 @@ MUTATIONS: tuple[tuple[str, Patch, int], ...] = (
     ("do not note the latch", _latch_is_not_noted, 11),
     ("snapshot without open orders", _snapshot_without_orders, 19),
     ("lose a record on the way", _confirmed_write_is_lost, 2),
-    ("take a torn end for the end", _torn_end_is_the_end, 166),
+    ("take a torn end for the end", _torn_end_is_the_end, 849),
     ("risk without a countdown", _risk_without_a_countdown, 365),
     ("no countdown at all", _no_countdown, 2),
     ("a countdown of an hour", _countdown_of_an_hour, 2),
@@ -407,4 +408,5 @@ MUTATIONS: tuple[tuple[str, Patch, int], ...] = (
     ("no sign of progress", _no_sign_of_progress, 1),
     ("twice the rate", _twice_the_rate, 431),
     *AMEND_MUTATIONS,
+    *MONEY_MUTATIONS,
 )

@@ -17,6 +17,8 @@ _CHUNK = 250
 _EVERY_TIME = 2_000
 # Seeds that have found something, and what it was.
 NAMED = {
+    1993: "a funding payment that the stream told twice was booked twice",
+    11661: "a list of funding that could not be read was not read again for ten minutes",
     14448: "orders over REST were judged by the time of the last message on the order line",
     38106: "a 429 that came twice stopped everything, for twice as long",
     45194: "a way out at twice the price passed while the feed was stopped",

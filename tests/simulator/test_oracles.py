@@ -34,3 +34,20 @@ def test_an_order_over_rest_is_late_when_it_leaves_late(premises: Premises) -> N
     found = trial.oracles.found
     assert found is not None and found.oracle == "I4"
     assert "after it had expired" in found.text
+
+
+def test_an_amend_into_our_own_order_is_found(premises: Premises) -> None:
+    trial = Trial(1, premises)
+    exchange, ask = trial.exchange, trial.exchange.ask
+    names = [f"at-abc{0:06d}{0:03d}-{ref}" for ref in (1, 2)]
+    exchange.place(names[0], -1, ask + 3, 5, "GTX")
+    exchange.place(names[1], 1, ask - 30, 5, "GTC")
+    assert trial.oracles.found is None
+    exchange.amend(names[1], 1, ask + 2, 5)
+    assert trial.oracles.found is None, "it takes somebody else's"
+    exchange.fill(exchange.by_client[names[1]], exchange.by_client[names[1]].left, ask, maker=True)
+    exchange.place(names[1], 1, ask - 30, 5, "GTC")
+    trial.oracles.found = None
+    exchange.amend(names[1], 1, ask + 3, 5)
+    found = trial.oracles.found
+    assert found is not None and found.oracle == "I4" and "was amended into" in found.text

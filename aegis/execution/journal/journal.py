@@ -79,7 +79,7 @@ def _funded(change: Change) -> dict[str, int]:
     return {
         "code": change.code,
         "side": change.sign,
-        "trade_id": change.tran_id,
+        "trade_id": change.number,
         "event_ns": change.time_ms * 1_000_000,
         "amount_e8": change.amount_e8,
     }

@@ -133,7 +133,9 @@ KINDS: Final = (
 STILL_AMENDING: Final = 1
 HEADER_BYTES: Final = 512
 MAGIC: Final = b"AEGISJ1\n"
-VERSION: Final = 1
+VERSION: Final = 2
+# Version 1 knew no amends, and less of what the stream tells of funding; all it has is as it was.
+READABLE: Final = (1, 2)
 _HEADER: Final = struct.Struct("<8sIIQQQQqII32s16s32s64s32s")
 _CRC: Final = struct.Struct("<I")
 _CRC_AT: Final = HEADER_BYTES - _CRC.size
@@ -195,8 +197,8 @@ class SegmentHeader:
         if crc != zlib.crc32(body):
             raise ValueError("the checksum of the header does not match")
         fields = _HEADER.unpack_from(body)
-        if fields[1] != VERSION or fields[2] != RECORD_BYTES:
-            raise ValueError(f"format version {fields[1]} is not {VERSION}, which this build reads")
+        if fields[1] not in READABLE or fields[2] != RECORD_BYTES:
+            raise ValueError(f"format version {fields[1]} is not one that this build reads (1, 2)")
         return cls(
             run=fields[3],
             number=fields[4],

@@ -65,7 +65,7 @@ def _change_of(note: Any) -> Change:
     return Change(
         code=int(note["code"]),
         sign=int(note["side"]),
-        tran_id=int(note["trade_id"]),
+        number=int(note["trade_id"]),
         time_ms=int(note["event_ns"]) // _NS_PER_MS,
         amount_e8=int(note["amount_e8"]),
     )
