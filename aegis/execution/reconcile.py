@@ -33,8 +33,10 @@ from aegis.execution.errors import (
     RefusedError,
     UnusableSetupError,
 )
+from aegis.execution.evidence import WINDOW_SLACK_MS
 from aegis.execution.funding_look import FundingLook
 from aegis.execution.journal.journal import Journal
+from aegis.execution.journal.recovery import Recovered
 from aegis.execution.replies import OrderBody
 from aegis.execution.resolver import Resolver
 from aegis.execution.rest import RestClient
@@ -52,6 +54,8 @@ _ENTRY_DECIMALS = 12
 # A position may have moved while it was being asked for: look again before crying wolf.
 _LOOKS = 5
 _PAUSE_S = 0.1
+_LATE_LOOK_S = 0.25
+_NS_PER_MS = 1_000_000
 # As long as a placement can be under way, and its answer.
 _MOST_LOOKS = 60
 _MOST_SYMBOLS_ONE_BY_ONE = 5
@@ -95,16 +99,21 @@ class Reconciler:
         rest: RestClient,
         resolver: Resolver,
         journal: Journal | None = None,
+        recovered: Recovered | None = None,
         *,
-        has_books: bool = False,
         policy: JournalConfig | None = None,
     ) -> None:
-        """`has_books`: the core's positions come from a journal of this account."""
+        """`recovered` is what the journal has given back: the core's positions, if it has any."""
+        recovered = recovered or Recovered()
         policy = policy or JournalConfig()
         self._adopts = policy.on_start == "adopt"
         self._takes_foreign = policy.foreign_orders == "adopt"
         core.foreign_halts = policy.foreign_orders == "halt"
-        self.has_books = has_books
+        self.has_books = recovered.has_state
+        # After a power loss the journal may not know of the last orders that were sent before it:
+        # until their window is over, one may yet come to rest.
+        window_ms = core.recv_window_ms + WINDOW_SLACK_MS if recovered.is_after_boot else 0
+        self._late_until_ns = monotonic_ns() + window_ms * _NS_PER_MS
         self.catch_up = CatchUp(core, rest, resolver, journal)
         self.funding = FundingLook(core, rest, journal)
         self._core = core
@@ -270,6 +279,7 @@ class Reconciler:
             while (left_ns := deadline_ns - monotonic_ns()) > 0:
                 try:
                     async with asyncio.timeout(max(0.05, left_ns / 1e9)):
+                        await self._see_late_orders()
                         if await self.cancel_remaining() == 0:
                             return True
                 except (ExchangeError, TimeoutError):
@@ -277,6 +287,12 @@ class Reconciler:
             return False
         finally:
             self._rest.is_last_look = False
+
+    async def _see_late_orders(self) -> None:
+        """Cancel what rests, until nothing that nobody knows of can still come to rest."""
+        while (left_ns := self._late_until_ns - monotonic_ns()) > 0:
+            await self.cancel_remaining()
+            await asyncio.sleep(min(left_ns / 1e9, _LATE_LOOK_S))
 
     async def cancel_remaining(self) -> int:
         """Cancel over REST what still rests of ours; returns how many that was."""

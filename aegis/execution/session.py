@@ -141,7 +141,7 @@ class TradingSession:
             rest,
             self.resolver,
             journal,
-            has_books=recovered is not None and recovered.has_state,
+            recovered or Recovered(),
             policy=settings.journal,
         )
         # `is_calm` is what the process sees of the others' vital signs.

@@ -29,6 +29,7 @@ from aegis.execution.journal.sync import SyncThread
 from aegis.execution.operator_desk import OperatorDesk
 from aegis.host.gc_scope import GcScope
 from aegis.risk.latch_record import record_file
+from aegis.shm.region import boot_id
 
 __all__ = ["Stage", "World"]
 
@@ -45,6 +46,7 @@ class World:
     tell: Callable[[str], None]
     disk: Callable[[], Any]
     sync_thread: Callable[[Any, int], Any]
+    boot_id: Callable[[], int]
 
 
 class _NoCollector:
@@ -165,6 +167,7 @@ class Stage(AbstractContextManager["Stage"]):
             id(FolderDisk): lambda *_, **__: of.world.disk(),
             id(SyncThread): lambda *a: of.world.sync_thread(*a),
             id(OperatorDesk): _NoDesk,
+            id(boot_id): lambda: of.world.boot_id(),
             id(record_file): lambda *_: None,
             id(GcScope): _NoCollector,
             id(random.SystemRandom): random.Random,

@@ -119,6 +119,7 @@ class Trial:
         self.is_calm = False
         self.is_over = self.is_ending = self.is_absent = False
         self.counts: dict[str, int] = {}
+        self.boots = 1
         self._put_on_stage()
 
     def _put_on_stage(self) -> None:
@@ -129,6 +130,7 @@ class Trial:
         world.http_session = lambda **options: HttpSession(self.network, options["timeout"])
         world.tell = self._told
         world.disk = self.storage.mount
+        world.boot_id = lambda: self.boots
         world.sync_thread = lambda work, ms: SimulatedSync(work, ms, self.agenda.after)
 
     def _wall_ns(self) -> int:

@@ -30,9 +30,9 @@ ETERNAL = ("NEW", "PARTIALLY_FILLED")
 
 
 @asynccontextmanager
-async def killed(folder: Path, exchange: FakeExchange) -> AsyncIterator[Rig]:
+async def killed(folder: Path, exchange: FakeExchange, **options: float) -> AsyncIterator[Rig]:
     """A first process; when the block ends it is as if it had been killed right then."""
-    async with running(folder, exchange) as rig:
+    async with running(folder, exchange, **options) as rig:
         yield rig
         shutil.copytree(folder / "journal", folder / "kept")
         open_then = {order.client_id: order.status for order in exchange.orders.values()}
