@@ -3,8 +3,11 @@
 Ours is execution itself, the whole process with gate, journal, dispatcher and reconciliation, on an
 embedded exchange in another process and woken by a third that publishes intents. The time is taken
 from the publication to the return of the call that hands the order's bytes to the socket; REST is
-on kept-alive connections. The baseline sends the same orders the usual Python way, in the same run.
-The order table is measured on its own, up to ten million orders, and so is the risk gate.
+on kept-alive connections. As on a box that is set up for it, execution has a core of its own and
+keeps looking (`wait = "spin"`); the same is measured with `wait = "park"`, where the kernel has to
+wake it, and on a machine with one core there is only that. The baseline sends the same orders the
+usual Python way from the same core, in the same run. The order table is measured on its own, up to
+ten million orders, and so is the risk gate.
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from aegis.bench.child import pinned
 from aegis.bench.gate import measure_gate
 from aegis.bench.order_flow import (
     SYMBOL,
@@ -29,6 +33,7 @@ from aegis.bench.order_flow import (
 )
 from aegis.bench.order_table import LIMITS, MARKS, measure_table
 from aegis.bench.runaway import CAREFUL, run_away, runaway
+from aegis.config.models import Wait
 
 __all__ = ["ExecutionBenchError", "measure_execution"]
 
@@ -45,30 +50,38 @@ class ExecutionBenchError(Exception):
 def measure_execution(*, smoke: bool = False, progress: Any = None) -> dict[str, Any]:
     """Latencies by transport, the baseline's, the gate's and the table's cost.
 
-    Keys: intent_to_socket_us (`ws` and `rest`, each with p50, p99 and count), gate_ns (percentiles
-    of one order through every control), order_table_ns (by how many orders there were), runaway
-    (from its first order of 10,000 a second to the latch, and to nothing resting), baseline, and
-    details. Raises ExecutionBenchError.
+    Keys: intent_to_socket_us (`ws` and `rest`, each with p50, p99 and count, with the `wait` that
+    is told), parked_us (the same with `wait = "park"`), gate_ns (percentiles of one order through
+    every control), order_table_ns (by how many orders there were), runaway (from its first order
+    of 10,000 a second to the latch, and to nothing resting), baseline, and details. Raises
+    ExecutionBenchError.
     """
     say = progress or (lambda text: None)
     assert threading.active_count() == 1, "forks: no thread may be running"
     from aegis.venue.credentials import mint
 
     keys, orders = mint(), 400 if smoke else 4_000
-    latency: dict[str, dict[str, float]] = {}
-    exchange = ChildProcess(lambda tell: serve_exchange(keys, tell))
+    latency: dict[str, dict[str, dict[str, float]]] = {}
+    usable = sorted(os.sched_getaffinity(0))
+    own, other = usable[0], usable[-1]
+    wait: Wait = "spin" if own != other else "park"
+    exchange = ChildProcess(lambda tell: serve_exchange(keys, tell), other)
     try:
         told = exchange.told().split()
         if len(told) != 2:
             raise ExecutionBenchError("the embedded exchange did not start")
         port, bid = int(told[0]), int(told[1])
-        for transport in ("ws", "rest"):
-            say(f"{transport}: {orders:,} orders at {RATE_PER_S}/s through execution")
-            latency[transport] = _ours(transport, port, bid, keys, orders)
+        for how in dict.fromkeys((wait, "park")):
+            latency[how] = {}
+            for transport in ("ws", "rest"):
+                say(f"{transport}, {how}: {orders:,} orders at {RATE_PER_S}/s through execution")
+                with pinned(own):
+                    latency[how][transport] = _ours(transport, port, bid, keys, orders, how, other)
         say("a strategy that runs away")
         stopped = _runaway(port, bid, keys)
         say("the same through multiprocessing.Queue, json, hmac, websockets and aiohttp")
-        baseline = run_baseline(port, keys, bid, orders // 2, RATE_PER_S)
+        with pinned(other):
+            baseline = run_baseline(port, keys, bid, orders // 2, RATE_PER_S, own)
     finally:
         exchange.close()
     say(f"the order table, up to {MARKS[-1]:,} orders")
@@ -77,14 +90,16 @@ def measure_execution(*, smoke: bool = False, progress: Any = None) -> dict[str,
     return {
         "rate_per_s": RATE_PER_S,
         "orders": orders,
-        "intent_to_socket_us": latency,
+        "wait": wait,
+        "intent_to_socket_us": latency[wait],
+        "parked_us": latency["park"],
         "baseline": {"intent_to_socket_us": baseline},
         "times_faster": {
             name: {
-                key: round(baseline[name][key] / max(latency[name][key], 0.1), 2)
+                key: round(baseline[name][key] / max(latency[wait][name][key], 0.1), 2)
                 for key in ("p50", "p99")
             }
-            for name in latency
+            for name in latency[wait]
         },
         "runaway": stopped,
         "gate_ns": gate["gate_ns"],
@@ -95,7 +110,9 @@ def measure_execution(*, smoke: bool = False, progress: Any = None) -> dict[str,
 
 
 @contextmanager
-def _rigged(transport: str, port: int, keys: Any, limits: dict[str, Any]) -> Iterator[Any]:
+def _rigged(
+    transport: str, port: int, keys: Any, limits: dict[str, Any], wait: Wait = "park"
+) -> Iterator[Any]:
     """Settings, memory and wiring of an instance that trades on the exchange at `port`."""
     from aegis.shm.control import RUN
     from aegis.shm.instance import InstanceMemory
@@ -114,7 +131,7 @@ def _rigged(transport: str, port: int, keys: Any, limits: dict[str, Any]) -> Ite
         before = os.environ.get("STATE_DIRECTORY")
         os.environ["STATE_DIRECTORY"] = folder
         try:
-            yield _settings(transport, port, Path(folder), keys, limits), memory, wiring
+            yield _settings(transport, port, Path(folder), keys, limits, wait), memory, wiring
         finally:
             if before is None:
                 del os.environ["STATE_DIRECTORY"]
@@ -124,11 +141,13 @@ def _rigged(transport: str, port: int, keys: Any, limits: dict[str, Any]) -> Ite
             memory.close()
 
 
-def _ours(transport: str, port: int, bid: int, keys: Any, orders: int) -> dict[str, float]:
-    """One run of execution on one transport; percentiles in µs."""
-    with _rigged(transport, port, keys, LIMITS) as (settings, memory, wiring):
+def _ours(
+    transport: str, port: int, bid: int, keys: Any, orders: int, wait: Wait, other: int
+) -> dict[str, float]:
+    """One run of execution on one transport, its brain on the `other` core; percentiles in µs."""
+    with _rigged(transport, port, keys, LIMITS, wait) as (settings, memory, wiring):
         counters = memory.counters["execution"]
-        brain = ChildProcess(lambda tell: stand_in(memory, bid, orders, RATE_PER_S))
+        brain = ChildProcess(lambda tell: stand_in(memory, bid, orders, RATE_PER_S), other)
 
         async def sent(execution: Any) -> None:
             # A placement and a cancel each; one that had to wait too long is neither sent nor
@@ -188,7 +207,9 @@ def _live(settings: Any, memory: Any, wiring: Any, until: Any, patience_s: float
         runner.run(live())
 
 
-def _settings(transport: str, port: int, folder: Path, keys: Any, limits: dict[str, Any]) -> Any:
+def _settings(
+    transport: str, port: int, folder: Path, keys: Any, limits: dict[str, Any], wait: Wait
+) -> Any:
     """A testnet's settings that point at the exchange in the other process."""
     from aegis.config.limits import LimitsConfig
     from aegis.config.models import (
@@ -211,7 +232,7 @@ def _settings(transport: str, port: int, folder: Path, keys: Any, limits: dict[s
     return Settings(
         name="bench",
         instance=InstanceConfig(symbols=[SYMBOL], strategy="none", limits=LimitsConfig(**limits)),
-        hardware=HardwareConfig(cores=cores, shm_dir=str(folder)),
+        hardware=HardwareConfig(cores=cores, shm_dir=str(folder), wait=wait),
         venue=VenueConfig(
             mode="testnet",
             rest_url=f"http://127.0.0.1:{port}",

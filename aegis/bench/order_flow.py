@@ -38,9 +38,14 @@ _HEARTBEAT_NS = 2_000_000
 
 
 class ChildProcess:
-    """A forked process that may tell one line (`told`), ended by SIGTERM and reaped by `close`."""
+    """A forked process that may tell one line (`told`), ended by SIGTERM and reaped by `close`.
 
-    def __init__(self, body: Callable[[Callable[[str], object]], None]) -> None:
+    It runs on `core` alone, if one is given.
+    """
+
+    def __init__(
+        self, body: Callable[[Callable[[str], object]], None], core: int | None = None
+    ) -> None:
         reader, writer = os.pipe()
         sys.stdout.flush()
         sys.stderr.flush()
@@ -50,6 +55,8 @@ class ChildProcess:
             try:
                 os.close(reader)
                 signal.signal(signal.SIGTERM, signal.SIG_DFL)
+                if core is not None:
+                    os.sched_setaffinity(0, {core})
                 body(lambda text: os.write(writer, f"{text}\n".encode()))
             except Exception as error:
                 print(f"bench: a process failed: {type(error).__name__}: {error}", file=sys.stderr)
@@ -154,8 +161,10 @@ def write_order(
     memory.intents.offer(record)
 
 
-def run_baseline(port: int, keys: Any, bid: int, orders: int, rate_per_s: int) -> dict[str, Any]:
-    """The same orders the usual way; percentiles in µs by transport."""
+def run_baseline(
+    port: int, keys: Any, bid: int, orders: int, rate_per_s: int, core: int
+) -> dict[str, Any]:
+    """The same orders the usual way, sent from `core`; percentiles in µs by transport."""
     import multiprocessing
 
     context = multiprocessing.get_context("fork")
@@ -163,7 +172,7 @@ def run_baseline(port: int, keys: Any, bid: int, orders: int, rate_per_s: int) -
     for transport, send in (("ws", _by_websocket), ("rest", _by_rest)):
         queue: Any = context.Queue()
         results: Any = context.Queue()
-        arguments = (send, port, keys, bid, queue, results)
+        arguments = (send, port, keys, bid, queue, results, core)
         process = context.Process(target=_baseline_process, args=arguments)
         process.start()
         for ref in range(orders):
@@ -182,8 +191,9 @@ def in_microseconds(percentiles: dict[str, int]) -> dict[str, float]:
 
 
 def _baseline_process(
-    send: Callable[..., Any], port: int, keys: Any, bid: int, queue: Any, results: Any
+    send: Callable[..., Any], port: int, keys: Any, bid: int, queue: Any, results: Any, core: int
 ) -> None:
+    os.sched_setaffinity(0, {core})
     times: list[int] = []
     asyncio.run(send(port, keys, bid, queue, times))
     results.put(times)

@@ -163,7 +163,10 @@ def execution(as_json: Json = False, smoke: Smoke = False) -> None:
 def _execution_table(result: dict[str, Any]) -> Table:
     from rich.table import Table
 
-    title = f"intent published to bytes on the socket, µs, {result['rate_per_s']} orders/s"
+    title = (
+        f"intent published to bytes on the socket, µs, {result['rate_per_s']} orders/s; "
+        f'wait = "{result["wait"]}"'
+    )
     table = Table(title=title, title_justify="left")
     for column in ("transport", "p50", "p99", "baseline p50", "p99", "times p50", "p99"):
         table.add_column(column, justify="left" if column == "transport" else "right")
@@ -174,9 +177,14 @@ def _execution_table(result: dict[str, Any]) -> Table:
         table.add_row(
             name, *(f"{figure:,.1f}" for figure in figures), f"{times['p50']}", f"{times['p99']}"
         )
+    parked = "; ".join(
+        f"{name} p50 {ours['p50']:,g}, p99 {ours['p99']:,g} µs"
+        for name, ours in result["parked_us"].items()
+    )
     costs = ", ".join(f"{ns:g} ns at {int(n):,}" for n, ns in result["order_table_ns"].items())
     grown = result["order_table"]["grown_bytes"]
     table.caption = (
+        f'with wait = "park": {parked}; '
         f"order table: {costs}; the process grew by {grown:,} bytes; "
         f"risk gate p50 {result['gate_ns']['p50']:,} ns an order; "
         f"a strategy that runs away is halted after {result['runaway']['halted_ms']:g} ms, nothing "

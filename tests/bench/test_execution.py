@@ -25,6 +25,7 @@ def test_the_smoke_size_has_every_figure(tmp_path: Path) -> None:
         # On a busy machine a late one is denied as stale.
         assert ours["count"] >= 0.95 * found["orders"]
         assert 0 < ours["p50"] <= ours["p99"]
+        assert found["parked_us"][transport]["p50"] > 0
         assert found["baseline"]["intent_to_socket_us"][transport]["p50"] > 0
     assert 0 < found["gate_ns"]["p50"] < found["gate"]["baseline"]["gate_ns"]["p50"]
     costs = found["order_table_ns"]
