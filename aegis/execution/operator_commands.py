@@ -70,7 +70,8 @@ class OperatorCommands:
         try:
             answer = await handler(session, monotonic_ns() + _PATIENCE_NS)
         except ExecutionError as error:
-            answer = {"ok": False, "text": f"the exchange does not answer: {error}"}
+            text = f"the exchange does not answer: {error}; the latch is {gate.latch}"
+            answer = {"ok": False, "text": text}
         finally:
             gate.clear(BLOCK_OPERATOR)
         latch = gate.latch
@@ -121,10 +122,15 @@ class OperatorCommands:
         latch = session.gate.latch
         if latch.state is LatchState.ACTIVE:
             return {"ok": True, "text": "is ACTIVE already"}
-        before = str(latch)
+        before, state, reason = str(latch), latch.state, latch.reason
         session.gate.rearm(monotonic_ns())
-        # Trips it again for positions that differ and for orders that are not ours.
-        await session.compare()
+        try:
+            # Trips it again for positions that differ and for orders that are not ours.
+            await session.compare()
+        except BaseException:
+            # Nothing was compared to the end: what it was latched for stands.
+            latch.trip(state, reason, monotonic_ns())
+            raise
         session.core.revalue(monotonic_ns())
         if session.gate.latch.reason:
             return _refusal(f"not armed: the latch is {latch} again")

@@ -84,6 +84,22 @@ def test_what_cannot_be_confirmed_is_not_claimed(tmp_path: Path) -> None:
     run(day())
 
 
+@pytest.mark.parametrize("asked", ["GET v1/openOrders", "GET v3/positionRisk"])
+def test_an_account_that_cannot_be_compared_is_not_armed(tmp_path: Path, asked: str) -> None:
+    async def day() -> None:
+        async with FakeExchange() as exchange, running(tmp_path, exchange) as rig:
+            await command(rig, "halt")
+            exchange.rest_faults[asked] = [(503, '{"code":-1,"msg":"x"}')] * 50
+            answer = await command(rig, "arm")
+            assert not answer["ok"] and "the latch is HALTED because of OPERATOR" in answer["text"]
+            assert (answer["state"], answer["reason"]) == ("HALTED", "OPERATOR")
+            exchange.rest_faults.clear()
+            assert rig.session.gate.latch.state is LatchState.HALTED, "and it does not arm later"
+            assert (await command(rig, "arm"))["state"] == "ACTIVE"
+
+    run(day())
+
+
 def test_a_position_that_differs_cannot_be_armed_away(tmp_path: Path) -> None:
     async def day() -> None:
         async with FakeExchange() as exchange, running(tmp_path, exchange) as rig:
