@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from aegis.risk.controls import control_name
+from aegis.risk.controls import Control, control_name
 from aegis.risk.gate_state import Gate
 from aegis.risk.latch import Latch, LatchState
 from aegis.risk.latch_record import LatchRecord, read_record, write_record
@@ -68,6 +68,12 @@ class LatchKeeper:
         self.record = record.moved(latch.state, latch.reason, since_ms)
         self._keep()
         return True
+
+    def demand(self, state: LatchState) -> None:
+        """A person's word while no gate stands: what the next one that is made begins with."""
+        if state > self.record.state:
+            self.record = self.record.moved(state, Control.OPERATOR, _wall_ms())
+            self._keep()
 
     def _keep(self) -> None:
         if self.file is not None and (self._writing is None or self._writing.done()):

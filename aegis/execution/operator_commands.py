@@ -42,10 +42,15 @@ class OperatorCommands:
     """The commands on one session. `session` gives the living one, None while there is none."""
 
     def __init__(
-        self, session: Callable[[], TradingSession | None], say: Callable[[str], None]
+        self,
+        session: Callable[[], TradingSession | None],
+        say: Callable[[str], None],
+        demand: Callable[[LatchState], None],
     ) -> None:
+        """`demand` keeps where the latch of a session that has not begun must stand."""
         self._session = session
         self._say = say
+        self._demand = demand
         self._next_ref = 0
         self._handlers = {
             "halt": self._halt,
@@ -80,10 +85,17 @@ class OperatorCommands:
         return answer
 
     def _before_the_start(self, command: str, session: TradingSession | None) -> Answer:
-        """Execution has not reconciled: it may be stopped, but nothing can be confirmed."""
-        if session is not None and command in ("halt", "reduce", "flatten"):
-            _trip(session, LatchState.HALTED if command == "halt" else LatchState.REDUCING)
+        """Execution has not reconciled: it may be stopped, but nothing can be confirmed.
+
+        There may be no session at all, or one that is given up when the exchange does not answer.
+        """
         text = "execution has not reconciled with the exchange yet: nothing could be confirmed"
+        if command in ("halt", "reduce", "flatten"):
+            state = LatchState.HALTED if command == "halt" else LatchState.REDUCING
+            self._demand(state)
+            if session is not None:
+                _trip(session, state)
+            text += f"; it is {state.name} when it has, or stricter"
         return {"ok": False, "text": text, "resting": None}
 
     async def _halt(self, session: TradingSession, deadline_ns: int) -> Answer:

@@ -130,7 +130,7 @@ class ExecutionProcess:
             if settings.mirrored
             else settings.instance.limits.max_stale_ms * _NS_PER_MS,
         )
-        commands = OperatorCommands(lambda: self._session, self._say)
+        commands = OperatorCommands(lambda: self._session, self._say, self._keeper.demand)
         self._desk = OperatorDesk(memory.directory, commands.carry_out)
         hardware = settings.hardware
         self._gc = GcScope(

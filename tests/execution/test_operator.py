@@ -112,6 +112,32 @@ def test_a_position_that_differs_cannot_be_armed_away(tmp_path: Path) -> None:
     run(day())
 
 
+@pytest.mark.parametrize(
+    ("word", "state"), [("halt", "HALTED"), ("reduce", "REDUCING"), ("flatten", "REDUCING")]
+)
+def test_a_word_before_the_exchange_answers_holds_when_it_does(
+    tmp_path: Path, word: str, state: str
+) -> None:
+    async def day() -> None:
+        async with FakeExchange() as exchange:
+            exchange.rest_faults["GET v1/time"] = [(503, '{"code":-1,"msg":"x"}')] * 1_000
+            async with running(tmp_path, exchange, ready=False) as rig:
+                await rig.until(
+                    lambda: (rig.memory.directory / SOCKET_NAME).exists(), "the operator's desk"
+                )
+                answer = await command(rig, word)
+                assert not answer["ok"] and f"it is {state} when it has" in answer["text"]
+                await rig.until(
+                    lambda: read_record(record_file("t")).state.name == state, "the record"
+                )
+                exchange.rest_faults.clear()
+                await rig.until(lambda: rig.counters["ready"], "ready")
+                assert rig.session.gate.latch.state.name == state
+                assert (await command(rig, "arm"))["state"] == "ACTIVE"
+
+    run(day())
+
+
 def test_nothing_comes_in_while_a_command_runs(tmp_path: Path) -> None:
     async def day() -> None:
         async with FakeExchange() as exchange, running(tmp_path, exchange) as rig:
