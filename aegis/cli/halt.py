@@ -31,9 +31,11 @@ def halt(
 
     def when_dead(name: str, is_running: bool) -> Answer:
         latched = latch_on_disk(name, config, "HALTED", is_running=is_running)
-        if not latched["ok"]:
+        if not latched.get("is_known"):
             return latched
+        # A latch that cannot be written (a full disk) is no reason to leave orders at the exchange.
         cleared = clear_directly(name, config, timeout_s, is_running=is_running)
-        return latched | cleared | {"text": f"{latched['text']}; {cleared['text']}"}
+        told = {"ok": latched["ok"] and cleared["ok"]}
+        return latched | cleared | told | {"text": f"{latched['text']}; {cleared['text']}"}
 
     command_instances("halt", instance, every, config, timeout_s, as_json, when_dead)

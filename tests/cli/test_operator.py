@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ from aegis.cli.cancel_all import cancel_all
 from aegis.cli.flatten import flatten
 from aegis.cli.halt import halt
 from aegis.cli.reduce import reduce
+from aegis.risk import latch_record
 from aegis.risk.controls import Control
 from aegis.risk.latch import LatchState
 from aegis.risk.latch_record import LatchRecord, read_record, record_file, write_record
@@ -48,6 +51,26 @@ def test_a_halt_reaches_the_next_start(call: Call) -> None:
     code, answer = call(arm)
     assert code == 0 and "it was HALTED because of OPERATOR" in answer["text"]
     assert read_record(record_file("btc")).state is LatchState.ACTIVE
+
+
+def test_a_latch_that_cannot_be_written_leaves_no_order_at_the_exchange(
+    call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    asked = []
+
+    def clear(name: str, *_: Any, **__: Any) -> dict[str, Any]:
+        asked.append(name)
+        return {"ok": True, "is_known": True, "resting": 0, "text": "0 rest"}
+
+    monkeypatch.setattr(latch_record, "write_record", full)
+    monkeypatch.setattr("aegis.cli.halt.clear_directly", clear)
+    code, answer = call(halt)
+    assert asked == ["btc"] and answer["resting"] == 0
+    assert code == 1 and not answer["ok"], "the next start is not halted"
+    assert "cannot be written: No space left on device; 0 rest" in answer["text"]
 
 
 def test_arming_forgets_no_pilot(call: Call) -> None:
