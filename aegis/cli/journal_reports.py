@@ -37,22 +37,48 @@ def tail_command(
     if disk is None:
         return EXIT_USAGE
     narrator = Narrator(instance)
-    newest: deque[dict[str, Any]] = deque(maxlen=count)
+    newest = _Newest(narrator, count)
     seen = 0
     problem = ""
     for segment in read_journal(disk):
-        newest.extend(narrator.tell(note) for note in segment.records)
+        newest.add(segment.records)
         seen = segment.tip.sequence if segment.records.size else seen
         problem = "" if segment.is_good else f"{segment.name}: {segment.text}"
     if as_json and not follow:
-        print_object({"ok": not problem, "records": list(newest), "problem": problem})
+        print_object({"ok": not problem, "records": list(newest.told()), "problem": problem})
     else:
-        for told in newest:
+        for told in newest.told():
             _print(told, as_json)
     if problem:
         complain(problem)
         return EXIT_FAILED
     return _follow(disk, narrator, seen, as_json) if follow else EXIT_GOOD
+
+
+class _Newest:
+    """The last `count` records of a journal that may hold millions: only these are told."""
+
+    def __init__(self, narrator: Narrator, count: int) -> None:
+        self._narrator = narrator
+        self._count = count
+        self._waiting: deque[Any] = deque()
+        self._size = 0
+
+    def add(self, records: Any) -> None:
+        """The records of the next segment."""
+        self._waiting.append(records)
+        self._size += len(records)
+        while self._size - len(self._waiting[0]) >= self._count:
+            self._size -= len(self._waiting[0])
+            self._narrator.pass_over(self._waiting.popleft())
+
+    def told(self) -> Iterator[dict[str, Any]]:
+        """They, in their order."""
+        older = max(self._size - self._count, 0)
+        for records in self._waiting:
+            self._narrator.pass_over(records[:older])
+            yield from map(self._narrator.tell, records[older:])
+            older = 0
 
 
 def _follow(disk: FolderDisk, narrator: Narrator, seen: int, as_json: bool) -> int:
@@ -61,10 +87,9 @@ def _follow(disk: FolderDisk, narrator: Narrator, seen: int, as_json: bool) -> i
         time.sleep(_LOOK_EVERY_S)
         names = [name for name in disk.names() if is_segment(name)]
         for segment in read_journal(disk, names[-2] if len(names) > 1 else ""):
-            for note in segment.records:
-                if int(note["sequence"]) >= seen:
-                    _print(narrator.tell(note), as_json)
-                    seen = int(note["sequence"]) + 1
+            for note in segment.records[segment.records["sequence"] >= seen]:
+                _print(narrator.tell(note), as_json)
+                seen = int(note["sequence"]) + 1
 
 
 def _print(told: dict[str, Any], as_json: bool) -> None:

@@ -13,6 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from aegis.cli.main import app
+from aegis.execution.journal.describe import Narrator
 from aegis.execution.journal.disk import FolderDisk
 from tests.execution.journal.keeper import Keeper
 
@@ -50,6 +51,27 @@ def test_tail_shows_the_newest_while_the_writer_writes(keeper: Keeper, folder: s
     assert fill["fee"] == 0.0123 and fill["trade_id"] > 0
     lines = aegis("tail", "t", "--dir", folder, "-n", "5").stdout.splitlines()
     assert len(lines) == 5 and "CHECKPOINT" in lines[-1]
+
+
+def test_tail_tells_only_what_it_shows(
+    keeper: Keeper, folder: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of millions of records, the time that it takes is that of a look and not of a story."""
+    tail = ("tail", "t", "--dir", folder, "--json", "-n")
+    every = json.loads(aegis(*tail, "100000").stdout)["records"]
+    asked: list[int] = []
+    tell = Narrator.tell
+
+    def counted(narrator: Narrator, note: Any) -> dict[str, Any]:
+        asked.append(int(note["sequence"]))
+        return tell(narrator, note)
+
+    monkeypatch.setattr(Narrator, "tell", counted)
+    for count in (1, 5, len(every) - 1, len(every)):
+        asked.clear()
+        told = json.loads(aegis(*tail, str(count)).stdout)["records"]
+        assert told == every[-count:], "symbols and ids are known all the same"
+        assert len(asked) == count
 
 
 def test_verify_replays_and_compares(keeper: Keeper, folder: str) -> None:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any, Final
 
+import numpy as np
+
 from aegis.execution import order_states as states
 from aegis.execution.batch import CARRIED_EPOCH
 from aegis.execution.client_id import ClientIds, OrderName
@@ -39,6 +41,7 @@ __all__ = ["Narrator"]
 _WORD = (1 << 64) - 1
 _ABOUT_ORDERS: Final = frozenset({PLACE, EVENT, FILL, ORDER, CARRIED, AMEND})
 _ABOUT_MONEY: Final = frozenset({FILL, STRAY})
+_LEARNT: Final = (RUN, INSTRUMENT, CARRIED)
 
 
 class Narrator:
@@ -102,6 +105,11 @@ class Narrator:
             told["maker"] = bool(int(note["flags"]) & 1)
         if kind in (EVENT, FILL, STRAY) and int(note["ident"]):
             told["order_id"] = int(note["ident"])
+
+    def pass_over(self, records: Any) -> None:
+        """Remember what RECORDs say of those after them, without telling any."""
+        for note in records[np.isin(records["kind"], _LEARNT)]:
+            self.learn(note)
 
     def learn(self, note: Any) -> None:
         """Remember what a record says of those after it."""
