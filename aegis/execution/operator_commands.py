@@ -153,10 +153,14 @@ class OperatorCommands:
     ) -> Answer:
         """Cancel all, ask what rests and what is held. `cancelled` counts what rested before."""
         # A latch that has just moved cancels by itself, perhaps before the exchange answers.
-        believed = int(session.core.words[OPEN_COUNT])
-        rested = max(await session.reconciler.confirm_nothing_rests(), believed)
-        algos = await self._algo_orders(session) if with_algo else []
+        rested = int(session.core.words[OPEN_COUNT])
+        try:
+            rested = max(await session.reconciler.confirm_nothing_rests(), rested)
+        except ExchangeError as error:
+            # What cannot be counted can be cancelled all the same: the order line may be up.
+            self._say(f"operator: what rests cannot be asked: {error}")
         is_clear = await session.cancel_and_see(deadline_ns)
+        algos = await self._algo_orders(session) if with_algo else []
         for symbol in sorted({str(row.get("symbol")) for row in algos}):
             await session.rest.cancel_all_algo(symbol)
         resting = await session.reconciler.confirm_nothing_rests()

@@ -56,6 +56,8 @@ _LOOKS = 5
 _PAUSE_S = 0.1
 _LATE_LOOK_S = 0.25
 _NS_PER_MS = 1_000_000
+# Between two looks at an exchange that does not answer.
+_LONGEST_PAUSE_S = 0.5
 # As long as a placement can be under way, and its answer.
 _MOST_LOOKS = 60
 _MOST_SYMBOLS_ONE_BY_ONE = 5
@@ -272,9 +274,10 @@ class Reconciler:
     async def see_nothing(self, deadline_ns: int) -> bool:
         """Cancel what rests of ours until a query shows that nothing does; True when seen.
 
-        It may use the request weight that is kept for cancels.
+        It may use the request weight that is kept for cancels, and leaves some of it to them.
         """
         self._rest.is_last_look = True
+        pause_s = 0.02
         try:
             while (left_ns := deadline_ns - monotonic_ns()) > 0:
                 try:
@@ -283,7 +286,8 @@ class Reconciler:
                         if await self.cancel_remaining() == 0:
                             return True
                 except (ExchangeError, TimeoutError):
-                    await asyncio.sleep(0.02)
+                    await asyncio.sleep(pause_s)
+                    pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
             return False
         finally:
             self._rest.is_last_look = False

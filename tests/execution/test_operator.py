@@ -70,16 +70,40 @@ def test_cancel_all_leaves_the_latch_alone(tmp_path: Path) -> None:
     run(day())
 
 
-def test_what_cannot_be_confirmed_is_not_claimed(tmp_path: Path) -> None:
+def test_what_cannot_be_confirmed_is_not_claimed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(operator_commands, "_PATIENCE_NS", 1_000_000_000)
+
     async def day() -> None:
         async with FakeExchange() as exchange, running(tmp_path, exchange) as rig:
             await rig.placed()
-            exchange.rest_faults["GET v1/openOrders"] = [(503, '{"code":-1,"msg":"x"}')] * 50
+            exchange.rest_faults["GET v1/openOrders"] = [(503, '{"code":-1,"msg":"x"}')] * 1_000
             answer = await command(rig, "halt")
             assert not answer["ok"] and "does not answer" in answer["text"]
             assert rig.session.gate.latch.state is LatchState.HALTED, "halted all the same"
             exchange.rest_faults.clear()
             assert (await command(rig, "halt"))["ok"]
+
+    run(day())
+
+
+def test_what_cannot_be_counted_is_cancelled_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The order line is up, and only the list of what rests is not to be had."""
+    monkeypatch.setattr(operator_commands, "_PATIENCE_NS", 1_000_000_000)
+
+    async def day() -> None:
+        async with FakeExchange() as exchange, running(tmp_path, exchange) as rig:
+            for at in range(2):
+                await rig.placed(price_ticks=599_000 + at)
+            exchange.rest_faults["GET v1/openOrders"] = [(503, '{"code":-1,"msg":"x"}')] * 1_000
+            answer = await command(rig, "cancel-all")
+            assert exchange.open_ids() == []
+            assert not answer["ok"] and "does not answer" in answer["text"], "nobody has seen it"
+            exchange.rest_faults.clear()
+            assert (await command(rig, "cancel-all"))["ok"]
 
     run(day())
 
