@@ -34,6 +34,7 @@ _PAUSE_S, _LONGEST_PAUSE_S = 0.05, 2.0
 _LAST_LOOK_NS = 1_000_000_000
 # Orders of the operator are named by an epoch that no brain has.
 _EPOCH = 0
+_MOST_NAMED = 4
 
 Answer = dict[str, Any]
 
@@ -145,7 +146,7 @@ class OperatorCommands:
             raise
         session.core.revalue(monotonic_ns())
         if session.gate.latch.reason:
-            return _refusal(f"not armed: the latch is {latch} again")
+            return _refusal(f"not armed: the latch is {latch} again{_of_others(session)}")
         return {"ok": True, "text": f"armed; the latch was {before}"}
 
     async def _clear_the_book(
@@ -170,7 +171,7 @@ class OperatorCommands:
         ok = is_clear and resting == 0
         count = rested + len(algos)
         held = ", ".join(f"{symbol} {amount}" for symbol, amount in positions.items()) or "flat"
-        text = f"{count} orders cancelled, {resting} rest, position {held}"
+        text = f"{count} orders cancelled, {resting} rest, position {held}{_of_others(session)}"
         return {
             "ok": ok,
             "text": text if ok else f"NOT CONFIRMED: {text}",
@@ -220,6 +221,15 @@ class OperatorCommands:
 
 def _trip(session: TradingSession, state: LatchState) -> None:
     session.gate.latch.trip(state, Control.OPERATOR, monotonic_ns())
+
+
+def _of_others(session: TradingSession) -> str:
+    """What rests of somebody else, by client id; it is left alone."""
+    others = session.reconciler.others
+    if not others:
+        return ""
+    more = f" and {len(others) - _MOST_NAMED} more" if len(others) > _MOST_NAMED else ""
+    return f"; {len(others)} orders are not ours and stay: {', '.join(others[:_MOST_NAMED])}{more}"
 
 
 def _refusal(text: str) -> Answer:

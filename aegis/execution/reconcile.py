@@ -123,6 +123,8 @@ class Reconciler:
         self._resolver = resolver
         self.cancelled_stale = 0
         self.count = 0
+        # Orders of somebody else that rested on our instruments at the last look, for a person.
+        self.others: list[str] = []
 
     async def start(self) -> None:
         """The start-up. Raises ExchangeError or ReconcileError when it cannot be completed."""
@@ -346,10 +348,12 @@ class Reconciler:
             listed = set(symbols)
             found = [order for order in await self._rest.open_orders() if order.symbol in listed]
         own = []
+        self.others = []
         for order in found:
             if core.ids.is_own(order.client_order_id) or self._takes_foreign:
                 own.append(order)
                 continue
+            self.others.append(f"{order.symbol} {order.client_order_id}")
             core.foreign_orders += 1
             if core.foreign_halts:
                 core.gate.latch.trip(LatchState.HALTED, Control.FOREIGN_ORDER, monotonic_ns())

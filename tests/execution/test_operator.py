@@ -124,6 +124,21 @@ def test_an_account_that_cannot_be_compared_is_not_armed(tmp_path: Path, asked: 
     run(day())
 
 
+def test_an_order_of_somebody_else_is_named(tmp_path: Path) -> None:
+    async def day() -> None:
+        async with FakeExchange() as exchange, running(tmp_path, exchange) as rig:
+            foreign = exchange.add("web_someone", qty="0.5")
+            named = "1 orders are not ours and stay: BTCUSDT web_someone"
+            answer = await command(rig, "cancel-all")
+            assert answer["text"] == f"0 orders cancelled, 0 rest, position flat; {named}"
+            assert foreign.status == "NEW", "never touched"
+            assert answer["reason"] == "FOREIGN_ORDER"
+            answer = await command(rig, "arm")
+            assert answer["refused"] and answer["text"].endswith(named)
+
+    run(day())
+
+
 def test_a_position_that_differs_cannot_be_armed_away(tmp_path: Path) -> None:
     async def day() -> None:
         async with FakeExchange() as exchange, running(tmp_path, exchange) as rig:
