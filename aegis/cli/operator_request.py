@@ -110,7 +110,9 @@ def _one(command: str, name: str, shm_dir: str, timeout_s: float, when_dead: Whe
     answer = _ask(running.directory, command, timeout_s)
     if answer is None:
         complain(f"{name}: execution does not answer")
-        answer = {"ok": False, "text": "execution does not answer; nothing was armed"}
+        # It may have the command, and carry it out later than we have waited.
+        text = f"execution does not answer: aegis status {name} tells whether it is armed"
+        answer = {"ok": False, "text": text}
         if command != "arm":
             answer = when_dead(name, True)
     return {"is_running": True} | answer
