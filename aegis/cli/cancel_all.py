@@ -76,7 +76,10 @@ def clear_directly(
 
     path = config_path(config)
     found = read_config(path).config
-    if found is None or instance not in found.instances:
+    if found is None:
+        text = f"NOT DONE: {path}, which names the exchange, cannot be used: aegis check says why"
+        return {"ok": False, "resting": None, "text": text}
+    if instance not in found.instances:
         return {"ok": False, "text": f"{path} does not say at which exchange to ask"}
     if found.venue.mode not in OWN_VENUE_MODES:
         from aegis.execution.standalone_cancel import cancel_everything

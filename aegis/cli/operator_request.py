@@ -154,14 +154,26 @@ def latch_on_disk(
     from aegis.risk.latch import LatchState
     from aegis.risk.latch_record import read_record, record_file_by_hand, write_record
 
-    found = read_config(config_path(config)).config
-    if found is None or instance not in found.instances:
-        return {"ok": False, "text": "not running, and not in the configuration"}
     file = record_file_by_hand(instance)
-    record, wanted = read_record(file), LatchState[state]
+    wanted = LatchState[state]
+    path = config_path(config)
+    found = read_config(path).config
+    if found is None and (wanted is LatchState.ACTIVE or not file.parent.is_dir()):
+        return {
+            "ok": False,
+            "text": f"not running, and {path} cannot be used: aegis check says why",
+        }
+    # A file that is broken, while it is edited say, must not keep anybody from a halt.
+    if found is not None and instance not in found.instances:
+        return {"ok": False, "text": "not running, and not in the configuration"}
+    record = read_record(file)
     known = {"is_known": True, "state": record.state.name}
     whose = "not answering" if is_running else "not running"
-    if wanted is not LatchState.ACTIVE and record.state >= wanted:
+    # What we cannot read may be whole for the instance's own user: it is replaced, never weaker.
+    is_read = record.control != Control.LATCH_RECORD
+    if wanted is not LatchState.ACTIVE:
+        wanted = max(wanted, LatchState.ACTIVE if is_read else record.state)
+    if wanted is not LatchState.ACTIVE and record.state >= wanted and is_read:
         return known | {"ok": True, "text": f"{whose}; its next start is {record.state.name}"}
     control = 0 if wanted is LatchState.ACTIVE else int(Control.OPERATOR)
     try:
@@ -169,5 +181,5 @@ def latch_on_disk(
     except OSError as error:
         return known | {"ok": False, "text": f"{file}: cannot be written: {error.strerror}"}
     was = f"; it was {record.state.name} because of {control_name(record.control)}"
-    text = f"{whose}; its next start will be {state}{was if record.control else ''}"
-    return {"is_known": True, "ok": True, "state": state, "text": text}
+    text = f"{whose}; its next start will be {wanted.name}{was if record.control else ''}"
+    return {"is_known": True, "ok": True, "state": wanted.name, "text": text}

@@ -87,6 +87,33 @@ def test_an_unreadable_record_is_armed_by_a_person_only(call: Call) -> None:
     assert code == 0 and "LATCH_RECORD" in answer["text"]
 
 
+@pytest.mark.parametrize("command", [halt, reduce])
+def test_a_record_that_makes_no_sense_is_not_taken_for_a_halt_of_ours(
+    call: Call, command: Callable[..., None]
+) -> None:
+    """It may be whole, and only we may not read it: then the next start is what it says."""
+    record_file("btc").parent.mkdir(parents=True)
+    record_file("btc").write_text("{")
+    code, answer = call(command)
+    assert code == 0 and answer["state"] == "HALTED"
+    record = read_record(record_file("btc"))
+    assert (record.state, record.control) == (LatchState.HALTED, Control.OPERATOR)
+
+
+def test_a_broken_configuration_keeps_nobody_from_a_halt(call: Call, tmp_path: Path) -> None:
+    (tmp_path / "aegis.toml").write_text("[hardware\n")
+    code, answer = call(halt)
+    assert code == 3 and not record_file("btc").exists(), "nothing known of any btc"
+    assert "aegis.toml cannot be used: aegis check says why" in answer["text"]
+    write_record(record_file("btc"), LatchRecord())
+    code, answer = call(halt)
+    assert code == 1 and "next start will be HALTED" in answer["text"]
+    assert "NOT DONE" in answer["text"] and answer["resting"] is None
+    assert read_record(record_file("btc")).state is LatchState.HALTED
+    assert call(arm)[0] == 3, "what is armed must be known"
+    assert read_record(record_file("btc")).state is LatchState.HALTED
+
+
 def test_nothing_can_be_flattened_without_an_appliance(call: Call) -> None:
     code, answer = call(flatten)
     assert code == 1 and "no position was closed" in answer["text"]
