@@ -476,14 +476,13 @@ class ExecutionProcess:
     async def _finish(self) -> bool:
         """Drain and close. True when no order of ours rests, as far as this run can have any."""
         session = self._session
+        # The supervisor asks our own exchange itself; of another one nothing has been asked yet.
+        confirmed = self._settings.has_own_venue
         if session is None:
-            return True
-        confirmed = True
+            return confirmed
         if session.is_started:
-            patience_ns = (
-                int(self._settings.supervisor.drain_timeout_ms * _DRAIN_SHARE) * _NS_PER_MS
-            )
-            confirmed = await session.drain(monotonic_ns() + patience_ns)
+            patience_ms = int(self._settings.supervisor.drain_timeout_ms * _DRAIN_SHARE)
+            confirmed = await session.drain(monotonic_ns() + patience_ms * _NS_PER_MS)
             if not confirmed:
                 self._say("could not confirm that nothing rests at the exchange")
         self._keeper.follow(session.gate.latch, monotonic_ns())
