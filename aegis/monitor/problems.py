@@ -67,7 +67,9 @@ def not_settled(view: InstanceView) -> Iterator[Problem]:
     if view.state == "starting":
         waiting = "; ".join(_unready(view)) or "the first canary"
         yield Problem(
-            f"{view.instance} is starting", f"still waiting for: {waiting}", "wait, then look again"
+            f"{view.instance} is starting",
+            f"still waiting for: {waiting}",
+            "wait, then look again; if it stays, its log tells what is wrong",
         )
     elif view.state == "stopping":
         yield Problem(
@@ -99,7 +101,7 @@ def supervisor_stands_still(view: InstanceView) -> Iterator[Problem]:
         why = "it is stopped by a signal" if stopped else f"no turn for {_seconds(age_ms)}"
         yield Problem(
             f"the supervisor (pid {supervisor.pid}) stands still",
-            f"{why}; nothing is watched, and execution has cancelled its orders after 2 s",
+            f"{why}; nothing is watched; execution cancels its orders after heartbeat_timeout_ms",
             f"kill -CONT {supervisor.pid}, or kill -9 {supervisor.pid} and aegis run "
             f"{view.instance}",
         )
