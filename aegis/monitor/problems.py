@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
+from aegis.config.environments import OWN_VENUE_MODES
 from aegis.monitor.view import BookLook, InstanceView, Problem, ProcessView
 
 __all__ = ["RULES", "find_problems", "judge"]
@@ -60,6 +61,13 @@ def not_running(view: InstanceView) -> Iterator[Problem]:
             f"left behind: {left}",
             f"aegis run {name} clears it and starts; aegis clean {name} only clears it",
         )
+        if view.mode not in OWN_VENUE_MODES:
+            yield Problem(
+                "nobody watches what it has at the exchange",
+                "orders may rest there, and a position may be held: it did not get to cancel",
+                f"aegis cancel-all {name} cancels them and tells the position; aegis halt {name} "
+                "halts its next start, too",
+            )
 
 
 def not_settled(view: InstanceView) -> Iterator[Problem]:

@@ -43,6 +43,11 @@ def _dead_supervisor(view: InstanceView) -> None:
     view.leftovers = ["ticks.ring"]
 
 
+def _dead_at_an_exchange(view: InstanceView) -> None:
+    _dead_supervisor(view)
+    view.mode = "live"
+
+
 def _absent(view: InstanceView) -> None:
     view.state = "absent"
 
@@ -122,6 +127,7 @@ def _many_books(invalid: int, total: int) -> Callable[[InstanceView], None]:
 CASES: list[tuple[Callable[[InstanceView], None], str, str, str]] = [
     (_absent, "btc is not running", "aegis run btc", "fault"),
     (_dead_supervisor, "died without cleaning up", "aegis clean btc", "fault"),
+    (_dead_at_an_exchange, "nobody watches what it has", "aegis cancel-all btc", "fault"),
     (_unreadable, "cannot be read", "with the build that runs it", "fault"),
     (_starting, "btc is starting", "wait", "fault"),
     (_stopping, "btc is stopping", "wait", "fault"),
