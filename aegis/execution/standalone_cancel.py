@@ -95,12 +95,15 @@ async def clear_account(
                 resting, kept = await _resting(rest, symbols, is_kept)
                 cancelled = len(resting) if cancelled is None else cancelled
                 if not resting:
+                    positions = await _positions(rest, symbols)
+                    held = ", ".join(f"{name} {amount}" for name, amount in positions.items())
                     return {
                         "ok": True,
                         "cancelled": cancelled,
                         "resting": 0,
-                        "positions": await _positions(rest, symbols),
-                        "text": f"{cancelled} orders cancelled, 0 rest{_but_for(kept)}",
+                        "positions": positions,
+                        "text": f"{cancelled} orders cancelled, 0 rest{_but_for(kept)}, "
+                        f"position {held or 'flat'}",
                     }
                 last = f"{len(resting)} orders rest"
                 await _cancel(rest, resting)

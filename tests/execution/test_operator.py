@@ -293,6 +293,7 @@ def test_a_client_of_its_own_clears_the_account(tmp_path: Path) -> None:
             answer = await clear_account(rig.session.rest, ["BTCUSDT"], 5.0)
             assert (answer["ok"], answer["cancelled"], answer["resting"]) == (True, 3, 0)
             assert answer["positions"] == {"BTCUSDT": "0.007"}, "told, never traded away"
+            assert answer["text"].endswith("0 rest, position BTCUSDT 0.007")
             assert await rig.session.rest.open_orders() == []
             assert await rig.session.rest.open_algo_orders() == []
 
@@ -315,7 +316,8 @@ def test_protective_stops_stay_where_they_are_asked_to(tmp_path: Path) -> None:
             answer = await clear_account(rest, ["BTCUSDT"], 5.0, spared)
             assert (answer["ok"], answer["cancelled"], answer["resting"]) == (True, 3, 0)
             assert answer["text"] == (
-                "3 orders cancelled, 0 rest but for 1 protective stops, which stay"
+                "3 orders cancelled, 0 rest but for 1 protective stops, which stay, position "
+                "BTCUSDT 0.007"
             )
             assert [row["clientAlgoId"] for row in await rest.open_algo_orders()] == [own]
             assert (await clear_account(rest, ["BTCUSDT"], 5.0))["cancelled"] == 1
