@@ -496,9 +496,7 @@ def test_an_exchange_that_was_never_asked_is_not_called_empty(
         async with FakeExchange() as exchange:
             exchange.rest_faults["GET v1/time"] = [(503, '{"code":-1,"msg":"x"}')] * 1_000
             async with running(tmp_path, exchange, ready=False) as rig:
-                rig.process._settings = replace(
-                    rig.process._settings, venue=VenueConfig(mode=mode)
-                )
+                rig.process._settings = replace(rig.process._settings, venue=VenueConfig(mode=mode))
                 await rig.until(lambda: exchange.requests, "a first question")
             assert rig.exit_code == code
 
