@@ -5,14 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
-from typing import Literal
 
 import pytest
 
-from aegis.config.models import VenueConfig
 from aegis.execution import intake, resolver, session
 from aegis.execution.client_id import ClientIds
 from aegis.execution.errors import UnusableSetupError
@@ -482,22 +479,5 @@ def test_a_latch_outlives_the_process(tmp_path: Path) -> None:
             assert await main == 0
             rig.wiring.close()
             rig.memory.close()
-
-    run(day())
-
-
-@pytest.mark.parametrize(("mode", "code"), [("embedded", 0), ("testnet", 1)])
-def test_an_exchange_that_was_never_asked_is_not_called_empty(
-    tmp_path: Path, mode: Literal["embedded", "testnet"], code: int
-) -> None:
-    """Of an earlier life something may rest there; the supervisor can ask our own exchange only."""
-
-    async def day() -> None:
-        async with FakeExchange() as exchange:
-            exchange.rest_faults["GET v1/time"] = [(503, '{"code":-1,"msg":"x"}')] * 1_000
-            async with running(tmp_path, exchange, ready=False) as rig:
-                rig.process._settings = replace(rig.process._settings, venue=VenueConfig(mode=mode))
-                await rig.until(lambda: exchange.requests, "a first question")
-            assert rig.exit_code == code
 
     run(day())

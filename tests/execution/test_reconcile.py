@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from aiohttp import web
 
+from aegis.config.models import VenueConfig
 from aegis.execution import session
 from aegis.execution.client_id import ClientIds
 from aegis.risk.controls import Control
@@ -149,5 +152,22 @@ def test_limits_are_tightened_while_running(tmp_path: Path) -> None:
             await rig.until(lambda: rig.counters["parameters_version"] == 2, "the new limits")
             told = await rig.outcome(rig.send(qty_lots=2), DENIED)
             assert told["reason"] == Control.MAX_ORDER_QTY
+
+    run(day())
+
+
+@pytest.mark.parametrize(("mode", "code"), [("embedded", 0), ("testnet", 1)])
+def test_an_exchange_that_was_never_asked_is_not_called_empty(
+    tmp_path: Path, mode: Literal["embedded", "testnet"], code: int
+) -> None:
+    """Of an earlier life something may rest there; the supervisor can ask our own exchange only."""
+
+    async def day() -> None:
+        async with FakeExchange() as exchange:
+            exchange.rest_faults["GET v1/time"] = [(503, '{"code":-1,"msg":"x"}')] * 1_000
+            async with running(tmp_path, exchange, ready=False) as rig:
+                rig.process._settings = replace(rig.process._settings, venue=VenueConfig(mode=mode))
+                await rig.until(lambda: exchange.requests, "a first question")
+            assert rig.exit_code == code
 
     run(day())
