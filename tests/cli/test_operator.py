@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -112,6 +113,17 @@ def test_a_broken_configuration_keeps_nobody_from_a_halt(call: Call, tmp_path: P
     assert read_record(record_file("btc")).state is LatchState.HALTED
     assert call(arm)[0] == 3, "what is armed must be known"
     assert read_record(record_file("btc")).state is LatchState.HALTED
+
+
+def test_an_arm_that_was_not_answered_may_still_be_carried_out(
+    call: Call, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    running = SimpleNamespace(directory=tmp_path)
+    monkeypatch.setattr("aegis.cli.running.find_running", lambda *_: running)
+    monkeypatch.setattr("aegis.cli.operator_request._ask", lambda *_: None)
+    code, answer = call(arm)
+    assert code == 1 and "aegis status btc tells whether it is armed" in answer["text"]
+    assert not record_file("btc").exists(), "a living appliance is not armed behind its back"
 
 
 def test_nothing_can_be_flattened_without_an_appliance(call: Call) -> None:
