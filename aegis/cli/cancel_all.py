@@ -25,9 +25,10 @@ from aegis.cli.operator_request import (
     JsonOption,
     TimeoutOption,
     command_instances,
+    latch_on_disk,
 )
 
-__all__ = ["cancel_all", "clear_directly"]
+__all__ = ["cancel_all", "clear_directly", "stop_without_execution"]
 
 
 def cancel_all(
@@ -60,6 +61,22 @@ def cancel_all(
         when_dead,
         independent=independent,
     )
+
+
+def stop_without_execution(
+    instance: str, config: Path | None, state: str, timeout_s: float, *, is_running: bool
+) -> Answer:
+    """No execution answers: latch its next start (`state`), and cancel what rests in its place.
+
+    Protective stops stay, as they do where execution answers: nobody is left to mind a position.
+    """
+    latched = latch_on_disk(instance, config, state, is_running=is_running)
+    if not latched.get("is_known"):
+        return latched
+    # A latch that cannot be written (a full disk) is no reason to leave orders at the exchange.
+    cleared = clear_directly(instance, config, timeout_s, is_running=is_running, keeps_stops=True)
+    told = {"ok": latched["ok"] and cleared["ok"]}
+    return latched | cleared | told | {"text": f"{latched['text']}; {cleared['text']}"}
 
 
 def clear_directly(

@@ -5,7 +5,7 @@ Where no appliance runs, its next start is halted, and the exchange is asked as 
 
 from __future__ import annotations
 
-from aegis.cli.cancel_all import clear_directly
+from aegis.cli.cancel_all import stop_without_execution
 from aegis.cli.config_path import ConfigOption
 from aegis.cli.operator_request import (
     AllOption,
@@ -14,7 +14,6 @@ from aegis.cli.operator_request import (
     JsonOption,
     TimeoutOption,
     command_instances,
-    latch_on_disk,
 )
 
 __all__ = ["halt"]
@@ -30,12 +29,6 @@ def halt(
     """Stop all new risk and cancel what rests, until `aegis arm`."""
 
     def when_dead(name: str, is_running: bool) -> Answer:
-        latched = latch_on_disk(name, config, "HALTED", is_running=is_running)
-        if not latched.get("is_known"):
-            return latched
-        # A latch that cannot be written (a full disk) is no reason to leave orders at the exchange.
-        cleared = clear_directly(name, config, timeout_s, is_running=is_running)
-        told = {"ok": latched["ok"] and cleared["ok"]}
-        return latched | cleared | told | {"text": f"{latched['text']}; {cleared['text']}"}
+        return stop_without_execution(name, config, "HALTED", timeout_s, is_running=is_running)
 
     command_instances("halt", instance, every, config, timeout_s, as_json, when_dead)

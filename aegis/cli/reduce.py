@@ -1,10 +1,12 @@
 """`aegis reduce INSTANCE|--all`: only cancels and reducing orders from now on.
 
-Where no appliance runs, its next start only reduces.
+Where no appliance runs, its next start only reduces, and what rests at the exchange is cancelled
+directly.
 """
 
 from __future__ import annotations
 
+from aegis.cli.cancel_all import stop_without_execution
 from aegis.cli.config_path import ConfigOption
 from aegis.cli.operator_request import (
     AllOption,
@@ -13,7 +15,6 @@ from aegis.cli.operator_request import (
     JsonOption,
     TimeoutOption,
     command_instances,
-    latch_on_disk,
 )
 
 __all__ = ["reduce"]
@@ -29,6 +30,6 @@ def reduce(
     """Let the position only get smaller, and cancel what rests, until `aegis arm`."""
 
     def when_dead(name: str, is_running: bool) -> Answer:
-        return latch_on_disk(name, config, "REDUCING", is_running=is_running)
+        return stop_without_execution(name, config, "REDUCING", timeout_s, is_running=is_running)
 
     command_instances("reduce", instance, every, config, timeout_s, as_json, when_dead)

@@ -76,8 +76,9 @@ def _drain_one(instance: Instance, process: str) -> None:
 def _settle_orders(instance: Instance, executed: bool) -> None:
     """Ask the venue what rests; where execution did not do its work, have it cancelled."""
     if instance.children["execution"].generation == 0:
-        # It was never started: nothing of ours can rest anywhere.
-        instance.open_orders = 0
+        # It was never started: nothing of ours rests at an exchange of our own. Elsewhere an
+        # appliance before this one may have left something, and nobody has asked.
+        instance.open_orders = 0 if instance.settings.has_own_venue else None
         return
     if not instance.settings.has_own_venue:
         _settle_at_exchange(instance)

@@ -54,21 +54,23 @@ def test_a_halt_reaches_the_next_start(call: Call) -> None:
     assert read_record(record_file("btc")).state is LatchState.ACTIVE
 
 
+@pytest.mark.parametrize("command", [halt, reduce])
 def test_a_latch_that_cannot_be_written_leaves_no_order_at_the_exchange(
-    call: Call, monkeypatch: pytest.MonkeyPatch
+    call: Call, monkeypatch: pytest.MonkeyPatch, command: Any
 ) -> None:
     def full(*_: Any) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     asked = []
 
-    def clear(name: str, *_: Any, **__: Any) -> dict[str, Any]:
+    def clear(name: str, *_: Any, keeps_stops: bool, **__: Any) -> dict[str, Any]:
         asked.append(name)
+        assert keeps_stops, "nobody is left to mind a position"
         return {"ok": True, "is_known": True, "resting": 0, "text": "0 rest"}
 
     monkeypatch.setattr(latch_record, "write_record", full)
-    monkeypatch.setattr("aegis.cli.halt.clear_directly", clear)
-    code, answer = call(halt)
+    monkeypatch.setattr("aegis.cli.cancel_all.clear_directly", clear)
+    code, answer = call(command)
     assert asked == ["btc"] and answer["resting"] == 0
     assert code == 1 and not answer["ok"], "the next start is not halted"
     assert "cannot be written: No space left on device; 0 rest" in answer["text"]
