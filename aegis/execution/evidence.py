@@ -328,7 +328,7 @@ class EvidenceReader:
         """News of an order that is not in the table: of an earlier run, or of somebody else."""
         if name is None and update.x in ("NEW", "TRADE", "CALCULATED"):
             self.foreign_orders += 1
-            if self.foreign_halts:
+            if self.foreign_halts or update.is_forced:
                 self.gate.latch.trip(LatchState.HALTED, Control.FOREIGN_ORDER, now_ns)
         elif update.x == "NEW":
             # Also one of an earlier run: it was on its way when that run ended, and nobody else

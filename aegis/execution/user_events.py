@@ -20,6 +20,10 @@ __all__ = [
 ]
 
 
+# How the client ids of the exchange's own orders begin.
+_FORCED = ("autoclose-", "adl_autoclose", "settlement_autoclose-")
+
+
 class OrderUpdate(msgspec.Struct):
     """The `o` object of ORDER_TRADE_UPDATE, by its wire names."""
 
@@ -41,6 +45,11 @@ class OrderUpdate(msgspec.Struct):
     m: bool = False  # maker
     rp: str = ""  # realised profit of the trade
     er: str = "0"  # expiry reason
+
+    @property
+    def is_forced(self) -> bool:
+        """Whether the exchange itself closes the position: liquidation, ADL, settlement."""
+        return self.x == "CALCULATED" or self.c.startswith(_FORCED)
 
 
 class BalanceRow(msgspec.Struct):
