@@ -22,6 +22,7 @@ from aegis.execution.batch import (
     write_cancel_one,
 )
 from aegis.execution.client_id import ClientIds, OrderName, first_request
+from aegis.execution.errors import ExchangeError
 from aegis.execution.evidence import EvidenceReader
 from aegis.execution.layouts import (
     AMENDING,
@@ -45,6 +46,7 @@ from aegis.execution.reference import (
     judge_held,
     revalue,
 )
+from aegis.execution.replies import verdict_of
 from aegis.execution.tables import BATCH_SIZE, Tables
 from aegis.execution.taken_intents import taken_intents
 from aegis.execution.words import (
@@ -106,6 +108,10 @@ class ExecutionCore(EvidenceReader):
         self._intents = memory.intents
         self.outcomes_published = 0
         self._told_state = int(LatchState.ACTIVE)
+
+    def on_refused(self, error: ExchangeError, now_ns: int) -> None:
+        """A question over REST was refused: it means what it means for an order command."""
+        self._note_verdict(verdict_of(error.status, error.code, error.text), now_ns)
 
     # Intents
 

@@ -13,7 +13,7 @@
         ├── FateUnknownError      it may or may not have been done: ask, never assume
         ├── RateLimitedError      definitive, and the whole class of requests must pause
         ├── BannedError           definitive, and REST must be silent until the ban ends
-        ├── CredentialsError      definitive, and no retry can help
+        ├── CredentialsError      definitive, and no retry can help (an UnusableSetupError, too)
         └── ClockSkewError        definitive: our timestamp was outside the window
 
 The texts carry status, code and message of the exchange. They never carry a request's parameters,
@@ -94,8 +94,11 @@ class BannedError(ExchangeError):
     retry_after_s: float = 120.0
 
 
-class CredentialsError(ExchangeError):
-    """-2014, -2015, -1022, 403 or 451: key, permission, address or signature."""
+class CredentialsError(ExchangeError, UnusableSetupError):
+    """-2014, -2015, -1022, 403 or 451: key, permission, address or signature.
+
+    At a start it ends the process like any other setup that cannot be used: nobody asks on and on.
+    """
 
 
 class ClockSkewError(ExchangeError):

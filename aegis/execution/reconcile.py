@@ -111,6 +111,7 @@ class Reconciler:
         self._adopts = policy.on_start == "adopt"
         self._takes_foreign = policy.foreign_orders == "adopt"
         core.foreign_halts = policy.foreign_orders == "halt"
+        rest.on_refused = core.on_refused
         self.has_books = recovered.has_state
         # After a power loss the journal may not know of the last orders that were sent before it:
         # until their window is over, one may yet come to rest.

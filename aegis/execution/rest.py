@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import ssl
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 from urllib.parse import urlencode
 
@@ -25,6 +25,7 @@ from aegis.execution.dispatcher import Dispatcher, Share
 from aegis.execution.errors import (
     BannedError,
     ClockSkewError,
+    CredentialsError,
     ExchangeError,
     FateUnknownError,
     RateLimitedError,
@@ -121,6 +122,8 @@ class RestClient:
         """
         self.rate_limits: list[LimitCount] = []
         self._dispatcher = dispatcher
+        # Hears of a key, an address or a box that is refused for good, and when (CLOCK_MONOTONIC).
+        self.on_refused: Callable[[ExchangeError, int], None] = lambda error, now_ns: None
         # What is asked to see that nothing rests has the weight that is kept for cancels.
         self.is_last_look = False
         self.base_url = base_url.rstrip("/")
@@ -360,6 +363,8 @@ class RestClient:
         if isinstance(raised, RateLimitedError | BannedError):
             self._quiet_until_s = time.monotonic() + raised.retry_after_s
             self._tell_dispatcher(raised)
+        if isinstance(raised, CredentialsError | BannedError):
+            self.on_refused(raised, time.monotonic_ns())
         raise raised
 
     def _stay_quiet(self, action: str) -> None:

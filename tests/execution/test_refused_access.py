@@ -1,0 +1,59 @@
+"""A key, an address or a whole box that the exchange refuses over REST: it halts, and no loop asks.
+
+What it says on the order connection is in `test_core`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from aegis.execution.errors import UnusableSetupError
+from aegis.execution.words import RECONCILE_WANTED
+from aegis.risk.controls import Control
+from tests.execution.fake_exchange import FakeExchange
+from tests.execution.rig import Rig, run, running
+
+KEY = '{"code":-2015,"msg":"Invalid API-key, IP, or permissions for action."}'
+BAN = '{"code":-1003,"msg":"Way too many requests; IP banned."}'
+REFUSALS = [
+    (401, KEY, Control.CREDENTIALS),
+    (403, "<html>blocked</html>", Control.CREDENTIALS),
+    (451, "unavailable from a restricted location", Control.CREDENTIALS),
+    (418, BAN, Control.BANNED),
+]
+
+
+@pytest.mark.parametrize(("status", "body", "control"), REFUSALS)
+def test_a_question_that_is_refused_for_good_halts(
+    tmp_path: Path, status: int, body: str, control: Control
+) -> None:
+    async def day() -> None:
+        async with FakeExchange() as exchange, running(tmp_path, exchange) as rig:
+            exchange.rest_faults["GET v3/positionRisk"] = [(status, body)]
+            rig.session.core.words[RECONCILE_WANTED] += 1
+            await rig.until(lambda: rig.counters["gate_state"] == 3, "HALTED")
+            assert rig.counters["gate_reason"] == control
+
+    run(day())
+
+
+@pytest.mark.parametrize(("status", "body"), [(s, b) for s, b, _ in REFUSALS[:3]])
+def test_a_start_with_refused_access_ends(tmp_path: Path, status: int, body: str) -> None:
+    async def day() -> None:
+        async with FakeExchange() as exchange:
+            exchange.rest_faults["GET v1/accountConfig"] = [(status, body)] * 50
+            rig = Rig(tmp_path, exchange)
+            try:
+                async with asyncio.timeout(8.0):
+                    with pytest.raises(UnusableSetupError, match=f"status {status}"):
+                        await rig.process.main()
+            finally:
+                rig.wiring.close()
+                rig.memory.close()
+                rig.memory.unlink()
+            assert exchange.requests.count("GET v1/accountConfig") == 1
+
+    run(day())
