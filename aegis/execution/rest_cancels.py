@@ -11,6 +11,7 @@ from collections.abc import Callable
 from time import monotonic_ns
 
 from aegis.execution import order_states as states
+from aegis.execution.client_id import OrderName
 from aegis.execution.core import ExecutionCore, OpenOrder
 from aegis.execution.errors import ExchangeError, RefusedError
 from aegis.execution.rest import RestClient
@@ -29,21 +30,27 @@ class RestCancels:
         self._core = core
         self._rest = rest
         self._publish = publish
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: dict[OrderName, asyncio.Task[None]] = {}
 
     def begin(self, slot: int) -> None:
-        """Cancel the order in `slot`; one too many counts as refused."""
+        """Cancel the order in `slot`; one too many counts as refused.
+
+        While its answer is awaited the order is not asked for again: the resolver wants it every
+        few milliseconds, and each would cost request weight and the place of another order.
+        """
+        order = self._core.view(slot)
+        if order.name in self._tasks:
+            return
         if len(self._tasks) >= _MOST_AT_ONCE:
             self._core.apply(slot, states.CANCEL_REFUSED, monotonic_ns())
             return
-        order = self._core.view(slot)
         task = asyncio.get_running_loop().create_task(self._cancel(order))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks[order.name] = task
+        task.add_done_callback(lambda _: self._tasks.pop(order.name))
 
     def under_way(self) -> list[asyncio.Task[None]]:
         """The tasks, for the end of the session."""
-        return [*self._tasks]
+        return [*self._tasks.values()]
 
     async def _cancel(self, order: OpenOrder) -> None:
         body = None
