@@ -85,6 +85,8 @@ class ProtectiveStops:
                     await self.turn()
                 except ExchangeError as error:
                     self._say(f"protective stop: {error}")
+                    # It may be there all the same: a look comes before another is placed.
+                    self._look_due_s = 0.0
                     pause_s = _AGAIN_S
             await asyncio.sleep(pause_s)
 
