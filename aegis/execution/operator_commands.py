@@ -32,9 +32,11 @@ _PATIENCE_NS = 20_000_000_000
 # not become flat in 20 s takes half of a minute's request weight, not all that others need, too.
 _PAUSE_S, _LONGEST_PAUSE_S = 0.05, 2.0
 _LAST_LOOK_NS = 1_000_000_000
-# Orders of the operator are named by an epoch that no brain has.
-_EPOCH = 0
 _MOST_NAMED = 4
+# Orders of the operator are named by an epoch that no brain has, and by references far beyond those
+# of the protective stops (milliseconds) and of the orders of earlier runs (the journal's records),
+# which have that epoch in the table.
+_EPOCH, _REFERENCES = 0, 1 << 52
 
 Answer = dict[str, Any]
 
@@ -52,7 +54,7 @@ class OperatorCommands:
         self._session = session
         self._say = say
         self._demand = demand
-        self._next_ref = 0
+        self._next_ref = _REFERENCES
         self._handlers = {
             "halt": self._halt,
             "reduce": self._reduce,
