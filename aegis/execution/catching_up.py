@@ -203,11 +203,24 @@ class CatchUp:
         """The newest trade of each instrument, from which on the books are complete."""
         newest = []
         for place in places:
-            trades = await self._rest.newest_trades(self._core.instruments[place].symbol)
-            newest.append(max((trade.id for trade in trades), default=0))
+            newest.append(await self._newest_of(place))
             if newest[-1] > self._core.confirmed_trades[place]:
                 self._core.confirmed_trades[place] = newest[-1]
                 self._confirm(place)
+        return newest
+
+    async def _newest_of(self, place: int) -> int:
+        """The number of the account's newest trade; 0 where the exchange lists none."""
+        symbol = self._core.instruments[place].symbol
+        trades = await self._rest.newest_trades(symbol)
+        newest = max((trade.id for trade in trades), default=self._core.confirmed_trades[place])
+        # Without a number only the last seven days are listed, with one also what is older: a
+        # later look must not find that and take it for news.
+        while not trades or len(trades) >= _MOST_TRADES:
+            trades = await self._rest.user_trades_since(symbol, newest + 1)
+            if not trades:
+                break
+            newest = max(trade.id for trade in trades)
         return newest
 
     # The journal

@@ -102,6 +102,7 @@ class FakeExchange:
     algo_orders: list[Json] = field(default_factory=list)
     incomes: list[Json] = field(default_factory=list)
     now_ms: int = 1_000
+    week_ms: int = 0  # since when trades are listed that are asked for by no number
 
     def __post_init__(self) -> None:
         self.order_lines: set[web.WebSocketResponse] = set()
@@ -284,6 +285,8 @@ class FakeExchange:
         if action == "GET v1/userTrades":
             wanted, first = int(query.get("orderId", 0)), int(query.get("fromId", 0))
             found = [t for t in self.trades if wanted in (0, t["orderId"]) and t["id"] >= first]
+            if not wanted and not first:
+                found = [t for t in found if t["time"] >= self.week_ms]
             return web.json_response(found)
         if action == "GET v1/income":
             return web.json_response(

@@ -1,0 +1,43 @@
+"""Trades of before the books began are no news, however long ago they were."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from aegis.execution import catching_up
+from aegis.risk.latch import LatchState
+from tests.execution.fake_exchange import FakeExchange
+from tests.execution.rig import run, running
+
+
+def traded_long_ago(exchange: FakeExchange, symbol: str = "BTCUSDT") -> None:
+    """Some trades that the exchange lists by their numbers only; the account is flat."""
+    for side in ("BUY", "BUY", "BUY"):
+        order = exchange.add(f"web_{len(exchange.orders)}", side)
+        exchange.fill(order, "0.002", told=0)
+    exchange.trades[-1]["realizedPnl"] = "250.0"
+    exchange.position = Decimal(0)
+    exchange.week_ms = exchange.now_ms + 1
+
+
+@pytest.mark.parametrize("most", [1_000, 2])
+def test_a_first_start_takes_no_old_trade_for_a_missed_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    monkeypatch.setattr(catching_up, "_MOST_TRADES", most)
+
+    async def day() -> None:
+        async with FakeExchange() as exchange:
+            traded_long_ago(exchange)
+            async with running(tmp_path, exchange) as rig:
+                catch_up = rig.session.reconciler.catch_up
+                assert await catch_up.compare_trades() and catch_up.missed_fills == 0
+                assert await rig.session.reconciler.check()
+                held = rig.session.gate.exposure[0]
+                assert (int(held["position_lots"]), int(held["realized_e8"])) == (0, 0)
+                assert rig.session.gate.latch.state is LatchState.ACTIVE
+
+    run(day())
