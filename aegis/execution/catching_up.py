@@ -53,6 +53,21 @@ class CatchUp:
         self._journal = journal
         self.missed_fills = 0
         self.cancelled_late = 0
+        # When this start began, and the instruments whose books begin with it.
+        self._begun_ms = 0
+        self._unread: set[int] = set()
+
+    def begin(self) -> None:
+        """A start begins, and with it the books of what the journal does not know.
+
+        Of many symbols also of those of which no trade was confirmed yet: their lists were not
+        read when the journal began.
+        """
+        self._begun_ms = self._rest.now_ms()
+        confirmed = self._core.confirmed_trades
+        self._unread = set(self._core.unbooked)
+        if len(confirmed) > _MOST_SYMBOLS:
+            self._unread |= {place for place, trade_id in enumerate(confirmed) if not trade_id}
 
     # Orders of earlier runs
 
@@ -142,15 +157,26 @@ class CatchUp:
                 if self._may_be_of_a_nameless_order(place, trade):
                     self.missed_fills += missed
                     return missed + 1
-                missed += self._book(place, trade)
+                if not self._is_older_than_the_books(place, trade):
+                    missed += self._book(place, trade)
                 core.confirmed_trades[place] = max(core.confirmed_trades[place], trade.id)
             if core.confirmed_trades[place] == last:
                 break
             self._confirm(place)
             if len(trades) < _MOST_TRADES:
                 break
+        self._unread.discard(place)
         self.missed_fills += missed
         return missed
+
+    def _is_older_than_the_books(self, place: int, trade: UserTrade) -> bool:
+        """Whether the position that the books of an instrument began with holds it already.
+
+        The list goes months back, and is read from its front where nothing is confirmed.
+        """
+        if place not in self._unread or trade.time >= self._begun_ms:
+            return False
+        return self._core.slot_of_exchange_id(place, trade.order_id) < 0
 
     def _may_be_of_a_nameless_order(self, place: int, trade: UserTrade) -> bool:
         core = self._core

@@ -105,6 +105,8 @@ class ExecutionCore(EvidenceReader):
             gate, ids, instruments, Tables(memory, gate, self.messages), recv_window_ms
         )
         self.words[REQUEST_NEXT] = first_request(ids.run)
+        # Instruments that the journal knows nothing of, though it has books of others.
+        self.unbooked: list[int] = []
         self._intents = memory.intents
         self.outcomes_published = 0
         self._told_state = int(LatchState.ACTIVE)

@@ -129,6 +129,7 @@ class Reconciler:
 
     async def start(self) -> None:
         """The start-up. Raises ExchangeError or ReconcileError when it cannot be completed."""
+        self.catch_up.begin()
         resting = await self._cancel_stale()
         await self._look_at_algo_orders()
         if self.has_books:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from aegis.execution import catching_up
+from aegis.execution import catching_up, process
+from aegis.execution.journal.recovery import Recovered, recover
 from aegis.risk.latch import LatchState
 from tests.execution.fake_exchange import FakeExchange
 from tests.execution.rig import run, running
@@ -39,5 +42,44 @@ def test_a_first_start_takes_no_old_trade_for_a_missed_one(
                 held = rig.session.gate.exposure[0]
                 assert (int(held["position_lots"]), int(held["realized_e8"])) == (0, 0)
                 assert rig.session.gate.latch.state is LatchState.ACTIVE
+
+    run(day())
+
+
+def as_of_another_symbol(disk: Any, account: str) -> Recovered:
+    """The journal of an instance that traded another symbol so far."""
+    found = recover(disk, account)
+    if found.replay is not None:
+        found.replay.instruments[0] = replace(found.replay.instruments[0], symbol="ETHUSDT")
+    return found
+
+
+@pytest.mark.parametrize("is_one_of_many", [False, True])
+def test_a_symbol_that_is_new_to_the_books_has_no_history(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_one_of_many: bool
+) -> None:
+    if is_one_of_many:
+        monkeypatch.setattr(catching_up, "_MOST_SYMBOLS", 0)
+    else:
+        monkeypatch.setattr(process, "recover", as_of_another_symbol)
+
+    async def day() -> None:
+        async with FakeExchange() as exchange:
+            if not is_one_of_many:
+                async with running(tmp_path, exchange):
+                    pass
+            traded_long_ago(exchange)
+            exchange.week_ms = 0
+            async with running(tmp_path, exchange) as rig:
+                assert rig.session.reconciler.has_books is not is_one_of_many
+                ref = await rig.placed()
+                catch_up = rig.session.reconciler.catch_up
+                assert await catch_up.compare_trades() and catch_up.missed_fills == 0
+                held = rig.session.gate.exposure[0]
+                assert (int(held["position_lots"]), int(held["realized_e8"])) == (0, 0)
+                assert rig.session.gate.latch.state is LatchState.ACTIVE
+                exchange.fill(rig.order_of(ref), "0.001", told=0)
+                assert not await catch_up.compare_trades() and catch_up.missed_fills == 1
+                assert int(held["position_lots"]) == 1
 
     run(day())

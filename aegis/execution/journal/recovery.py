@@ -208,6 +208,7 @@ def restore(core: ExecutionCore, found: Recovered, now_ns: int) -> list[str]:
     if replay is None or replay.tables is None or replay.gate is None:
         return []
     places = [core.index.get(rules.symbol, -1) for rules in replay.instruments]
+    core.unbooked = [place for place in range(len(core.instruments)) if place not in places]
     told = _unplaced(core, replay, places)
     notes = [_sums(replay), _latch(replay)]
     orders = order_records(replay.tables.rows)
