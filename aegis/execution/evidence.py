@@ -334,7 +334,8 @@ class EvidenceReader:
             # Also one of an earlier run: it was on its way when that run ended, and nobody else
             # would ever cancel it.
             self.words[RECONCILE_WANTED] += 1
-        if update.x not in ("TRADE", "CALCULATED"):
+        if update.x not in ("TRADE", "CALCULATED") or update.t <= 0:
+            # Without a number it would count once for all such; the list of trades has it.
             return
         rules = self.instruments[instrument]
         if self.snapshot_ms >= update.T or self._is_settled(instrument, update.t):
