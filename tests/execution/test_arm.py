@@ -1,0 +1,25 @@
+"""`aegis arm` while the exchange does not answer: nothing is armed on trust."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from aegis.risk.controls import Control
+from aegis.risk.latch import LatchState
+from tests.execution.fake_exchange import FakeExchange
+from tests.execution.rig import run, running
+from tests.execution.test_operator import command
+
+
+def test_an_account_that_cannot_be_compared_is_not_armed(tmp_path: Path) -> None:
+    async def day() -> None:
+        async with FakeExchange() as exchange, running(tmp_path, exchange) as rig:
+            assert (await command(rig, "reduce"))["state"] == "REDUCING"
+            exchange.rest_faults["GET v3/positionRisk"] = [(503, "Service Unavailable.")]
+            answer = await command(rig, "arm")
+            assert (answer["ok"], answer["state"]) == (False, "REDUCING")
+            latch = rig.session.gate.latch
+            assert (latch.state, latch.reason) == (LatchState.REDUCING, Control.OPERATOR)
+            assert (await command(rig, "arm"))["state"] == "ACTIVE"
+
+    run(day())
