@@ -397,7 +397,9 @@ class RestClient:
         if isinstance(raised, BannedError):
             self._dispatcher.on_banned(now_ms + pause_ms, now_ms)
         else:
-            self._dispatcher.on_rate_limited(raised.code, pause_ms, now_ms)
+            # Where the exchange told no time, the dispatcher knows how long is long enough.
+            is_told = "retry_after_s" in vars(raised)
+            self._dispatcher.on_rate_limited(raised.code, pause_ms if is_told else None, now_ms)
 
     def _note_weight(self, text: str | None) -> None:
         if text is not None and text.isascii() and text.isdigit():

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from aegis.execution.errors import UnusableSetupError
+from aegis.execution.errors import RateLimitedError, UnusableSetupError
 from aegis.execution.words import RECONCILE_WANTED
 from aegis.risk.controls import Control
 from tests.execution.fake_exchange import FakeExchange
@@ -55,5 +55,19 @@ def test_a_start_with_refused_access_ends(tmp_path: Path, status: int, body: str
                 rig.memory.close()
                 rig.memory.unlink()
             assert exchange.requests.count("GET v1/accountConfig") == 1
+
+    run(day())
+
+
+def test_a_429_that_tells_no_time_is_a_long_pause(tmp_path: Path) -> None:
+    """Whoever goes on too soon is banned: as long as after one on the order connection."""
+
+    async def day() -> None:
+        async with FakeExchange() as exchange, running(tmp_path, exchange) as rig:
+            session = rig.session
+            exchange.rest_faults["GET v3/balance"] = [(429, BAN)]
+            with pytest.raises(RateLimitedError):
+                await session.rest.balances()
+            assert session.dispatcher.quiet_until_ms > session.rest.now_ms() + 8_000
 
     run(day())
