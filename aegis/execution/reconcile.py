@@ -15,7 +15,7 @@ account that could not be read is never taken for flat.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,6 +41,8 @@ from aegis.execution.replies import OrderBody
 from aegis.execution.resolver import Resolver
 from aegis.execution.rest import RestClient
 from aegis.execution.symbols import rules_of_symbols
+from aegis.execution.transports import PrivateStream
+from aegis.execution.words import FILLS
 from aegis.host.clock import monotonic_ns
 from aegis.risk.controls import Control
 from aegis.risk.latch import LatchState
@@ -232,6 +234,15 @@ class Reconciler:
             await asyncio.sleep(_PAUSE_S)
         text = "positions differ while orders are unsettled or the account is being traded on"
         raise FateUnknownError("reconciling", 0, 0, text)
+
+    async def finds_untold(
+        self, compare: Callable[[], Awaitable[None]], stream: PrivateStream
+    ) -> bool:
+        """Compare; whether that booked fills while the private stream kept silent."""
+        words = self._core.words
+        fills, events = int(words[FILLS]), stream.events
+        await compare()
+        return int(words[FILLS]) > fills and stream.events == events
 
     def _own_lots(self) -> list[int]:
         return [int(lots) for lots in self._core.gate.exposure["position_lots"]]

@@ -471,14 +471,14 @@ class TradingSession:
             return
         if now_ns > self._orders_due_ns:
             self._orders_due_ns = now_ns + _ORDERS_EVERY_NS
-            await self.compare()
+            if await self.reconciler.finds_untold(self.compare, self.stream):
+                self.stream.distrust()
         await self.reconciler.funding.look_if_due(now_ns)
         if now_ns > self._trades_due_ns:
             self._trades_due_ns = now_ns + _TRADES_EVERY_NS
             await self.setup.look()
             if not await self.reconciler.catch_up.compare_trades():
-                # They are booked now; what else the stream has not told is to be seen.
-                self.core.words[RECONCILE_WANTED] += 1
+                self.stream.distrust()
             self.intake.publish()
 
     async def _look_at_filters(self) -> None:

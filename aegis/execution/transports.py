@@ -75,6 +75,10 @@ class PrivateStream(Protocol):
         """Keep the stream up until cancelled."""
         ...
 
+    def distrust(self) -> None:
+        """It has not told what the exchange lists: take it for lost, and make another."""
+        ...
+
 
 class StreamListener(Protocol):
     """Who hears a private stream: the session."""

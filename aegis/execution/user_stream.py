@@ -184,6 +184,11 @@ class UserStream:
             transport.disconnect()
             self._listener.on_stream_down()
 
+    def distrust(self) -> None:
+        """It has not told what the exchange lists: take it for lost, and make another."""
+        self._ended.set()
+        self._drop()
+
     def lost(self, transport: WSTransport) -> None:
         """A connection has ended. One that was replaced, or is not yet current, is no loss."""
         if transport is self._transport:
