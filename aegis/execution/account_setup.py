@@ -14,7 +14,7 @@ from typing import Any
 from aegis.execution.core import ExecutionCore
 from aegis.execution.errors import RefusedError, UnusableSetupError
 from aegis.execution.rest import RestClient
-from aegis.execution.user_events import ConfigUpdate
+from aegis.execution.user_events import ConfigUpdate, MarginCall
 from aegis.host.clock import monotonic_ns
 from aegis.risk.controls import Control
 from aegis.risk.latch import LatchState
@@ -82,9 +82,15 @@ class AccountSetup:
         self._halt()
         return False
 
-    def on_update(self, update: ConfigUpdate) -> None:
-        """ACCOUNT_CONFIG_UPDATE: we never change the setup, so it was somebody else."""
-        if update.ai is not None or (update.ac is not None and update.ac.s in self._core.index):
+    def on_update(self, update: ConfigUpdate | MarginCall) -> None:
+        """ACCOUNT_CONFIG_UPDATE: we never change the setup, so it was somebody else.
+
+        MARGIN_CALL: the exchange sees less of a margin than we do, and nothing may add to that.
+        """
+        if isinstance(update, MarginCall):
+            latch = self._core.gate.latch
+            latch.trip(LatchState.REDUCING, Control.MARGIN_BUFFER, monotonic_ns())
+        elif update.ai is not None or (update.ac is not None and update.ac.s in self._core.index):
             self._halt()
 
     def _halt(self) -> None:

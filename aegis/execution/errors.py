@@ -14,6 +14,7 @@
         ├── RateLimitedError      definitive, and the whole class of requests must pause
         ├── BannedError           definitive, and REST must be silent until the ban ends
         ├── CredentialsError      definitive, and no retry can help (an UnusableSetupError, too)
+        ├── BlockedError          definitive, and the firewall in front of it wants silence
         └── ClockSkewError        definitive: our timestamp was outside the window
 
 The texts carry status, code and message of the exchange. They never carry a request's parameters,
@@ -24,6 +25,7 @@ from __future__ import annotations
 
 __all__ = [
     "BannedError",
+    "BlockedError",
     "ClockSkewError",
     "CredentialsError",
     "CredentialsFileError",
@@ -40,7 +42,9 @@ __all__ = [
 
 
 class ExecutionError(Exception):
-    """Base of everything that execution raises."""
+    """Base of everything that execution raises. A start is not tried again within `pause_s`."""
+
+    pause_s = 0.0
 
 
 class UnusableSetupError(ExecutionError):
@@ -94,8 +98,14 @@ class BannedError(ExchangeError):
     retry_after_s: float = 120.0
 
 
+class BlockedError(ExchangeError):
+    """403 without a code: the firewall before the exchange blocks this address for some minutes."""
+
+    pause_s = 30.0
+
+
 class CredentialsError(ExchangeError, UnusableSetupError):
-    """-2014, -2015, -1022, 403 or 451: key, permission, address or signature.
+    """-2014, -2015, -1022 or 451: key, permission, address or signature.
 
     At a start it ends the process like any other setup that cannot be used: nobody asks on and on.
     """

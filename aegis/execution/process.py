@@ -201,7 +201,7 @@ class ExecutionProcess:
             except ExecutionError as error:
                 if str(error) != told:
                     self._say(f"not ready, and tried again: {error}")
-                told = str(error)
+                pause_s, told = max(pause_s, error.pause_s), str(error)
             await self._abandon()
             await asyncio.sleep(pause_s)
             pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)

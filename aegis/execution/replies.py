@@ -15,6 +15,7 @@ import msgspec
 from aegis.execution.error_codes import Verdict, verdict_of_code
 from aegis.execution.errors import (
     BannedError,
+    BlockedError,
     ClockSkewError,
     CredentialsError,
     ExchangeError,
@@ -136,7 +137,10 @@ def error_of(
         # A gateway's page: its text decides between the 503s, and is shown shortened.
         error = ErrorBody(0, " ".join(body[:200].decode("utf-8", "replace").split()))
     verdict = verdict_of(status, error.code, error.msg)
-    raised = _ERRORS.get(verdict, RefusedError)(action, status, error.code, error.msg)
+    kind = _ERRORS.get(verdict, RefusedError)
+    if status == 403 and error.code == 0:
+        kind = BlockedError
+    raised = kind(action, status, error.code, error.msg)
     if isinstance(raised, RateLimitedError | BannedError):
         pause_s = pause_s_of(error.msg, retry_after, now_ms)
         if pause_s is not None:

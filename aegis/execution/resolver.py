@@ -8,6 +8,8 @@ A task beside the hot path. It looks over the order table a few times a second a
   when the question was asked, because until then it may still be on its way,
 * asks about an order whose amend has no answer likewise, until the terms that it tells are certain:
   the new ones, or any once the receive window of the amend had closed when it was asked,
+* takes an order that had existed, and that the exchange has not known for a while, for ended once
+  its trades are booked (the exchange forgets what was cancelled without a fill days ago),
 * fetches the trades of an order that is over but whose fills have not all come,
 * sends a wanted cancel again, for the same order, as long as it rests, and cancels what the latch
   does not allow to rest.
@@ -18,6 +20,8 @@ the order's quantity stays reserved meanwhile.
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from collections.abc import Callable
 
 from aegis.execution import order_states as states
@@ -26,6 +30,7 @@ from aegis.execution.core import ExecutionCore, OpenOrder
 from aegis.execution.errors import ExchangeError, RefusedError
 from aegis.execution.evidence import WINDOW_SLACK_MS
 from aegis.execution.rest import RestClient
+from aegis.execution.words import RECONCILE_WANTED
 
 __all__ = ["ABSENT_CODE", "Resolver"]
 
@@ -36,6 +41,9 @@ ANSWER_TIMEOUT_NS = 5_000 * _NS_PER_MS
 GRACE_NS = 50 * _NS_PER_MS
 _LONGEST_PAUSE_NS = 5_000 * _NS_PER_MS
 _MOST_AT_ONCE = 16
+# An answer may come from a copy of the exchange's books that is behind, but not by so much.
+_VANISHED_NS = 10_000 * _NS_PER_MS
+_NEVER_NS = 1 << 63
 
 
 class Resolver:
@@ -59,8 +67,12 @@ class Resolver:
         self._not_before: dict[int, int] = {}
         self.queries = 0
 
-    async def turn(self) -> int:
-        """Look over the table once; returns how many orders are unsettled."""
+    async def turn(self, until_ns: int = _NEVER_NS) -> int:
+        """Look over the table once; returns how many orders are unsettled.
+
+        What has not answered by `until_ns` is asked again later: whoever has only so much time left
+        must not spend it all on one question.
+        """
         now_ns = self._clock_ns()
         unsettled = 0
         asked = 0
@@ -78,7 +90,10 @@ class Resolver:
             due_ns = max(order.changed_ns + GRACE_NS, self._not_before.get(order.slot, 0))
             if now_ns >= due_ns and asked < _MOST_AT_ONCE:
                 asked += 1
-                await self.settle(order)
+                left_s = (until_ns - self._clock_ns()) / 1e9 if until_ns < _NEVER_NS else None
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(left_s):
+                        await self.settle(order)
         return unsettled
 
     def _times_out(self, order: OpenOrder, now_ns: int) -> bool:
@@ -122,7 +137,7 @@ class Resolver:
             body = await self._rest.order(order.symbol, order.client_id)
         except RefusedError as error:
             if error.code == ABSENT_CODE:
-                return self._absent(order, asked_ms)
+                return await self._absent(order, asked_ms)
             self._ask_later(order)
             return False
         except ExchangeError:
@@ -137,7 +152,7 @@ class Resolver:
             return False
         return True
 
-    def _absent(self, order: OpenOrder, asked_ms: int) -> bool:
+    async def _absent(self, order: OpenOrder, asked_ms: int) -> bool:
         """The exchange does not know it: a proof only if it could no longer arrive when asked.
 
         An answer may be old when it is read, because the network or we ourselves stood still.
@@ -145,12 +160,36 @@ class Resolver:
         if not self._core.is_same(order):
             return True
         gone_ms = order.sent_ms + self._recv_window_ms + WINDOW_SLACK_MS
+        waited_ns = self._clock_ns() - order.changed_ns
+        if order.acknowledged and order.state == states.UNKNOWN and waited_ns > _VANISHED_NS:
+            return await self._vanished(order)
         if order.acknowledged or asked_ms <= gone_ms:
             self._ask_later(order)
             return False
         now_ns = self._clock_ns()
         moved = self._core.apply(order.slot, states.NOT_PLACED, now_ns, code=ABSENT_CODE)
         return moved > 0
+
+    async def _vanished(self, order: OpenOrder) -> bool:
+        """It existed, and for a while the exchange has not known it: it forgets what is long over.
+
+        So it does not rest, unless the list of open orders says so. Its trades are booked before it
+        ends, and then the whole account is compared.
+        """
+        try:
+            resting = await self._rest.open_orders(order.symbol)
+            if any(body.client_order_id == order.client_id for body in resting):
+                self._ask_later(order)
+                return False
+            if order.exchange_order_id > 0 and await self.fetch_trades(order):
+                return True
+        except ExchangeError:
+            self._ask_later(order)
+            return False
+        if self._core.is_same(order):
+            self._core.apply(order.slot, states.CANCEL, self._clock_ns(), code=ABSENT_CODE)
+            self._core.words[RECONCILE_WANTED] += 1
+        return True
 
     async def fetch_trades(self, order: OpenOrder) -> bool:
         """Fills are missing: book the order's trades, each once. True when the order is over."""

@@ -24,6 +24,7 @@ from yarl import URL
 from aegis.execution.dispatcher import Dispatcher, Share
 from aegis.execution.errors import (
     BannedError,
+    BlockedError,
     ClockSkewError,
     CredentialsError,
     ExchangeError,
@@ -363,7 +364,7 @@ class RestClient:
         if isinstance(raised, RateLimitedError | BannedError):
             self._quiet_until_s = time.monotonic() + raised.retry_after_s
             self._tell_dispatcher(raised)
-        if isinstance(raised, CredentialsError | BannedError):
+        if isinstance(raised, CredentialsError | BannedError | BlockedError):
             self.on_refused(raised, time.monotonic_ns())
         raise raised
 

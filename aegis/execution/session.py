@@ -41,7 +41,7 @@ from aegis.execution.rest import RestClient
 from aegis.execution.rest_cancels import RestCancels
 from aegis.execution.symbols import changed_symbols
 from aegis.execution.transports import Connections
-from aegis.execution.user_events import ConfigUpdate, OrderUpdate, UserEvent
+from aegis.execution.user_events import ConfigUpdate, MarginCall, OrderUpdate, UserEvent
 from aegis.execution.words import OPEN_COUNT, RECONCILE_WANTED
 from aegis.risk.controls import Control
 from aegis.risk.gate_state import (
@@ -264,7 +264,7 @@ class TradingSession:
         settle_by_ns = begun_ns + (deadline_ns - begun_ns) * 6 // 10
         while monotonic_ns() < settle_by_ns:
             self.intake.cancel_all()
-            await self.resolver.turn()
+            await self.resolver.turn(settle_by_ns)
             self.intake.publish()
             if int(self.core.words[OPEN_COUNT]) == 0:
                 break
@@ -390,7 +390,7 @@ class TradingSession:
     def on_event(self, event: UserEvent, now_ns: int) -> None:
         if isinstance(event, OrderUpdate):
             self.core.on_order_update(event, now_ns)
-        elif isinstance(event, ConfigUpdate):
+        elif isinstance(event, ConfigUpdate | MarginCall):
             self.setup.on_update(event)
         else:
             self.core.on_account_update(event, now_ns)

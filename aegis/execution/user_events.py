@@ -13,6 +13,7 @@ __all__ = [
     "AccountUpdate",
     "BalanceRow",
     "ConfigUpdate",
+    "MarginCall",
     "OrderUpdate",
     "PositionRow",
     "UserEvent",
@@ -91,7 +92,11 @@ class ConfigUpdate(msgspec.Struct):
     ai: dict[str, bool] | None = None
 
 
-UserEvent = OrderUpdate | AccountUpdate | ConfigUpdate
+class MarginCall(msgspec.Struct):
+    """MARGIN_CALL: a position is in danger of being liquidated."""
+
+
+UserEvent = OrderUpdate | AccountUpdate | ConfigUpdate | MarginCall
 
 
 class _Tag(msgspec.Struct):
@@ -129,6 +134,8 @@ def decode_event(payload: bytes) -> UserEvent | ListenKeyExpired | None:
         return event.a
     if kind == "ACCOUNT_CONFIG_UPDATE":
         return _CONFIG.decode(payload)
+    if kind == "MARGIN_CALL":
+        return MarginCall()
     if kind == "listenKeyExpired":
         return ListenKeyExpired()
     return None

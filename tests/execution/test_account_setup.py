@@ -35,6 +35,17 @@ def test_a_setup_that_changes_halts(tmp_path: Path, change: dict[str, Any]) -> N
     run(day())
 
 
+def test_a_margin_call_lets_nothing_add_to_the_position(tmp_path: Path) -> None:
+    async def day() -> None:
+        async with FakeExchange() as exchange, running(tmp_path, exchange) as rig:
+            in_danger = {"s": "BTCUSDT", "ps": "BOTH", "pa": "0.5", "mt": "CROSSED", "mm": "3.2"}
+            exchange.push({"e": "MARGIN_CALL", "E": 1, "cw": "3.16", "p": [in_danger]})
+            await rig.until(lambda: rig.counters["gate_state"] == LatchState.REDUCING, "the latch")
+            assert rig.counters["gate_reason"] == Control.MARGIN_BUFFER
+
+    run(day())
+
+
 def test_a_change_that_the_stream_did_not_tell_is_found(tmp_path: Path) -> None:
     async def day() -> None:
         async with FakeExchange() as exchange, running(tmp_path, exchange) as rig:

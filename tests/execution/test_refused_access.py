@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from aegis.execution.errors import RateLimitedError, UnusableSetupError
+from aegis.execution.errors import BlockedError, RateLimitedError, UnusableSetupError
 from aegis.execution.words import RECONCILE_WANTED
+from aegis.host.clock import monotonic_ns
 from aegis.risk.controls import Control
 from tests.execution.fake_exchange import FakeExchange
 from tests.execution.rig import Rig, run, running
@@ -40,7 +41,7 @@ def test_a_question_that_is_refused_for_good_halts(
     run(day())
 
 
-@pytest.mark.parametrize(("status", "body"), [(s, b) for s, b, _ in REFUSALS[:3]])
+@pytest.mark.parametrize(("status", "body"), [(s, b) for s, b, _ in REFUSALS if s in (401, 451)])
 def test_a_start_with_refused_access_ends(tmp_path: Path, status: int, body: str) -> None:
     async def day() -> None:
         async with FakeExchange() as exchange:
@@ -55,6 +56,23 @@ def test_a_start_with_refused_access_ends(tmp_path: Path, status: int, body: str
                 rig.memory.close()
                 rig.memory.unlink()
             assert exchange.requests.count("GET v1/accountConfig") == 1
+
+    run(day())
+
+
+def test_a_blocked_start_is_tried_again_late(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A firewall's 403 passes, and every request makes it last longer."""
+    monkeypatch.setattr(BlockedError, "pause_s", 1.0)
+
+    async def day() -> None:
+        async with FakeExchange() as exchange:
+            exchange.rest_faults["GET v1/accountConfig"] = [(403, "<html>blocked</html>")]
+            begun_ns = monotonic_ns()
+            async with running(tmp_path, exchange):
+                assert monotonic_ns() - begun_ns > 1_000_000_000
+                assert exchange.requests.count("GET v1/accountConfig") == 2
 
     run(day())
 
