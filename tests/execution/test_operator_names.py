@@ -21,7 +21,7 @@ def test_an_order_of_flatten_is_not_taken_for_one_of_an_earlier_run(desk: Desk) 
     desk.core.follow_epoch(CARRIED_EPOCH)
     slots = [desk.place(epoch=CARRIED_EPOCH) for _ in range(20)]
     session: Any = SimpleNamespace(core=desk.core, rest=SimpleNamespace(place=place))
-    commands = OperatorCommands(lambda: session, lambda _: None)
+    commands = OperatorCommands(lambda: session, lambda _: None, lambda _: None)
     for _ in slots:
         asyncio.run(commands._close(session, "BTCUSDT", "-0.004"))
     names = [parameters["newClientOrderId"] for parameters in placed]
