@@ -236,7 +236,7 @@ _ENTRIES = (
     ControlEntry(
         Control.MARGIN_BUFFER,
         "The margin that the gross notional takes leaves a share of min_margin_buffer of the "
-        "equity free.",
+        "equity free; a MARGIN_CALL of the exchange latches REDUCING.",
         ("15c3-5(c)(1)(i)", "FIA 4.2"),
         f"{_MORE}::test_margin_buffer",
         function="checks.margin_buffer",
