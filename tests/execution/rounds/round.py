@@ -353,28 +353,34 @@ class Round:
             raise ViolationError(f"orders of runs {sorted(runs)} rest after a recovery")
         self._settle()
 
+    def _has_company(self) -> bool:
+        """Whether somebody else has moved the position, or has an order there now.
+
+        One that our countdown has cancelled in the meantime is no news.
+        """
+        return self._is_moved or self._oracle.has_foreign_orders()
+
     def _settle(self) -> None:
         began_s = time.monotonic()
-        # One that our countdown has cancelled in the meantime is no news.
-        is_shared = self._oracle.has_foreign_orders()
+        by_person = any(act.operator for act in self._plan.acts)
         difference = "the positions are not told"
         asked = self._brain.resync()
-        while difference:
+        # Somebody else's order whose event was lost is seen at the next look at what rests.
+        while difference or (self._has_company() and not (by_person or self._oracle.is_halted)):
             if not self._until_told(asked):
                 asked = self._brain.resync()
             elif self._is_dead:
                 raise ViolationError(f"execution left with {self._code}")
             else:
                 difference = self._oracle.difference(self._brain.positions[asked])
-                if difference:
+                if difference or self._has_company():
                     self._for(0.1)
                     asked = self._brain.resync()
             halted = self._oracle.is_halted
             if time.monotonic() - began_s > (_HALTED_S if halted else _EQUAL_S):
                 break
         halted = self._oracle.is_halted
-        by_person = any(act.operator for act in self._plan.acts)
-        if (self._is_moved or is_shared) and not halted and not by_person:
+        if self._has_company() and not halted and not by_person:
             raise ViolationError("somebody else is at work on the account, and it is not HALTED")
         if difference and not halted:
             raise ViolationError(f"after {_EQUAL_S} s: {difference}")
