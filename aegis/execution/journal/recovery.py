@@ -52,6 +52,8 @@ if TYPE_CHECKING:
 __all__ = ["Identity", "Recovered", "open_journal", "recover", "restore"]
 
 _STATE_BITS = 15
+# What moves with the first order or trade of an instrument.
+_BOOKED = ("position_lots", "realized_e8", "fees_e8", "open_orders")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +81,17 @@ class Recovered:
 
     @property
     def has_state(self) -> bool:
-        """Whether the books of this account are known."""
-        return self.replay is not None and self.replay.tables is not None
+        """Whether the books of this account are known.
+
+        A first start that failed has written a journal, too, but no books: these begin with the
+        positions, and right after them with the time from which on funding is booked.
+        """
+        replay = self.replay
+        if replay is None or replay.tables is None or replay.gate is None:
+            return False
+        # Of a journal that kept no such time yet: whatever has ever moved.
+        moved = any(bool(replay.gate.exposure[name].any()) for name in _BOOKED)
+        return replay.funding.since_ms > 0 or moved
 
     @property
     def sums_e8(self) -> tuple[int, int]:
