@@ -163,6 +163,10 @@ class Resolver:
         waited_ns = self._clock_ns() - order.changed_ns
         if order.acknowledged and order.state == states.UNKNOWN and waited_ns > _VANISHED_NS:
             return await self._vanished(order)
+        if order.state == states.LIVE:
+            # Neither listed as open nor known: it is asked about from here on, until that is clear.
+            self._core.apply(order.slot, states.CANCEL_LOST, self._clock_ns(), code=ABSENT_CODE)
+            return False
         if order.acknowledged or asked_ms <= gone_ms:
             self._ask_later(order)
             return False

@@ -54,6 +54,25 @@ def test_an_order_that_the_exchange_has_forgotten_ends(
     run(day())
 
 
+def test_an_order_that_was_thought_to_rest_and_is_forgotten_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody doubted it: the comparison finds it neither in the list nor by its name."""
+    monkeypatch.setattr(resolver, "_VANISHED_NS", 300_000_000)
+
+    async def day() -> None:
+        async with FakeExchange() as exchange, running(tmp_path, exchange) as rig:
+            ref = await rig.placed(qty_lots=4)
+            rig.order_of(ref).status = "EXPIRED"
+            rig.session.rest.order = _absent  # type: ignore[assignment]
+            await rig.session.compare()
+            await rig.outcome(ref, CANCELED)
+            assert int(rig.session.core.words[OPEN_COUNT]) == 0
+            assert rig.session.gate.latch.state is LatchState.ACTIVE
+
+    run(day())
+
+
 def test_an_order_that_rests_is_not_taken_for_forgotten(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
