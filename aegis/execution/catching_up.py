@@ -24,7 +24,7 @@ from aegis.execution.resolver import ABSENT_CODE, Resolver
 from aegis.execution.rest import RestClient, UserTrade
 from aegis.host.clock import monotonic_ns
 
-__all__ = ["DIFFERENT", "EQUAL", "CatchUp"]
+__all__ = ["AT_START", "DIFFERENT", "EQUAL", "YOUNG_MS", "CatchUp"]
 
 EQUAL, DIFFERENT = 1, 2
 # What a verdict was about.
@@ -36,7 +36,7 @@ _PATIENCE_NS = 8_000_000_000
 _PAUSE_S = 0.1
 _MOST_SYMBOLS = 5
 # A trade may be this young and still on its way on the stream.
-_YOUNG_MS = 5_000
+YOUNG_MS = 5_000
 _UNKNOWN_ORDER = -2011
 _RESTING = (states.LIVE, states.PENDING_CANCEL, states.PENDING_AMEND)
 
@@ -220,7 +220,7 @@ class CatchUp:
 
     async def compare_trades(self) -> bool:
         """While running: the exchange's list against the books. False when fills were missing."""
-        up_to_ms = self._rest.now_ms() - _YOUNG_MS
+        up_to_ms = self._rest.now_ms() - YOUNG_MS
         missed = await self.book_missed(self.active_places(), up_to_ms=up_to_ms)
         self.note_verdict(DIFFERENT if missed else EQUAL, TRADES)
         return missed == 0
@@ -229,25 +229,32 @@ class CatchUp:
         """The newest trade of each instrument, from which on the books are complete."""
         newest = []
         for place in places:
-            newest.append(await self._newest_of(place))
-            if newest[-1] > self._core.confirmed_trades[place]:
-                self._core.confirmed_trades[place] = newest[-1]
-                self._confirm(place)
+            await self._confirm_newest(place)
+            newest.append(self._core.confirmed_trades[place])
         return newest
 
-    async def _newest_of(self, place: int) -> int:
-        """The number of the account's newest trade; 0 where the exchange lists none."""
+    async def _confirm_newest(self, place: int) -> None:
+        """Confirm up to the account's newest trade; what is confirmed stays so if a page fails.
+
+        An account that trades much has more pages than one minute's request weight.
+        """
         symbol = self._core.instruments[place].symbol
         trades = await self._rest.newest_trades(symbol)
-        newest = max((trade.id for trade in trades), default=self._core.confirmed_trades[place])
+        self._confirm_up_to(place, trades)
         # Without a number only the last seven days are listed, with one also what is older: a
         # later look must not find that and take it for news.
         while not trades or len(trades) >= _MOST_TRADES:
-            trades = await self._rest.user_trades_since(symbol, newest + 1)
+            after = self._core.confirmed_trades[place]
+            trades = await self._rest.user_trades_since(symbol, after + 1)
             if not trades:
                 break
-            newest = max(trade.id for trade in trades)
-        return newest
+            self._confirm_up_to(place, trades)
+
+    def _confirm_up_to(self, place: int, trades: Iterable[UserTrade]) -> None:
+        newest = max((trade.id for trade in trades), default=0)
+        if newest > self._core.confirmed_trades[place]:
+            self._core.confirmed_trades[place] = newest
+            self._confirm(place)
 
     # The journal
 

@@ -23,7 +23,7 @@ from aegis.config.models import JournalConfig
 from aegis.config.settings import Settings
 from aegis.execution import order_states as states
 from aegis.execution.account_setup import check_leverage
-from aegis.execution.catching_up import AT_START, DIFFERENT, EQUAL, CatchUp
+from aegis.execution.catching_up import AT_START, DIFFERENT, EQUAL, YOUNG_MS, CatchUp
 from aegis.execution.core import ExecutionCore
 from aegis.execution.decimal_text import text_to_e8, text_to_scaled
 from aegis.execution.errors import (
@@ -238,11 +238,21 @@ class Reconciler:
     async def finds_untold(
         self, compare: Callable[[], Awaitable[None]], stream: PrivateStream
     ) -> bool:
-        """Compare; whether that booked fills while the private stream kept silent."""
+        """Compare; whether that booked fills of which the private stream does not tell, either.
+
+        A list may be quicker than a stream that is well: it has as long as a young trade has.
+        """
         words = self._core.words
-        fills, events = int(words[FILLS]), stream.events
+        fills, heard = int(words[FILLS]), (stream.events, stream.losses)
         await compare()
-        return int(words[FILLS]) > fills and stream.events == events
+        if int(words[FILLS]) == fills:
+            return False
+        until_ns = monotonic_ns() + YOUNG_MS * _NS_PER_MS
+        while (stream.events, stream.losses) == heard and stream.is_connected:
+            if monotonic_ns() > until_ns:
+                return True
+            await asyncio.sleep(_PAUSE_S)
+        return False
 
     def _own_lots(self) -> list[int]:
         return [int(lots) for lots in self._core.gate.exposure["position_lots"]]
