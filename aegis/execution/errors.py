@@ -42,7 +42,10 @@ __all__ = [
 
 
 class ExecutionError(Exception):
-    """Base of everything that execution raises. A start is not tried again within `pause_s`."""
+    """Base of everything that execution raises.
+
+    Within `pause_s` no start is tried again, and no look at the account.
+    """
 
     pause_s = 0.0
 

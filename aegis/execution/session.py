@@ -457,9 +457,9 @@ class TradingSession:
                 if self._must_compare(now_ns) and self.stream.is_connected:
                     await self.compare()
                 await self._look_without_cause(now_ns)
-            except ExchangeError:
+            except ExchangeError as error:
                 # The exchange does not answer: what is unknown stays blocked, ask again later.
-                continue
+                await asyncio.sleep(error.pause_s)
 
     async def _look_without_cause(self, now_ns: int) -> None:
         """Orders and positions, and the list of trades, every so often: the independent look.

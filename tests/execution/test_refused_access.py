@@ -89,3 +89,18 @@ def test_a_429_that_tells_no_time_is_a_long_pause(tmp_path: Path) -> None:
             assert session.dispatcher.quiet_until_ms > session.rest.now_ms() + 8_000
 
     run(day())
+
+
+def test_a_block_while_running_is_waited_out(tmp_path: Path) -> None:
+    """Four looks a second would keep the firewall shut for ever."""
+
+    async def day() -> None:
+        async with FakeExchange() as exchange, running(tmp_path, exchange) as rig:
+            exchange.rest_faults["GET v1/openOrders"] = [(403, "<html>blocked</html>")] * 100
+            rig.session.core.words[RECONCILE_WANTED] += 1
+            await rig.until(lambda: rig.counters["gate_state"] == 3, "HALTED")
+            await asyncio.sleep(1.5)
+            left = len(exchange.rest_faults.pop("GET v1/openOrders"))
+            assert left == 99, "one question met the block"
+
+    run(day())
