@@ -23,8 +23,10 @@ async def _absent(*_: Any) -> None:
     raise RefusedError("GET /fapi/v1/order", 400, -2013, "Order does not exist.")
 
 
-def forget(rig: Rig, ref: int) -> None:
+async def forget(rig: Rig, ref: int) -> None:
     """The exchange does not know the order any more, nobody has told, and we doubt."""
+    # The stream may have told of it before the order line: a late answer would end the doubt.
+    await rig.until(lambda: rig.counters["responses"], "the answer to the placement")
     rig.order_of(ref).status = "EXPIRED"
     rig.session.rest.order = _absent  # type: ignore[assignment]
     (order,) = rig.session.core.open_orders()
@@ -43,7 +45,7 @@ def test_an_order_that_the_exchange_has_forgotten_ends(
             begun_ns = monotonic_ns()
             if filled:
                 exchange.fill(rig.order_of(ref), "0.001", told=0)
-            forget(rig, ref)
+            await forget(rig, ref)
             await rig.outcome(ref, CANCELED)
             assert monotonic_ns() - begun_ns > 300_000_000, "not at the first answer"
             assert (FILL in rig.of(ref)) == bool(filled)
@@ -81,7 +83,7 @@ def test_an_order_that_rests_is_not_taken_for_forgotten(
     async def day() -> None:
         async with FakeExchange() as exchange, running(tmp_path, exchange) as rig:
             ref = await rig.placed(qty_lots=4)
-            forget(rig, ref)
+            await forget(rig, ref)
             rig.order_of(ref).status = "NEW"
             asked = rig.session.resolver.queries
             await rig.until(lambda: rig.session.resolver.queries > asked + 5, "five questions")
@@ -99,7 +101,7 @@ def test_a_question_that_hangs_leaves_time_to_see_that_nothing_rests(tmp_path: P
     async def day() -> None:
         async with FakeExchange() as exchange, running(tmp_path, exchange) as rig:
             ref = await rig.placed(qty_lots=4)
-            forget(rig, ref)
+            await forget(rig, ref)
             rig.session.rest.order = hang  # type: ignore[assignment]
             begun_ns = monotonic_ns()
             assert await rig.session.cancel_and_see(begun_ns + 2_000_000_000)
