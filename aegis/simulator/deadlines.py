@@ -60,15 +60,18 @@ class Deadlines:
         self._still_ns: int | None = None
 
     def finding(
-        self, now_ns: int, session: TradingSession | None, *, runs: bool
+        self, now_ns: int, session: TradingSession | None, *, runs: bool, ran_ns: int
     ) -> tuple[str, str] | None:
-        """(oracle, what is wrong) now, None for nothing; `runs`: execution lives and goes on."""
+        """(oracle, what is wrong) now, None for nothing; `runs`: execution lives and goes on.
+
+        `ran_ns` is its last step: it may have run between two stops, unseen by this look.
+        """
         if runs:
             self._still_ns = None
             self._running_ns = now_ns if self._running_ns is None else self._running_ns
         else:
             self._running_ns = None
-            self._still_ns = now_ns if self._still_ns is None else self._still_ns
+            self._still_ns = max(now_ns if self._still_ns is None else self._still_ns, ran_ns)
         wrong = self._own_progress(now_ns)
         if not wrong and self._has_run_for(now_ns, NOTICE_NS) and session is not None:
             wrong = self._others_progress(now_ns, session) if session.is_started else ""

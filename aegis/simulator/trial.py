@@ -229,6 +229,8 @@ class Trial:
             self.oracles.is_begun_anew = True
 
     exit_code: int | None = None
+    # When execution's last step was.
+    _ran_ns = 0
     # What ran when everything healed.
     _from_before: Any = None
 
@@ -252,7 +254,7 @@ class Trial:
             supervisor=now_ns >= self.supervisor_back_ns,
         )
         runs = self.main is not None and self.paused_until_ns <= now_ns
-        found = self.deadlines.finding(now_ns, self.oracles.session, runs=runs)
+        found = self.deadlines.finding(now_ns, self.oracles.session, runs=runs, ran_ns=self._ran_ns)
         if found is not None:
             self._violated(*found)
         if alive:
@@ -273,7 +275,7 @@ class Trial:
             self.timeline.now_ns = max(self.timeline.now_ns, world_ns)
             self.agenda.step()
         elif mine_ns is not None and loop is not None:
-            self.timeline.now_ns = max(self.timeline.now_ns, mine_ns)
+            self._ran_ns = self.timeline.now_ns = max(self.timeline.now_ns, mine_ns)
             loop.step()
             if loop.complaints:
                 self._violated("failure", f"left unheard: {loop.complaints[0]}")

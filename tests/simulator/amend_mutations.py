@@ -147,7 +147,7 @@ def _amend_again_instead_of_asking(put: Any) -> None:
 AMEND_MUTATIONS: tuple[tuple[str, Patch, int], ...] = (
     ("count only the new terms", _only_the_new_terms_count, 1),
     ("count only the old terms", _only_the_old_terms_count, 1),
-    ("take an unclear amend for refused", _unclear_amend_is_refused, 130),
+    ("take an unclear amend for refused", _unclear_amend_is_refused, 299),
     ("take a silent amend for refused", _silent_amend_is_refused, 130),
     ("take the total for what is left", _total_is_what_is_left, 1),
     ("settle an amend by an early query", _early_query_is_certain, 145),

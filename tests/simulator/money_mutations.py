@@ -70,8 +70,8 @@ def _entry_by_the_last_price(put: Any) -> None:
 
 # (name, patch, the seed to begin the search with)
 MONEY_MUTATIONS: tuple[tuple[str, Patch, int], ...] = (
-    ("book repeated funding again", _repeated_funding_counts_again, 1993),
-    ("never read the list of funding", _funding_is_what_was_heard, 1),
+    ("book repeated funding again", _repeated_funding_counts_again, 4794),
+    ("never read the list of funding", _funding_is_what_was_heard, 347),
     ("forget the fee of a queried fill", _queried_trades_cost_nothing, 1),
     ("keep fees to the cent", _rounded_fees, 1),
     ("entry by the last price", _entry_by_the_last_price, 1),
