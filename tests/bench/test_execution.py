@@ -22,8 +22,8 @@ def test_the_smoke_size_has_every_figure(tmp_path: Path) -> None:
     found = json.loads(done.stdout)
     for transport in ("ws", "rest"):
         ours = found["intent_to_socket_us"][transport]
-        # On a busy machine late ones are denied as stale: as many as the benchmark itself asks for.
-        assert ours["count"] >= found["orders"] // 2
+        # On a busy machine a late one is denied as stale.
+        assert ours["count"] >= 0.95 * found["orders"]
         assert 0 < ours["p50"] <= ours["p99"]
         assert found["parked_us"][transport]["p50"] > 0
         assert found["baseline"]["intent_to_socket_us"][transport]["p50"] > 0
