@@ -137,17 +137,18 @@ class OperatorCommands:
         latch = session.gate.latch
         if latch.state is LatchState.ACTIVE:
             return {"ok": True, "text": "is ACTIVE already"}
-        before, state, reason = str(latch), latch.state, latch.reason
-        session.gate.rearm(monotonic_ns())
-        try:
-            # Trips it again for positions that differ and for orders that are not ours.
-            await session.compare()
-        except BaseException:
-            # Nothing was compared to the end: what it was latched for stands.
-            latch.trip(state, reason, monotonic_ns())
-            raise
-        session.core.revalue(monotonic_ns())
-        if session.gate.latch.reason:
+        before, core = str(latch), session.core
+        others = core.foreign_orders
+        # First, and to its end: whatever breaks off here, the latch stands as it was, on disk, too.
+        await session.compare()
+        now_ns = monotonic_ns()
+        session.gate.rearm(now_ns)
+        if core.positions_differ():
+            latch.trip(LatchState.HALTED, Control.POSITION_MISMATCH, now_ns)
+        elif core.foreign_halts and core.foreign_orders > others:
+            latch.trip(LatchState.HALTED, Control.FOREIGN_ORDER, now_ns)
+        core.revalue(now_ns)
+        if latch.reason:
             return _refusal(f"not armed: the latch is {latch} again{_of_others(session)}")
         return {"ok": True, "text": f"armed; the latch was {before}"}
 

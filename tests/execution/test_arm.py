@@ -23,3 +23,23 @@ def test_an_account_that_cannot_be_compared_is_not_armed(tmp_path: Path) -> None
             assert (await command(rig, "arm"))["state"] == "ACTIVE"
 
     run(day())
+
+
+def test_the_latch_stands_until_the_account_has_been_compared(tmp_path: Path) -> None:
+    """Whoever is killed in the middle starts latched: the record follows the latch."""
+
+    async def day() -> None:
+        async with FakeExchange() as exchange, running(tmp_path, exchange) as rig:
+            await command(rig, "halt")
+            latch, compare = rig.session.gate.latch, rig.session.compare
+            found = []
+
+            async def watched() -> None:
+                await compare()
+                found.append(latch.state)
+
+            rig.session.compare = watched  # type: ignore[method-assign]
+            assert (await command(rig, "arm"))["ok"]
+            assert found == [LatchState.HALTED] and latch.state is LatchState.ACTIVE
+
+    run(day())
