@@ -353,34 +353,28 @@ class Round:
             raise ViolationError(f"orders of runs {sorted(runs)} rest after a recovery")
         self._settle()
 
-    def _has_company(self) -> bool:
-        """Whether somebody else has moved the position, or has an order there now.
-
-        One that our countdown has cancelled in the meantime is no news.
-        """
-        return self._is_moved or self._oracle.has_foreign_orders()
-
     def _settle(self) -> None:
         began_s = time.monotonic()
-        by_person = any(act.operator for act in self._plan.acts)
+        # One that our countdown has cancelled in the meantime is no news.
+        is_shared = self._oracle.has_foreign_orders()
         difference = "the positions are not told"
         asked = self._brain.resync()
         # Somebody else's order whose event was lost is seen at the next look at what rests.
-        while difference or (self._has_company() and not (by_person or self._oracle.is_halted)):
+        while difference or self._must_halt_yet(is_shared):
             if not self._until_told(asked):
                 asked = self._brain.resync()
             elif self._is_dead:
                 raise ViolationError(f"execution left with {self._code}")
             else:
                 difference = self._oracle.difference(self._brain.positions[asked])
-                if difference or self._has_company():
+                if difference or self._must_halt_yet(is_shared):
                     self._for(0.1)
                     asked = self._brain.resync()
             halted = self._oracle.is_halted
             if time.monotonic() - began_s > (_HALTED_S if halted else _EQUAL_S):
                 break
         halted = self._oracle.is_halted
-        if self._has_company() and not halted and not by_person:
+        if self._must_halt_yet(is_shared):
             raise ViolationError("somebody else is at work on the account, and it is not HALTED")
         if difference and not halted:
             raise ViolationError(f"after {_EQUAL_S} s: {difference}")
@@ -391,6 +385,11 @@ class Round:
         self.record.outcomes.append(verdict)
         if time.monotonic() - began_s > 10.0:
             self.record.outcomes.append(f"after {time.monotonic() - began_s:.0f} s")
+
+    def _must_halt_yet(self, is_shared: bool) -> bool:
+        """Whether somebody else was at work on the account, and it is not HALTED."""
+        by_person = any(act.operator for act in self._plan.acts)
+        return (self._is_moved or is_shared) and not (by_person or self._oracle.is_halted)
 
     def _until_told(self, asked: int) -> bool:
         """Wait for the positions that a RESYNC has asked for, or for the end of the process."""
