@@ -36,7 +36,6 @@ from aegis.execution.errors import (
 from aegis.execution.evidence import WINDOW_SLACK_MS
 from aegis.execution.funding_look import FundingLook
 from aegis.execution.journal.journal import Journal
-from aegis.execution.journal.recovery import Recovered
 from aegis.execution.replies import OrderBody
 from aegis.execution.resolver import Resolver
 from aegis.execution.rest import RestClient
@@ -58,6 +57,8 @@ _LOOKS = 5
 _PAUSE_S = 0.1
 _LATE_LOOK_S = 0.25
 _NS_PER_MS = 1_000_000
+# CLOCK_MONOTONIC counts from the boot.
+_BOOT_NS = 0
 # Between two looks at an exchange that does not answer.
 _LONGEST_PAUSE_S = 0.5
 # As long as a placement can be under way, and its answer.
@@ -103,22 +104,20 @@ class Reconciler:
         rest: RestClient,
         resolver: Resolver,
         journal: Journal | None = None,
-        recovered: Recovered | None = None,
         *,
+        has_books: bool = False,
         policy: JournalConfig | None = None,
     ) -> None:
-        """`recovered` is what the journal has given back: the core's positions, if it has any."""
-        recovered = recovered or Recovered()
+        """`has_books`: the core's positions come from a journal of this account."""
         policy = policy or JournalConfig()
         self._adopts = policy.on_start == "adopt"
         self._takes_foreign = policy.foreign_orders == "adopt"
         core.foreign_halts = policy.foreign_orders == "halt"
         rest.on_refused = core.on_refused
-        self.has_books = recovered.has_state
+        self.has_books = has_books
         # After a power loss the journal may not know of the last orders that were sent before it:
         # until their window is over, one may yet come to rest.
-        window_ms = core.recv_window_ms + WINDOW_SLACK_MS if recovered.is_after_boot else 0
-        self._late_until_ns = monotonic_ns() + window_ms * _NS_PER_MS
+        self._late_until_ns = _BOOT_NS + (core.recv_window_ms + WINDOW_SLACK_MS) * _NS_PER_MS
         self.catch_up = CatchUp(core, rest, resolver, journal)
         self.funding = FundingLook(core, rest, journal)
         self._core = core

@@ -141,7 +141,7 @@ class TradingSession:
             rest,
             self.resolver,
             journal,
-            recovered or Recovered(),
+            has_books=recovered is not None and recovered.has_state,
             policy=settings.journal,
         )
         # `is_calm` is what the process sees of the others' vital signs.

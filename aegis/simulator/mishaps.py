@@ -102,7 +102,7 @@ def crash(trial: Trial, now_ns: int) -> None:
         trial.kill_process()
         if trial.rng.random() < trial.plan.power:
             trial.count("power loss")
-            trial.boots += 1
+            trial.premises.stage.boot_at(now_ns)
             trial.storage.lose_power()
             trial.oracles.bookkeeping.lose_power()
             trial.brain.start_epoch(now_ns)

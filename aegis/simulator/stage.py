@@ -21,7 +21,7 @@ from typing import Any
 import aiohttp
 from picows import ws_connect
 
-from aegis.execution import process, tables
+from aegis.execution import process, reconcile, tables
 from aegis.execution.journal import journal
 from aegis.execution.journal.disk import FolderDisk
 from aegis.execution.journal.layout import RECORD_BYTES
@@ -29,7 +29,6 @@ from aegis.execution.journal.sync import SyncThread
 from aegis.execution.operator_desk import OperatorDesk
 from aegis.host.gc_scope import GcScope
 from aegis.risk.latch_record import record_file
-from aegis.shm.region import boot_id
 
 __all__ = ["Stage", "World"]
 
@@ -46,7 +45,6 @@ class World:
     tell: Callable[[str], None]
     disk: Callable[[], Any]
     sync_thread: Callable[[Any, int], Any]
-    boot_id: Callable[[], int]
 
 
 class _NoCollector:
@@ -104,6 +102,7 @@ class Stage(AbstractContextManager["Stage"]):
         self._replace(process, "_TURN_S", 0.1)
         for module, word, size in self._small_tables():
             self._replace(module, word, size)
+        self._replace(reconcile, "_BOOT_NS", 0)
         return self
 
     def __exit__(
@@ -115,6 +114,10 @@ class Stage(AbstractContextManager["Stage"]):
         for module, word, value in reversed(self._replaced):
             setattr(module, word, value)
         self._replaced.clear()
+
+    def boot_at(self, now_ns: int) -> None:
+        """The machine has come up again, and the trial's clock has gone on."""
+        reconcile._BOOT_NS = now_ns
 
     def _replace(self, module: ModuleType, word: str, value: Any) -> None:
         self._replaced.append((module, word, getattr(module, word)))
@@ -167,7 +170,6 @@ class Stage(AbstractContextManager["Stage"]):
             id(FolderDisk): lambda *_, **__: of.world.disk(),
             id(SyncThread): lambda *a: of.world.sync_thread(*a),
             id(OperatorDesk): _NoDesk,
-            id(boot_id): lambda: of.world.boot_id(),
             id(record_file): lambda *_: None,
             id(GcScope): _NoCollector,
             id(random.SystemRandom): random.Random,

@@ -46,6 +46,7 @@ _LOOK_NS = 50 * _MS
 # After the healing everything must have settled within this time.
 CONVERGENCE_NS = 60 * _S
 _MOST_STEPS = 60_000
+_FUNDING_LOOKS_NS = 600 * _S
 
 
 class Trial:
@@ -119,7 +120,6 @@ class Trial:
         self.is_calm = False
         self.is_over = self.is_ending = self.is_absent = False
         self.counts: dict[str, int] = {}
-        self.boots = 1
         self._put_on_stage()
 
     def _put_on_stage(self) -> None:
@@ -130,7 +130,7 @@ class Trial:
         world.http_session = lambda **options: HttpSession(self.network, options["timeout"])
         world.tell = self._told
         world.disk = self.storage.mount
-        world.boot_id = lambda: self.boots
+        self.premises.stage.boot_at(0)
         world.sync_thread = lambda work, ms: SimulatedSync(work, ms, self.agenda.after)
 
     def _wall_ns(self) -> int:
@@ -389,7 +389,7 @@ class Trial:
     def _let_looks_be_due(self) -> None:
         """The ten minutes between two looks at the list of funding have passed."""
         if self.oracles.session is not None:
-            self.oracles.session.reconciler.funding.be_due()
+            self.oracles.session.reconciler.funding._looked_ns -= _FUNDING_LOOKS_NS
 
     def _check_latch(self) -> str:
         """HALTED only for what the trial did."""

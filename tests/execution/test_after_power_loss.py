@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from aegis.execution import reconcile
 from aegis.execution.client_id import ClientIds
-from aegis.execution.journal import recovery
 from aegis.host.clock import monotonic_ns
 from tests.execution.fake_exchange import FakeExchange
 from tests.execution.rig import run, running
@@ -26,7 +26,7 @@ def test_nothing_rests_is_said_when_nothing_unknown_can_arrive_any_more(
         async with FakeExchange() as exchange:
             async with killed(tmp_path, exchange, **PATIENT) as rig:
                 ids = ClientIds("t", rig.ids.run, "none")
-            monkeypatch.setattr(recovery, "boot_id", lambda: 1)
+            monkeypatch.setattr(reconcile, "_BOOT_NS", monotonic_ns())
             async with running(tmp_path, exchange, **PATIENT) as rig:
                 begun_ns = monotonic_ns()
                 loop = asyncio.get_running_loop()

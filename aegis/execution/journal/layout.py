@@ -11,8 +11,7 @@
     │  64  instance 32 B         96  build id 16 B                      │
     │ 112  configuration SHA-256 32 B             144  account 64 B     │
     │ 208  BLAKE2b-256 of the whole segment before, 32 B (0: none)      │
-    │ 240  the boot's id, first 64 bits, u64 (0: not told; version 2)   │
-    │ 248  zero                                   508  CRC-32 of 0..508 │
+    │ 240  zero                                   508  CRC-32 of 0..508 │
     ├──────────────────────── 128 bytes a record ───────────────────────┤
     │   0  length u32 = 128       4  CRC-32 of bytes 8..128             │
     │   8  sequence u64          16  chain u64: of the record before    │
@@ -137,10 +136,10 @@ MAGIC: Final = b"AEGISJ1\n"
 VERSION: Final = 2
 # Version 1 knew no amends, and less of what the stream tells of funding; all it has is as it was.
 READABLE: Final = (1, 2)
-_HEADER: Final = struct.Struct("<8sIIQQQQqII32s16s32s64s32sQ")
+_HEADER: Final = struct.Struct("<8sIIQQQQqII32s16s32s64s32s")
 _CRC: Final = struct.Struct("<I")
 _CRC_AT: Final = HEADER_BYTES - _CRC.size
-assert _HEADER.size == 248, "the diagram above"
+assert _HEADER.size == 240, "the diagram above"
 
 # Flag of a header: it begins without a snapshot, so the segment before it is needed, too.
 CONTINUES: Final = 1
@@ -164,7 +163,6 @@ class SegmentHeader:
     previous: bytes = bytes(32)
     flags: int = 0
     mode: int = 0
-    boot: int = 0
 
     def pack(self) -> bytes:
         """The 512 bytes."""
@@ -184,7 +182,6 @@ class SegmentHeader:
             self.config_hash,
             self.account.encode(),
             self.previous,
-            self.boot,
         ).ljust(_CRC_AT, b"\0")
         return body + _CRC.pack(zlib.crc32(body))
 
@@ -201,7 +198,8 @@ class SegmentHeader:
             raise ValueError("the checksum of the header does not match")
         fields = _HEADER.unpack_from(body)
         if fields[1] not in READABLE or fields[2] != RECORD_BYTES:
-            raise ValueError(f"format version {fields[1]} is not one that this build reads (1, 2)")
+            known = ", ".join(map(str, READABLE))
+            raise ValueError(f"format version {fields[1]} is not one of {known}, which are read")
         return cls(
             run=fields[3],
             number=fields[4],
@@ -215,7 +213,6 @@ class SegmentHeader:
             config_hash=fields[12],
             account=fields[13].rstrip(b"\0").decode("utf-8", "replace"),
             previous=fields[14],
-            boot=fields[15],
         )
 
 

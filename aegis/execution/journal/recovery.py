@@ -44,7 +44,6 @@ from aegis.execution.journal.sync import SyncWork
 from aegis.execution.journal.writer import SPARE_NAME, SegmentWriter, Tip
 from aegis.execution.words import FUNDING_E8
 from aegis.risk.gate_state import DAY_BASE_E8, NET_REALIZED_E8
-from aegis.shm.region import boot_id
 
 if TYPE_CHECKING:
     from aegis.execution.core import ExecutionCore
@@ -76,8 +75,6 @@ class Recovered:
     replay: Replay | None = None
     findings: list[str] = field(default_factory=list)
     other_account: str = ""
-    # The last run was of another boot: what it had not synced may be lost, orders among it.
-    is_after_boot: bool = False
 
     @property
     def has_state(self) -> bool:
@@ -127,7 +124,6 @@ def recover(disk: Disk, account: str) -> Recovered:
         if segment.is_good or segment.good_bytes:
             found.tip = segment.tip
     if last is not None:
-        found.is_after_boot = last.header is None or last.header.boot != boot_id()
         _put_aside(disk, last, found)
     found.findings += replay.hash_errors
     owner = _account_of(disk, base)
@@ -195,7 +191,6 @@ def open_journal(
         config_hash=identity.config_hash,
         account=identity.account,
         mode=identity.mode,
-        boot=boot_id(),
     )
     writer = SegmentWriter(disk, header, found.tip, segment_bytes)
     work = SyncWork(writer, keep_bytes, clock_ns)
