@@ -1,9 +1,9 @@
 """The look at the exchange's list of funding payments: what nobody was there to hear is booked.
 
 At every start, after the private stream has been away, and every ten minutes; again after a quarter
-of a minute where the exchange did not answer. `funding_book` tells
-which rows are news; this asks, books them, and writes a verdict down. The list is of the account,
-like the stream: payments of symbols that another instance trades on it are in both.
+of a minute where the exchange did not answer. `funding_book` tells which rows are news; this asks,
+books them, and writes a verdict down. The list is of the account, like the stream: payments of
+symbols that another instance trades on it are in both.
 """
 
 from __future__ import annotations
@@ -46,10 +46,6 @@ class FundingLook:
     def want(self) -> None:
         """The stream was away: look soon."""
         self._is_wanted = True
-
-    def be_due(self) -> None:
-        """Look as soon as anybody asks, however short ago the last look was."""
-        self._looked_ns = monotonic_ns() - _EVERY_NS - 1
 
     async def look_if_due(self, now_ns: int) -> None:
         """Look now, if it is time. Raises what `look` raises."""

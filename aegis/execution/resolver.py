@@ -43,7 +43,6 @@ _LONGEST_PAUSE_NS = 5_000 * _NS_PER_MS
 _MOST_AT_ONCE = 16
 # An answer may come from a copy of the exchange's books that is behind, but not by so much.
 _VANISHED_NS = 10_000 * _NS_PER_MS
-_NEVER_NS = 1 << 63
 
 
 class Resolver:
@@ -67,7 +66,7 @@ class Resolver:
         self._not_before: dict[int, int] = {}
         self.queries = 0
 
-    async def turn(self, until_ns: int = _NEVER_NS) -> int:
+    async def turn(self, until_ns: int | None = None) -> int:
         """Look over the table once; returns how many orders are unsettled.
 
         What has not answered by `until_ns` is asked again later: whoever has only so much time left
@@ -90,7 +89,7 @@ class Resolver:
             due_ns = max(order.changed_ns + GRACE_NS, self._not_before.get(order.slot, 0))
             if now_ns >= due_ns and asked < _MOST_AT_ONCE:
                 asked += 1
-                left_s = (until_ns - self._clock_ns()) / 1e9 if until_ns < _NEVER_NS else None
+                left_s = None if until_ns is None else (until_ns - self._clock_ns()) / 1e9
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(left_s):
                         await self.settle(order)

@@ -282,8 +282,7 @@ class Oracles:
 
     def on_self_trade(self, order: RestingOrder, met: list[RestingOrder]) -> None:
         """I4: an amended order meets what is our own, and the exchange lets them trade."""
-        own = [other.client_id for other in met if other not in self.exchange.by_hand]
-        if own:
+        if any(other not in self.exchange.by_hand for other in met):
             self.flag(Violation("I4", f"{order} was amended into {met}"))
 
     def _check_exposure(self) -> None:
