@@ -479,6 +479,7 @@ class ExecutionProcess:
         # The supervisor asks our own exchange itself; of another one nothing has been asked yet.
         confirmed = self._settings.has_own_venue
         if session is None:
+            await self._keeper.close()
             return confirmed
         if session.is_started:
             patience_ms = int(self._settings.supervisor.drain_timeout_ms * _DRAIN_SHARE)

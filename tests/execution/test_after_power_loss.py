@@ -1,4 +1,4 @@
-"""After another boot: what was sent last may be unknown here, and may yet come to rest."""
+"""After a boot: what was sent last may be unknown here, and may yet come to rest."""
 
 from __future__ import annotations
 

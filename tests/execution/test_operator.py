@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
+import os
 import re
 import socket
 import stat
@@ -13,12 +15,12 @@ from typing import Any
 import pytest
 
 from aegis.cli.cancel_all import clear_directly
-from aegis.execution import operator_commands
+from aegis.execution import latch_keeper, operator_commands
 from aegis.execution.client_id import STOP_EPOCH, ClientIds
 from aegis.execution.standalone_cancel import clear_account, protective_stop_of
 from aegis.risk.controls import Control
 from aegis.risk.latch import LatchState
-from aegis.risk.latch_record import read_record, record_file
+from aegis.risk.latch_record import LatchRecord, read_record, record_file, write_record
 from aegis.shm.intent import IOC, MARKET
 from aegis.shm.operator import SOCKET_NAME, ask_operator_desk, socket_address
 from aegis.shm.outcome import CANCELED, DENIED, FILL
@@ -173,6 +175,35 @@ def test_a_word_before_the_exchange_answers_holds_when_it_does(
                 await rig.until(lambda: rig.counters["ready"], "ready")
                 assert rig.session.gate.latch.state.name == state
                 assert (await command(rig, "arm"))["state"] == "ACTIVE"
+
+    run(day())
+
+
+def test_a_word_before_a_session_is_kept_although_the_disk_refuses_it_at_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The process ends before it has come to a session: what a person has said is on the disk."""
+    written = []
+
+    def write(file: Path, record: LatchRecord) -> None:
+        written.append(record)
+        if len(written) == 1:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        write_record(file, record)
+
+    monkeypatch.setattr(latch_keeper, "write_record", write)
+    monkeypatch.setattr(latch_keeper, "_AGAIN_S", 0.4)
+
+    async def day() -> None:
+        async with FakeExchange() as exchange:
+            exchange.rest_faults["GET v1/time"] = [(503, '{"code":-1,"msg":"x"}')] * 1_000
+            async with running(tmp_path, exchange, ready=False) as rig:
+                await rig.until(
+                    lambda: (rig.memory.directory / SOCKET_NAME).exists(), "the operator's desk"
+                )
+                await command(rig, "halt")
+                await rig.until(lambda: written, "the first try")
+            assert read_record(record_file("t")).state is LatchState.HALTED
 
     run(day())
 
