@@ -4,7 +4,8 @@
 
     ExecutionError
     ├── UnusableSetupError    the account, a filter or a key cannot be worked with
-    │   └── CredentialsFileError  the file of keys is absent, open to others, or wrong
+    │   ├── CredentialsFileError  the file of keys is absent, open to others, or wrong
+    │   └── HedgePositionError    a position of one side only, as hedge mode has them
     ├── ReconcileError        the account could not be read back; nothing may be assumed
     ├── FiltersChangedError   ticks, lots or bounds are not what they were: start again
     ├── OrderLinkError        the order connection could not be made or logged on
@@ -33,6 +34,7 @@ __all__ = [
     "ExecutionError",
     "FateUnknownError",
     "FiltersChangedError",
+    "HedgePositionError",
     "OrderLinkError",
     "RateLimitedError",
     "ReconcileError",
@@ -56,6 +58,10 @@ class UnusableSetupError(ExecutionError):
 
 class CredentialsFileError(UnusableSetupError):
     """The file that holds the API keys cannot be used; the text shows nothing of them."""
+
+
+class HedgePositionError(UnusableSetupError):
+    """A position that hedge mode keeps apart from the other side's; our books know one-way mode."""
 
 
 class ReconcileError(ExecutionError):

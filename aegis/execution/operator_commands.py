@@ -145,6 +145,8 @@ class OperatorCommands:
         session.gate.rearm(now_ns)
         if core.positions_differ():
             latch.trip(LatchState.HALTED, Control.POSITION_MISMATCH, now_ns)
+        elif session.reconciler.is_hedged:
+            latch.trip(LatchState.HALTED, Control.ACCOUNT_SETUP, now_ns)
         elif core.foreign_halts and core.foreign_orders > others:
             latch.trip(LatchState.HALTED, Control.FOREIGN_ORDER, now_ns)
         core.revalue(now_ns)

@@ -29,6 +29,7 @@ from aegis.execution.decimal_text import text_to_e8, text_to_scaled
 from aegis.execution.errors import (
     ExchangeError,
     FateUnknownError,
+    HedgePositionError,
     ReconcileError,
     RefusedError,
     UnusableSetupError,
@@ -125,6 +126,8 @@ class Reconciler:
         self._resolver = resolver
         self.cancelled_stale = 0
         self.count = 0
+        # Whether the last look found a position of hedge mode.
+        self.is_hedged = False
         # Orders of somebody else that rested on our instruments at the last look, for a person.
         self.others: list[str] = []
 
@@ -164,8 +167,7 @@ class Reconciler:
                 if not core.ids.is_own(str(row.get("clientAlgoId", ""))):
                     core.foreign_orders += 1
                     if core.foreign_halts:
-                        latch = core.gate.latch
-                        latch.trip(LatchState.HALTED, Control.FOREIGN_ORDER, monotonic_ns())
+                        self._halt(Control.FOREIGN_ORDER)
 
     async def _take_positions(self) -> None:
         """No books yet: the exchange's positions, as of a moment in which nothing was traded."""
@@ -198,7 +200,7 @@ class Reconciler:
                 return
             await asyncio.sleep(_PAUSE_S)
         self.catch_up.note_verdict(DIFFERENT, AT_START)
-        core.gate.latch.trip(LatchState.HALTED, Control.POSITION_MISMATCH, monotonic_ns())
+        self._halt(Control.POSITION_MISMATCH)
         for place, position in enumerate(held):
             # What may be reduced by hand is what is really there.
             if position.lots != own[place]:
@@ -206,6 +208,8 @@ class Reconciler:
 
     async def check(self) -> bool:
         """While running: orders, then positions. False when positions differ (and HALTED).
+
+        So does a hedge-mode position: somebody changed the mode, and the process lives to tell it.
 
         Nothing is concluded from half the facts: positions that differ while an order is still
         unsettled prove nothing, nor does a position of a moment in which something was traded, so
@@ -215,8 +219,16 @@ class Reconciler:
         differing_looks = 0
         for _ in range(_MOST_LOOKS):
             settled = await self._settle_orders()
+            self.is_hedged = False
             before = self._own_lots()
-            if await self._positions_equal():
+            try:
+                equal = await self._positions_equal()
+            except HedgePositionError:
+                self.count += 1
+                self.is_hedged = True
+                self._halt(Control.ACCOUNT_SETUP)
+                return False
+            if equal:
                 self.count += 1
                 return True
             if settled:
@@ -225,14 +237,15 @@ class Reconciler:
                 differing_looks += not missed and self._own_lots() == before
             if differing_looks == _LOOKS:
                 self.count += 1
-                self._core.gate.latch.trip(
-                    LatchState.HALTED, Control.POSITION_MISMATCH, monotonic_ns()
-                )
+                self._halt(Control.POSITION_MISMATCH)
                 return False
             # A fill may be on its way on the stream.
             await asyncio.sleep(_PAUSE_S)
         text = "positions differ while orders are unsettled or the account is being traded on"
         raise FateUnknownError("reconciling", 0, 0, text)
+
+    def _halt(self, control: Control) -> None:
+        self._core.gate.latch.trip(LatchState.HALTED, control, monotonic_ns())
 
     async def finds_untold(
         self, compare: Callable[[], Awaitable[None]], stream: PrivateStream
@@ -378,7 +391,7 @@ class Reconciler:
             self.others.append(f"{order.symbol} {order.client_order_id}")
             core.foreign_orders += 1
             if core.foreign_halts:
-                core.gate.latch.trip(LatchState.HALTED, Control.FOREIGN_ORDER, monotonic_ns())
+                self._halt(Control.FOREIGN_ORDER)
         return own
 
     async def _read_positions(self) -> list[_Held]:
@@ -390,7 +403,7 @@ class Reconciler:
             if instrument is None:
                 continue
             if row.get("positionSide", "BOTH") != "BOTH":
-                raise UnusableSetupError("a hedge-mode position; one-way mode is needed")
+                raise HedgePositionError("a hedge-mode position; one-way mode is needed")
             try:
                 held[instrument] = _held(row, self._core.instruments[instrument])
             except (KeyError, ValueError, TypeError) as error:

@@ -8,8 +8,11 @@ from typing import Any
 import pytest
 
 from aegis.execution.errors import UnusableSetupError
+from aegis.execution.process import DEGRADED
+from aegis.execution.words import RECONCILE_WANTED
 from aegis.risk.controls import Control
 from aegis.risk.latch import LatchState
+from aegis.shm.outcome import CANCELED
 from tests.execution.fake_exchange import FakeExchange
 from tests.execution.rig import Rig, run, running
 
@@ -91,5 +94,29 @@ def test_another_leverage_than_expected_ends_the_start(
             rig.wiring.close()
             rig.memory.close()
             rig.memory.unlink()
+
+    run(day())
+
+
+def test_a_hedge_mode_position_that_appears_halts_and_the_process_lives(tmp_path: Path) -> None:
+    """A process that dies is started again until its budget is gone, and can tell nobody why."""
+    hedged = (
+        '[{"symbol":"BTCUSDT","positionSide":"LONG","positionAmt":"0.002","entryPrice":"60000"}]'
+    )
+
+    async def day() -> None:
+        async with FakeExchange() as exchange, running(tmp_path, exchange) as rig:
+            ref = await rig.placed()
+            exchange.rest_faults["GET v3/positionRisk"] = [(200, hedged)] * 50
+            rig.session.core.words[RECONCILE_WANTED] += 1
+            await rig.until(lambda: rig.counters["gate_state"] == 3, "HALTED")
+            assert rig.counters["gate_reason"] == Control.ACCOUNT_SETUP
+            await rig.outcome(ref, CANCELED)
+            assert exchange.open_ids() == []
+            assert not rig.session.is_reconciled
+            rig.session.core.words[RECONCILE_WANTED] += 1
+            await rig.until(lambda: not rig.session.core.words[RECONCILE_WANTED], "another look")
+            assert rig.session.failure is None
+            assert rig.counters["state"] == DEGRADED
 
     run(day())

@@ -43,3 +43,20 @@ def test_the_latch_stands_until_the_account_has_been_compared(tmp_path: Path) ->
             assert found == [LatchState.HALTED] and latch.state is LatchState.ACTIVE
 
     run(day())
+
+
+def test_a_hedge_mode_position_is_not_armed_over(tmp_path: Path) -> None:
+    hedged = (
+        '[{"symbol":"BTCUSDT","positionSide":"LONG","positionAmt":"0.002","entryPrice":"60000"}]'
+    )
+
+    async def day() -> None:
+        async with FakeExchange() as exchange, running(tmp_path, exchange) as rig:
+            await command(rig, "halt")
+            exchange.rest_faults["GET v3/positionRisk"] = [(200, hedged)]
+            answer = await command(rig, "arm")
+            assert (answer["ok"], answer["state"]) == (False, "HALTED")
+            assert "ACCOUNT_SETUP" in answer["text"]
+            assert (await command(rig, "arm"))["state"] == "ACTIVE"
+
+    run(day())
