@@ -37,6 +37,8 @@ class Verdict(Enum):
     # Refused, and no retry can help: halt.
     BANNED = "banned"
     CREDENTIALS = "credentials refused"
+    # Refused by a firewall before the exchange, which silence alone appeases: halt, ask much later.
+    BLOCKED = "blocked"
     # Refused for its timestamp: learn the clock anew.
     CLOCK = "clock skew"
     # The private stream's key has ended: make another, connect, reconcile.

@@ -19,6 +19,7 @@ from aegis.execution.decimal_text import text_to_e8, text_to_scaled
 from aegis.execution.error_codes import Verdict
 from aegis.execution.fills import NOT_TOLD, trade_key
 from aegis.execution.funding_book import FundingBook
+from aegis.execution.latching import LATCHING
 from aegis.execution.layouts import AMENDING, REQUEST_AMEND, REQUEST_PLACE
 from aegis.execution.order_table import DUPLICATE, apply_event, apply_fill, find_order
 from aegis.execution.positions import apply_stray_fill, note_funding, note_trade
@@ -56,11 +57,6 @@ _UNKNOWN_ORDER = -2011
 _NO_OPEN_ORDER = (-2011, -2013)
 # The exchange accepts a timestamp up to a second ahead of its clock: the window's slack.
 WINDOW_SLACK_MS = 1_000
-_LATCHING = {
-    Verdict.CREDENTIALS: (LatchState.HALTED, Control.CREDENTIALS),
-    Verdict.BANNED: (LatchState.HALTED, Control.BANNED),
-    Verdict.RESTRICTED: (LatchState.REDUCING, Control.EXCHANGE_RESTRICTION),
-}
 
 
 class EvidenceReader:
@@ -189,8 +185,8 @@ class EvidenceReader:
         return int(self.tables.terms[slot]["request_id"]) == request_id
 
     def _note_verdict(self, verdict: Verdict, now_ns: int) -> None:
-        if verdict in _LATCHING:
-            state, control = _LATCHING[verdict]
+        if verdict in LATCHING:
+            state, control = LATCHING[verdict]
             self.gate.latch.trip(state, control, now_ns)
         elif verdict is Verdict.CLOCK:
             self.clock_skewed = True

@@ -85,7 +85,7 @@ ANSWER_DECODER = msgspec.json.Decoder(Answer)
 _BY_STATUS = {
     200: Verdict.DONE,
     401: Verdict.CREDENTIALS,
-    403: Verdict.CREDENTIALS,
+    403: Verdict.BLOCKED,
     408: Verdict.UNKNOWN,
     418: Verdict.BANNED,
     429: Verdict.RATE_LIMITED,
@@ -123,6 +123,7 @@ _ERRORS: dict[Verdict, type[ExchangeError]] = {
     Verdict.RATE_LIMITED: RateLimitedError,
     Verdict.BANNED: BannedError,
     Verdict.CREDENTIALS: CredentialsError,
+    Verdict.BLOCKED: BlockedError,
     Verdict.CLOCK: ClockSkewError,
 }
 
@@ -137,10 +138,7 @@ def error_of(
         # A gateway's page: its text decides between the 503s, and is shown shortened.
         error = ErrorBody(0, " ".join(body[:200].decode("utf-8", "replace").split()))
     verdict = verdict_of(status, error.code, error.msg)
-    kind = _ERRORS.get(verdict, RefusedError)
-    if status == 403 and error.code == 0:
-        kind = BlockedError
-    raised = kind(action, status, error.code, error.msg)
+    raised = _ERRORS.get(verdict, RefusedError)(action, status, error.code, error.msg)
     if isinstance(raised, RateLimitedError | BannedError):
         pause_s = pause_s_of(error.msg, retry_after, now_ms)
         if pause_s is not None:

@@ -21,7 +21,6 @@ the order's quantity stays reserved meanwhile.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Callable
 
 from aegis.execution import order_states as states
@@ -64,6 +63,8 @@ class Resolver:
         self._cancel = cancel
         self._recv_window_ms = recv_window_ms
         self._not_before: dict[int, int] = {}
+        # Until then a firewall wants silence: every question would make its block longer.
+        self._silent_until_ns = 0
         self.queries = 0
 
     async def turn(self, until_ns: int | None = None) -> int:
@@ -87,13 +88,21 @@ class Resolver:
                 continue
             unsettled += 1
             due_ns = max(order.changed_ns + GRACE_NS, self._not_before.get(order.slot, 0))
+            due_ns = max(due_ns, self._silent_until_ns)
             if now_ns >= due_ns and asked < _MOST_AT_ONCE:
                 asked += 1
                 left_s = None if until_ns is None else (until_ns - self._clock_ns()) / 1e9
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(left_s):
-                        await self.settle(order)
+                await self._settle_in_time(order, left_s)
         return unsettled
+
+    async def _settle_in_time(self, order: OpenOrder, left_s: float | None) -> None:
+        try:
+            async with asyncio.timeout(left_s):
+                await self.settle(order)
+        except TimeoutError:
+            pass
+        except ExchangeError as error:
+            self._silent_until_ns = self._clock_ns() + int(error.pause_s * 1e9)
 
     def _times_out(self, order: OpenOrder, now_ns: int) -> bool:
         """No answer for too long: nobody knows. Nothing is sent again."""
@@ -127,7 +136,10 @@ class Resolver:
         self._cancel(order)
 
     async def settle(self, order: OpenOrder) -> bool:
-        """Ask about one order and apply the answer; False when it is as unsettled as before."""
+        """Ask about one order and apply the answer; False when it is as unsettled as before.
+
+        Raises an ExchangeError that wants a pause (`pause_s`), and no other.
+        """
         self.queries += 1
         asked_ms = self._rest.now_ms()
         try:
@@ -139,9 +151,8 @@ class Resolver:
                 return await self._absent(order, asked_ms)
             self._ask_later(order)
             return False
-        except ExchangeError:
-            self._ask_later(order)
-            return False
+        except ExchangeError as error:
+            return self._not_answered(order, error)
         if not self._core.is_same(order):
             return True
         self._core.on_order_body(order.slot, body, self._clock_ns(), asked_ms=asked_ms)
@@ -186,9 +197,8 @@ class Resolver:
                 return False
             if order.exchange_order_id > 0 and await self.fetch_trades(order):
                 return True
-        except ExchangeError:
-            self._ask_later(order)
-            return False
+        except ExchangeError as error:
+            return self._not_answered(order, error)
         if self._core.is_same(order):
             self._core.apply(order.slot, states.CANCEL, self._clock_ns(), code=ABSENT_CODE)
             self._core.words[RECONCILE_WANTED] += 1
@@ -217,6 +227,13 @@ class Resolver:
         if not settled:
             self._ask_later(order)
         return settled
+
+    def _not_answered(self, order: OpenOrder, error: ExchangeError) -> bool:
+        """Ask again later; where the exchange wants silence, whoever asks must keep it."""
+        self._ask_later(order)
+        if error.pause_s > 0:
+            raise error
+        return False
 
     def _ask_later(self, order: OpenOrder) -> None:
         """Ask again, each time after twice as long, at most every five seconds."""

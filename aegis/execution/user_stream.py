@@ -100,17 +100,20 @@ class UserStream:
         pause_s = _FIRST_PAUSE_S
         try:
             while True:
+                silence_s = 0.0
                 try:
                     self._ended = asyncio.Event()
                     self._transport = await self._open()
                     pause_s = _FIRST_PAUSE_S
                     await self._listener.on_stream_up()
                     await self._care()
-                except (ExchangeError, OSError, TimeoutError, WSError):
+                except (ExchangeError, OSError, TimeoutError, WSError) as error:
                     # Counted, not told: the state is in the counters, the reason in the gate.
                     self.losses += 1
+                    silence_s = error.pause_s if isinstance(error, ExchangeError) else 0.0
                 self._drop()
-                await asyncio.sleep(pause_s * (0.5 + self._jitter.random()))
+                jittered_s = pause_s * (0.5 + self._jitter.random())
+                await asyncio.sleep(max(jittered_s, silence_s))
                 pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
         finally:
             self._drop()

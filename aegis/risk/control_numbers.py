@@ -62,3 +62,4 @@ class Control(IntEnum):
     JOURNAL_FULL = 70
     JOURNAL_SYNC = 71
     ACCOUNT_SETUP = 72
+    FIREWALL = 73

@@ -389,6 +389,13 @@ _ENTRIES = (
         reducing_passes=True,
     ),
     ControlEntry(
+        Control.FIREWALL,
+        "No firewall in front of the exchange blocks this address (a 403 without a code).",
+        ("FIA 3.3",),
+        "tests/execution/test_refused_access.py::test_a_question_that_is_refused_for_good_halts",
+        reducing_passes=True,
+    ),
+    ControlEntry(
         Control.LATCH_RECORD,
         "What an earlier run wrote down of the latch can be read.",
         ("RTS 6 art. 15(3)",),

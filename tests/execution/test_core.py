@@ -406,6 +406,7 @@ def test_a_bad_book_stops_new_orders(desk: Desk, broken: str) -> None:
     [
         (401, -2015, Control.CREDENTIALS),
         (400, -1022, Control.CREDENTIALS),
+        (403, 0, Control.FIREWALL),
         (418, -1003, Control.BANNED),
     ],
 )

@@ -10,18 +10,21 @@ from pathlib import Path
 
 import pytest
 
+from aegis.execution import order_states as states
 from aegis.execution.errors import BlockedError, RateLimitedError, UnusableSetupError
 from aegis.execution.words import RECONCILE_WANTED
 from aegis.host.clock import monotonic_ns
 from aegis.risk.controls import Control
+from aegis.shm.outcome import EXPIRED
 from tests.execution.fake_exchange import FakeExchange
 from tests.execution.rig import Rig, run, running
+from tests.execution.test_user_stream import streaming, until
 
 KEY = '{"code":-2015,"msg":"Invalid API-key, IP, or permissions for action."}'
 BAN = '{"code":-1003,"msg":"Way too many requests; IP banned."}'
 REFUSALS = [
     (401, KEY, Control.CREDENTIALS),
-    (403, "<html>blocked</html>", Control.CREDENTIALS),
+    (403, "<html>blocked</html>", Control.FIREWALL),
     (451, "unavailable from a restricted location", Control.CREDENTIALS),
     (418, BAN, Control.BANNED),
 ]
@@ -102,5 +105,48 @@ def test_a_block_while_running_is_waited_out(tmp_path: Path) -> None:
             await asyncio.sleep(1.5)
             left = len(exchange.rest_faults.pop("GET v1/openOrders"))
             assert left == 99, "one question met the block"
+
+    run(day())
+
+
+def test_a_block_while_an_order_is_asked_about_is_waited_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The resolver looks twenty times a second, and asks of every order by itself."""
+    monkeypatch.setattr(BlockedError, "pause_s", 1.0)
+
+    async def day() -> None:
+        async with FakeExchange() as exchange, running(tmp_path, exchange) as rig:
+            first, second = await rig.placed(), await rig.placed()
+            await rig.until(lambda: rig.counters["responses"] >= 2, "the answers")
+            for ref in (first, second):
+                # Over, and nobody has told: no cancel that the latch wants can settle it.
+                rig.order_of(ref).status = "EXPIRED"
+            exchange.rest_faults["GET v1/order"] = [(403, "<html>blocked</html>")] * 100
+            for order in rig.session.core.open_orders():
+                rig.session.core.apply(order.slot, states.CANCEL_LOST, monotonic_ns())
+            await rig.until(lambda: rig.counters["gate_state"] == 3, "HALTED")
+            blocked_ns = monotonic_ns()
+            await asyncio.sleep(0.8)
+            left = len(exchange.rest_faults.pop("GET v1/order"))
+            assert left == 99, "one question met the block"
+            await rig.outcome(first, EXPIRED)
+            await rig.outcome(second, EXPIRED)
+            assert monotonic_ns() - blocked_ns > 900_000_000
+
+    run(day())
+
+
+def test_a_stream_that_meets_a_block_is_made_again_late(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(BlockedError, "pause_s", 1.0)
+
+    async def day() -> None:
+        async with streaming() as (exchange, stream, listener):
+            blocked = exchange.rest_faults["POST v1/listenKey"] = [(403, "<html>blocked</html>")]
+            stream.distrust()
+            await until(lambda: not blocked)
+            begun_ns = monotonic_ns()
+            await until(lambda: listener.ups == 2)
+            assert monotonic_ns() - begun_ns > 900_000_000
 
     run(day())

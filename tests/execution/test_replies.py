@@ -44,7 +44,7 @@ INTERNAL_503 = "Internal error; unable to process your request. Please try again
         (401, -2014, "", Verdict.CREDENTIALS),
         (401, -2015, "", Verdict.CREDENTIALS),
         (400, -1022, "", Verdict.CREDENTIALS),
-        (403, 0, "<html>WAF</html>", Verdict.CREDENTIALS),
+        (403, 0, "<html>WAF</html>", Verdict.BLOCKED),
         (429, -1003, "", Verdict.RATE_LIMITED),
         (429, -1015, "", Verdict.RATE_LIMITED),
         (418, -1003, "", Verdict.BANNED),
