@@ -87,7 +87,12 @@ class CatchUp:
                 return
             for order in unsettled:
                 await self._settle(order)
-            if monotonic_ns() > deadline_ns:
+            is_any_over = any(
+                self._core.state_of(order.slot) == states.CLOSING for order in unsettled
+            )
+            # What is over ends within the resolver's patience, whatever the exchange lists.
+            patience_ns = self._resolver.patience_ns if is_any_over else 0
+            if monotonic_ns() > deadline_ns + patience_ns:
                 raise ReconcileError(
                     f"{len(unsettled)} orders of an earlier run are still unsettled, "
                     f"the first is {unsettled[0].client_id}"

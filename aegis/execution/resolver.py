@@ -10,12 +10,13 @@ A task beside the hot path. It looks over the order table a few times a second a
   the new ones, or any once the receive window of the amend had closed when it was asked,
 * takes an order that had existed, and that the exchange has not known for a while, for ended once
   its trades are booked (the exchange forgets what was cancelled without a fill days ago),
-* fetches the trades of an order that is over but whose fills have not all come,
+* fetches the trades of an order that is over but whose fills have not all come; those that no list
+  has shown after a while cannot be accounted for: that halts, and ends the order,
 * sends a wanted cancel again, for the same order, as long as it rests, and cancels what the latch
   does not allow to rest.
 
-It never places anything, and it never gives up: a query that fails is asked again, more slowly, and
-the order's quantity stays reserved meanwhile.
+It never places anything, and it gives up on no order that may rest: a query that fails is asked
+again, more slowly, and the order's quantity stays reserved meanwhile.
 """
 
 from __future__ import annotations
@@ -28,8 +29,11 @@ from aegis.execution.batch import CANCEL_AGAIN_NS
 from aegis.execution.core import ExecutionCore, OpenOrder
 from aegis.execution.errors import ExchangeError, RefusedError
 from aegis.execution.evidence import WINDOW_SLACK_MS
+from aegis.execution.replies import Verdict, verdict_of
 from aegis.execution.rest import RestClient
 from aegis.execution.words import RECONCILE_WANTED
+from aegis.risk.controls import Control
+from aegis.risk.latch import LatchState
 
 __all__ = ["ABSENT_CODE", "Resolver"]
 
@@ -46,6 +50,10 @@ _VANISHED_NS = 10_000 * _NS_PER_MS
 
 class Resolver:
     """Works on one core through one REST client."""
+
+    # How long an order that is over waits for a list that accounts for its fills: longer than any
+    # copy of the exchange's books is behind, and well within the time that a start has.
+    patience_ns = 20_000 * _NS_PER_MS
 
     def __init__(
         self,
@@ -149,8 +157,9 @@ class Resolver:
         except RefusedError as error:
             if error.code == ABSENT_CODE:
                 return await self._absent(order, asked_ms)
-            self._ask_later(order)
-            return False
+            if not _is_final(error):
+                return self._not_answered(order, error)
+            return self._not_accounted_for(order)
         except ExchangeError as error:
             return self._not_answered(order, error)
         if not self._core.is_same(order):
@@ -178,8 +187,7 @@ class Resolver:
             self._core.apply(order.slot, states.CANCEL_LOST, self._clock_ns(), code=ABSENT_CODE)
             return False
         if order.acknowledged or asked_ms <= gone_ms:
-            self._ask_later(order)
-            return False
+            return self._not_accounted_for(order)
         now_ns = self._clock_ns()
         moved = self._core.apply(order.slot, states.NOT_PLACED, now_ns, code=ABSENT_CODE)
         return moved > 0
@@ -188,17 +196,23 @@ class Resolver:
         """It existed, and for a while the exchange has not known it: it forgets what is long over.
 
         So it does not rest, unless the list of open orders says so. Its trades are booked before it
-        ends, and then the whole account is compared.
+        ends, and then the whole account is compared. Where the exchange refuses to list them, some
+        may be missing: that halts.
         """
         try:
             resting = await self._rest.open_orders(order.symbol)
             if any(body.client_order_id == order.client_id for body in resting):
                 self._ask_later(order)
                 return False
+        except ExchangeError as error:
+            return self._not_answered(order, error)
+        try:
             if order.exchange_order_id > 0 and await self.fetch_trades(order):
                 return True
         except ExchangeError as error:
-            return self._not_answered(order, error)
+            if not (_is_final(error) and self._is_overdue(order)):
+                return self._not_answered(order, error)
+            self._halt()
         if self._core.is_same(order):
             self._core.apply(order.slot, states.CANCEL, self._clock_ns(), code=ABSENT_CODE)
             self._core.words[RECONCILE_WANTED] += 1
@@ -223,10 +237,34 @@ class Resolver:
                 trade.realized_pnl,
             )
         self._core.on_trades_listed(order.slot, [trade.qty for trade in trades], now_ns)
-        settled = self._core.state_of(order.slot) >= states.TERMINAL
-        if not settled:
+        if self._core.state_of(order.slot) >= states.TERMINAL:
+            return True
+        return self._not_accounted_for(order)
+
+    def _is_overdue(self, order: OpenOrder) -> bool:
+        return self._clock_ns() - order.changed_ns > self.patience_ns
+
+    def _not_accounted_for(self, order: OpenOrder) -> bool:
+        """The exchange has answered, and the order is as unsettled as before: ask again later.
+
+        One that is over is not asked about for ever. After a while it ends as if the missing fills
+        were in the books, halted, because they are not; and the account is compared.
+        """
+        if not self._core.is_same(order):
+            return True
+        is_over = order.state == self._core.state_of(order.slot) == states.CLOSING
+        if not is_over or not self._is_overdue(order):
             self._ask_later(order)
-        return settled
+            return False
+        self._halt()
+        counted = int(self._core.tables.rows[order.slot]["reported_lots"])
+        self._core.apply(order.slot, states.SETTLED, self._clock_ns(), cum_lots=counted)
+        self._core.words[RECONCILE_WANTED] += 1
+        return True
+
+    def _halt(self) -> None:
+        latch = self._core.gate.latch
+        latch.trip(LatchState.HALTED, Control.UNACCOUNTED_FILLS, self._clock_ns())
 
     def _not_answered(self, order: OpenOrder, error: ExchangeError) -> bool:
         """Ask again later; where the exchange wants silence, whoever asks must keep it."""
@@ -242,3 +280,10 @@ class Resolver:
         row["tries"] = tries
         pause_ns = min(GRACE_NS << tries, _LONGEST_PAUSE_NS)
         self._not_before[order.slot] = self._clock_ns() + pause_ns
+
+
+def _is_final(error: ExchangeError) -> bool:
+    """Whether an error is an answer: asked again, the exchange would refuse it again."""
+    if not isinstance(error, RefusedError):
+        return False
+    return verdict_of(error.status, error.code, error.text) is not Verdict.OVERLOADED

@@ -63,3 +63,4 @@ class Control(IntEnum):
     JOURNAL_SYNC = 71
     ACCOUNT_SETUP = 72
     FIREWALL = 73
+    UNACCOUNTED_FILLS = 74

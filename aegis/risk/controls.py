@@ -396,6 +396,13 @@ _ENTRIES = (
         reducing_passes=True,
     ),
     ControlEntry(
+        Control.UNACCOUNTED_FILLS,
+        "The exchange lists the trades behind every fill that it has counted of an order of ours.",
+        ("RTS 6 art. 17", "FIA 4.1"),
+        "tests/execution/test_unaccounted_fills.py::test_fills_that_no_list_has_halt_and_end",
+        reducing_passes=True,
+    ),
+    ControlEntry(
         Control.LATCH_RECORD,
         "What an earlier run wrote down of the latch can be read.",
         ("RTS 6 art. 15(3)",),
