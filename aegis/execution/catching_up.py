@@ -53,21 +53,26 @@ class CatchUp:
         self._journal = journal
         self.missed_fills = 0
         self.cancelled_late = 0
-        # When this start began, and the instruments whose books begin with it.
-        self._begun_ms = 0
+        # The instruments whose lists were never read: their books hold no trade of before them.
         self._unread: set[int] = set()
 
     def begin(self) -> None:
         """A start begins, and with it the books of what the journal does not know.
 
         Of many symbols also of those of which no trade was confirmed yet: their lists were not
-        read when the journal began.
+        read when the journal began. Where the journal notes a first trade, the books began before
+        it, and what happened since then is news.
         """
-        self._begun_ms = self._rest.now_ms()
-        confirmed = self._core.confirmed_trades
-        self._unread = set(self._core.unbooked)
-        if len(confirmed) > _MOST_SYMBOLS:
-            self._unread |= {place for place, trade_id in enumerate(confirmed) if not trade_id}
+        core = self._core
+        confirmed = core.confirmed_trades
+        many = len(confirmed) > _MOST_SYMBOLS
+        self._unread = set(core.unbooked)
+        for place, trade_id in enumerate(confirmed):
+            if not trade_id and (many or place in core.begun_ms):
+                self._unread.add(place)
+        now_ms = self._rest.now_ms()
+        for place in self._unread:
+            core.begun_ms.setdefault(place, now_ms)
 
     # Orders of earlier runs
 
@@ -179,7 +184,7 @@ class CatchUp:
 
         The list goes months back, and is read from its front where nothing is confirmed.
         """
-        if place not in self._unread or trade.time >= self._begun_ms:
+        if place not in self._unread or trade.time >= self._core.begun_ms[place]:
             return False
         return self._core.slot_of_exchange_id(place, trade.order_id) < 0
 

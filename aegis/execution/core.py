@@ -107,6 +107,9 @@ class ExecutionCore(EvidenceReader):
         self.words[REQUEST_NEXT] = first_request(ids.run)
         # Instruments that the journal knows nothing of, though it has books of others.
         self.unbooked: list[int] = []
+        # Exchange time since which the books of an instrument hold every trade, where that is not
+        # since ever: until its list was read once, what is older is no news.
+        self.begun_ms: dict[int, int] = {}
         self._intents = memory.intents
         self.outcomes_published = 0
         self._told_state = int(LatchState.ACTIVE)

@@ -27,6 +27,7 @@ from aegis.execution.journal.layout import (
     CARRIED,
     CHECKPOINT,
     CONFIRMED,
+    FILL,
     FUNDED,
     INSTRUMENT,
     LATCH,
@@ -34,6 +35,7 @@ from aegis.execution.journal.layout import (
     RECORD_BYTES,
     RUN,
     SNAPSHOT,
+    STRAY,
     SUMS,
 )
 from aegis.execution.journal.state import (
@@ -47,6 +49,7 @@ from aegis.execution.journal.sync import SyncThread, SyncWork
 from aegis.execution.journal.writer import SegmentWriter
 from aegis.execution.tables import NOTES
 from aegis.execution.words import (
+    FILLS,
     FUNDING_E8,
     JOURNAL_COUNT,
     JOURNAL_LOST,
@@ -115,6 +118,9 @@ class Journal:
         self._core: ExecutionCore | None = None
         self._is_whole = True
         self._latch_told = (0, 0)
+        # The instruments whose books' beginning is noted, and what the last look for others saw.
+        self._begun: set[int] = set()
+        self._begun_seen = (0, 0)
         self._unchecked = 0
         self._checked_ns = 0
         self._tried_ns = 0
@@ -126,6 +132,7 @@ class Journal:
         A disk that fails now is no reason to halt what has not begun: nothing is noted then.
         """
         self._core = core
+        self._begun = set(core.begun_ms)
         core.words[JOURNAL_ON] = 1
         core.funding.on_change = self._note_funded
         core.words[WALL_OFFSET_NS] = self._wall_ns() - self._clock_ns()
@@ -152,6 +159,8 @@ class Journal:
             return True
         words = core.words
         self._follow_latch()
+        if (words[FILLS], len(core.begun_ms)) != self._begun_seen:
+            self._note_begun()
         count = int(words[JOURNAL_COUNT])
         if count == 0:
             return self._is_whole
@@ -312,6 +321,31 @@ class Journal:
     def _note_funded(self, change: Change) -> None:
         self.note(FUNDED, **_funded(change))
 
+    def _note_begun(self) -> None:
+        """Beside the first trade of an instrument: since when its books hold every trade.
+
+        A restart that finds the trade must know that those after it are news, and those of before
+        the books are not.
+        """
+        core = self._core
+        assert core is not None
+        self._begun_seen = (int(core.words[FILLS]), len(core.begun_ms))
+        unnoted = core.begun_ms.keys() - self._begun
+        if not unnoted:
+            return
+        notes, held = core.tables.journal[: int(core.words[JOURNAL_COUNT])], core.gate.exposure
+        traded = (held["position_lots"] != 0) | (held["fees_e8"] != 0)
+        traded[notes["instrument"][np.isin(notes["kind"], (FILL, STRAY))]] = True
+        for place in sorted(unnoted.intersection(np.flatnonzero(traded).tolist())):
+            self._begun.add(place)
+            self.note(CONFIRMED, **self._confirmed(place))
+
+    def _confirmed(self, place: int) -> dict[str, int]:
+        assert self._core is not None
+        since_ms = self._core.begun_ms[place] if place in self._begun else 0
+        trade_id = self._core.confirmed_trades[place]
+        return {"instrument": place, "trade_id": trade_id, "event_ns": since_ms * 1_000_000}
+
     def _note_latch(self) -> None:
         assert self._core is not None
         latch = self._core.gate.words
@@ -352,9 +386,9 @@ class Journal:
             self._record(LATCH, code=self._latch_told[0], number=self._latch_told[1]),
         ]
         tail = [
-            self._record(CONFIRMED, instrument=place, trade_id=trade_id)
+            self._record(CONFIRMED, **self._confirmed(place))
             for place, trade_id in enumerate(core.confirmed_trades)
-            if trade_id
+            if trade_id or place in self._begun
         ]
         for order_ref, name in core.carried.items():
             tail.append(

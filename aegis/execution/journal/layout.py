@@ -92,7 +92,8 @@ KINDS: Final = (
     "POSITION",  # qty_lots, amount_e8, cum_lots, trade_id: lots, cost, realised profit, fees
     "SUMS",  # amount_e8: funding; cum_lots, trade_id: net realised, base of the day; number: day
     "TRADE",  # trade_id of an instrument is in the books already
-    "CONFIRMED",  # trade_id: the exchange's list and the books agree up to here
+    "CONFIRMED",  # trade_id: the exchange's list and the books agree up to here, 0: nowhere yet;
+    # event_ns: since when the books hold every trade, 0: see trade_id
     "PLACE",  # an intent, about to be sent; ident: intent id; number: timestamp in it, ms
     "EVENT",  # evidence about an order; code: event; number: exchange's code; flags: its reason;
     # of AMENDED: price_ticks, qty_lots; flags: STILL_AMENDING if ours is under way all the same

@@ -239,9 +239,11 @@ def restore(core: ExecutionCore, found: Recovered, now_ns: int) -> list[str]:
     records["mono_ns"] = now_ns
     done = int(apply_records(core.directory, records, 0, len(records)))
     assert done == len(records), "a snapshot holds nothing but what a kernel takes"
-    for place, trade_id in zip(places, replay.confirmed, strict=True):
+    for number, (place, trade_id) in enumerate(zip(places, replay.confirmed, strict=True)):
         if place >= 0:
             core.confirmed_trades[place] = trade_id
+            if number in replay.begun_ms:
+                core.begun_ms[place] = replay.begun_ms[number]
     for change in replay.funding.state():
         core.funding.take(change)
     return told

@@ -82,6 +82,7 @@ class Replay:
     tables: Tables | None = None
     gate: Gate | None = None
     confirmed: list[int] = field(default_factory=list)
+    begun_ms: dict[int, int] = field(default_factory=dict)
     carried: dict[int, OrderName] = field(default_factory=dict)
     funding: FundingBook = field(default_factory=FundingBook)
     day: int = 0
@@ -136,7 +137,10 @@ class Replay:
             name = (int(note["ident"]), int(note["number"]), int(note["trade_id"]))
             self.carried[int(note["order_ref"])] = OrderName(*name, int(note["amount_e8"]))
         elif kind == CONFIRMED and int(note["instrument"]) < len(self.confirmed):
-            self.confirmed[int(note["instrument"])] = int(note["trade_id"])
+            place = int(note["instrument"])
+            self.confirmed[place] = int(note["trade_id"])
+            if note["event_ns"]:
+                self.begun_ms[place] = int(note["event_ns"]) // _NS_PER_MS
         elif kind == FUNDED and not self._skipping:
             self.funding.take(_change_of(note))
         elif kind == VERDICT:
@@ -159,6 +163,7 @@ class Replay:
             row["tick_size"] = rules.tick_size
         self.tables = Tables.detached(self.gate)
         self.confirmed = [0] * len(self.instruments)
+        self.begun_ms = {}
         self.carried = {}
         self.funding = FundingBook()
 
