@@ -7,7 +7,6 @@ I/O but a line on standard error when something is wrong.
 """
 
 import json
-import sys
 import time
 from collections.abc import Mapping
 from typing import Any, Final
@@ -22,6 +21,7 @@ from aegis.config.settings import Settings
 from aegis.host.clock import monotonic_ns
 from aegis.host.gc_scope import GcScope
 from aegis.shm.instance import InstanceMemory
+from aegis.shm.said import Said
 from aegis.shm.wait import BY_NAME
 from aegis.shm.wiring import Wiring
 from aegis.strategies.contract import StrategyParameters
@@ -82,6 +82,7 @@ class Brain:
         self.settings = settings
         self.memory = memory
         self.counters = memory.counters["brain"]
+        self._said = Said(memory.directory, settings.name, "brain")
         self.strategy = load_strategy(settings.strategy)
         self.cycle = compiled_cycle(self.strategy)
         count = settings.instance.rows
@@ -275,4 +276,4 @@ class Brain:
     def _complain(self, text: str) -> None:
         self.counters["errors"] += 1
         for line in text.splitlines():
-            sys.stderr.write(f"aegis {self.settings.name} brain: {line}\n")
+            self._said.say(line)

@@ -12,21 +12,16 @@ It decides no trade. No line that it writes holds a secret.
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import json
 import os
 import resource
 import signal
-import sys
-import time
 from time import monotonic_ns
 from typing import Any
 
 import numpy as np
 import uvloop
 
-from aegis import BUILD_ID
-from aegis.config.journal_dir import journal_dir
 from aegis.config.settings import Settings
 from aegis.execution.access import ExchangeAccess
 from aegis.execution.client_id import MAX_EPOCH, ClientIds
@@ -34,13 +29,10 @@ from aegis.execution.connections import NetworkConnections
 from aegis.execution.errors import ExecutionError, UnusableSetupError
 from aegis.execution.gauges import Gauges
 from aegis.execution.intake import Parking, WaitingRoom
-from aegis.execution.journal.disk import FolderDisk
-from aegis.execution.journal.errors import JournalDirError, JournalError
 from aegis.execution.journal.journal import Journal
 from aegis.execution.journal.layout import RECORD
-from aegis.execution.journal.recovery import Identity, Recovered, open_journal, recover
 from aegis.execution.journal.state import apply_records
-from aegis.execution.journal.sync import SyncThread
+from aegis.execution.journal_opening import open_instance_journal
 from aegis.execution.latch_keeper import LatchKeeper
 from aegis.execution.operator_commands import OperatorCommands
 from aegis.execution.operator_desk import OperatorDesk
@@ -51,11 +43,13 @@ from aegis.execution.tables import Tables
 from aegis.execution.vitals import Signs, Vitals
 from aegis.host.gc_scope import GcScope
 from aegis.host.prctl import forbid_core_dumps
+from aegis.risk.control_numbers import Control
 from aegis.risk.gate_state import Gate
 from aegis.risk.latch import LatchState
 from aegis.risk.latch_record import record_file
 from aegis.risk.limits import LimitsError
 from aegis.shm.instance import InstanceMemory
+from aegis.shm.said import Said
 from aegis.shm.wiring import Wiring
 
 __all__ = ["run", "warm_up"]
@@ -102,6 +96,7 @@ class ExecutionProcess:
         self._loop_seq = self._counters.index("loop_seq")
         self._loop_ts = self._counters.index("loop_ts_ns")
         self._max_cycle = self._counters.index("max_cycle_ns")
+        self._said = Said(memory.directory, settings.name, "execution")
         self._access = ExchangeAccess(settings, memory, wiring, self._say)
         self._waiting = WaitingRoom(memory)
         self._parking = Parking(memory, wiring.intents_fd, settings.hardware.wait)
@@ -219,7 +214,8 @@ class ExecutionProcess:
             rules = await read_rules(rest, self._symbols(), self._settings)
             if not dispatcher.set_limits(rest.rate_limits):
                 raise UnusableSetupError("exchangeInfo tells no rate limits: none can be kept")
-            journal, recovered = self._open_journal(keys.api_key)
+            opened = open_instance_journal(self._settings, self._memory, keys.api_key, self._say)
+            journal = self._journal = opened.journal
             session = TradingSession(
                 self._settings,
                 self._memory,
@@ -228,7 +224,7 @@ class ExecutionProcess:
                 ClientIds(self._settings.name, journal.run, self._settings.instance.strategy),
                 NetworkConnections(self._access.endpoints, keys, rest, dispatcher),
                 journal,
-                recovered,
+                opened.recovered,
                 dispatcher,
                 self._say,
             )
@@ -245,6 +241,8 @@ class ExecutionProcess:
         state, reason = self._inherited
         if state in (LatchState.REDUCING, LatchState.HALTED):
             session.gate.latch.trip(LatchState(state), reason, monotonic_ns())
+        if opened.recovered.has_lost_books:
+            session.gate.latch.trip(LatchState.HALTED, Control.JOURNAL_LOST, monotonic_ns())
         for text in session.unplaced:
             self._say(f"journal: {text}")
         self._session, self._looked_ns = session, 0
@@ -257,54 +255,6 @@ class ExecutionProcess:
         self._counters["reconciles"] += 1
         self._write_gauges(session)
         self._counters["ready"] = 1
-
-    def _open_journal(self, api_key: str) -> tuple[Journal, Recovered]:
-        """Recover the journal and begin a run of it. Raises a JournalError."""
-        settings = self._settings
-        config = settings.journal
-        # An embedded exchange is another one with every key: nothing of an earlier one is true.
-        account = f"{settings.venue.mode}-{hashlib.sha256(api_key.encode()).hexdigest()[:16]}"
-        disk = FolderDisk(journal_dir(config.dir, settings.name))
-        try:
-            recovered = recover(disk, account)
-            identity = Identity(settings.name, account, BUILD_ID, settings.config_hash)
-            journal = open_journal(
-                disk,
-                identity,
-                recovered,
-                monotonic_ns,
-                time.time_ns,
-                segment_bytes=config.segment_bytes,
-                keep_bytes=config.keep_bytes,
-            )
-        except JournalError:
-            disk.close()
-            raise
-        except OSError as error:
-            disk.close()
-            raise JournalDirError(
-                f"the journal in {disk.folder} cannot be used: {error.strerror} ({error.filename})"
-            ) from None
-        if recovered.other_account and not account.startswith("embedded-"):
-            self._say(f"journal: begun anew, it was of {recovered.other_account}, not of {account}")
-        for finding in recovered.findings:
-            self._say(f"journal: {finding}")
-        self._set_base(journal, recovered)
-        journal.thread = SyncThread(journal.work, config.sync_ms)
-        self._journal = journal
-        return journal, recovered
-
-    def _set_base(self, journal: Journal, recovered: Recovered) -> None:
-        """Where the shared counters of profit and fees begin, see `gauges`."""
-        supervisor = self._memory.counters["supervisor"]
-        journal.memory_id = supervisor["start_time_ticks"] << 22 | supervisor["pid"]
-        before = recovered.replay.run_record if recovered.replay is not None else None
-        if before is not None and journal.memory_id and before["number"] == journal.memory_id:
-            journal.base_e8 = (int(before["amount_e8"]), int(before["cum_lots"]))
-            return
-        realized_e8, fees_e8 = recovered.sums_e8
-        counters = self._counters
-        journal.base_e8 = (counters["realized_pnl_e8"] - realized_e8, counters["fees_e8"] - fees_e8)
 
     def _close_journal(self) -> None:
         """Let go of a journal whose session never came to be."""
@@ -497,4 +447,4 @@ class ExecutionProcess:
         """One line for a person, and not the same one over and over."""
         if text != self._told:
             self._told = text
-            sys.stderr.write(f"aegis {self._settings.name} execution: {text}\n")
+            self._said.say(text)

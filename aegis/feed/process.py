@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import random
 import signal
-import sys
 import time
 
 import uvloop
@@ -39,6 +38,7 @@ from aegis.host.gc_scope import GcScope
 from aegis.shm.absence import Reason
 from aegis.shm.instance import InstanceMemory
 from aegis.shm.rate_ledger import RateLedger, ledger_path
+from aegis.shm.said import Said
 from aegis.shm.wiring import Wiring
 
 __all__ = ["Feed", "run", "warm_up"]
@@ -84,6 +84,7 @@ class Feed:
         self.memory = memory
         self.wiring = wiring
         self.counters = memory.counters["feed"]
+        self._said = Said(memory.directory, settings.name, "feed")
         self.universe = Universe(settings.instance.symbols, memory.instruments)
         self.limits = limits or (Deadlines.for_mirror() if settings.mirrored else Deadlines())
         # Jitter only: no decision and no record depends on it.
@@ -207,7 +208,7 @@ class Feed:
 
     def say(self, text: str) -> None:
         """One line for people, on standard error."""
-        sys.stderr.write(f"aegis {self.settings.name} feed: {text}\n")
+        self._said.say(text)
 
     # ---- start and end
 

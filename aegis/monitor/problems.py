@@ -74,9 +74,10 @@ def not_settled(view: InstanceView) -> Iterator[Problem]:
     """On the way up or down."""
     if view.state == "starting":
         waiting = "; ".join(_unready(view)) or "the first canary"
+        ready = view.counters.get("execution", {}).get("ready", 0)
         yield Problem(
             f"{view.instance} is starting",
-            f"still waiting for: {waiting}",
+            f"still waiting for: {waiting}" + ("" if ready else _last_word(view, "execution")),
             "wait, then look again; if it stays, its log tells what is wrong",
         )
     elif view.state == "stopping":
@@ -314,7 +315,8 @@ def execution_faults(view: InstanceView) -> Iterator[Problem]:
     if not execution.get("ready", 1):
         yield Problem(
             "execution is not ready",
-            f"it has not reconciled with the venue; down: {', '.join(down) or 'nothing'}",
+            f"it has not reconciled with the venue; down: {', '.join(down) or 'nothing'}"
+            + _last_word(view, "execution"),
             "it retries by itself and no order is sent; if it stays, check the venue",
         )
     elif down:
@@ -489,6 +491,11 @@ def _unready(view: InstanceView) -> list[str]:
     if invalid:
         waiting.append(f"{invalid} books")
     return waiting
+
+
+def _last_word(view: InstanceView, process: str) -> str:
+    text = view.said.get(process, "")
+    return f"; its last word: {text}" if text else ""
 
 
 def _seconds(age_ms: float | None) -> str:

@@ -25,6 +25,7 @@ from aegis.shm.errors import ShmError
 from aegis.shm.instance import InstanceMemory, directory_of
 from aegis.shm.instruments import TRADING
 from aegis.shm.intent import PLACE
+from aegis.shm.said import read_said
 
 __all__ = ["DEGRADED_BITS", "instances_in", "read_instance", "read_memory"]
 
@@ -65,6 +66,7 @@ def read_instance(instance: str, shm_dir: str | Path) -> InstanceView:
     notes = read_notes(directory)
     if notes is not None:
         _read_notes_into(view, notes)
+    _read_said_into(view, directory)
     try:
         _attach_and_read(view, notes, shm_dir)
     except (ShmError, LookupError, ValueError, OSError, AssertionError) as error:
@@ -235,6 +237,18 @@ def _read_quotes(view: InstanceView, memory: InstanceMemory) -> None:
             view.quotes.setdefault(side, round(price, 10))
         if len(view.quotes) == 2:
             return
+
+
+def _read_said_into(view: InstanceView, directory: Path) -> None:
+    """What the processes themselves have said, among the supervisor's events in order of time."""
+    for process in PROCESSES[1:]:
+        lines = read_said(directory, process)
+        if lines:
+            view.said[process] = lines[-1].text
+        view.events += [
+            {"unix_ms": line.unix_ms, "text": f"{process}: {line.text}"} for line in lines
+        ]
+    view.events.sort(key=lambda event: int(event["unix_ms"]))
 
 
 def _read_notes_into(view: InstanceView, notes: Notes) -> None:

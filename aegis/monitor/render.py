@@ -20,6 +20,7 @@ _STATE_STYLES = {"running": "bold green", "ready": "green", "starting": "yellow"
 _PERCENTILES = ("p50", "p99", "p999", "max")
 _HOPS = ("socket_to_ring_ns", "hop_ns", "step_ns", "intent_hop_ns", "tick_to_order_ns")
 _MIB = 1 << 20
+_EVENTS_SHOWN = 8
 
 
 def human_ns(nanoseconds: float) -> str:
@@ -41,7 +42,9 @@ def status_page(view: InstanceView) -> RenderableType:
         return Group(*parts)
     parts += [_process_table(view), _market_table(view), _latency_table(view)]
     parts += [Text(f"mind: {text}", style="yellow") for text in view.degraded]
-    parts += [Text(f"event: {event['text']}", style="dim") for event in view.events[-6:]]
+    parts += [
+        Text(f"event: {event['text']}", style="dim") for event in view.events[-_EVENTS_SHOWN:]
+    ]
     return Group(*parts)
 
 

@@ -129,6 +129,8 @@ class InstanceView:
     restarts: int = 0
     counters: dict[str, dict[str, int]] = field(default_factory=dict)
     events: list[dict[str, Any]] = field(default_factory=list)
+    # The last line that each process has said.
+    said: dict[str, str] = field(default_factory=dict)
     leftovers: list[str] = field(default_factory=list)
     # Why the shared memory of a running instance cannot be read, empty when it can.
     unreadable: str = ""

@@ -64,3 +64,4 @@ class Control(IntEnum):
     ACCOUNT_SETUP = 72
     FIREWALL = 73
     UNACCOUNTED_FILLS = 74
+    JOURNAL_LOST = 75

@@ -403,6 +403,13 @@ _ENTRIES = (
         reducing_passes=True,
     ),
     ControlEntry(
+        Control.JOURNAL_LOST,
+        "The books of the runs before can be read: what was earned today, and what was booked.",
+        ("RTS 6 art. 17", "RTS 6 art. 11"),
+        "tests/execution/test_lost_journal.py::test_a_journal_that_cannot_be_read_at_all_halts",
+        reducing_passes=True,
+    ),
+    ControlEntry(
         Control.LATCH_RECORD,
         "What an earlier run wrote down of the latch can be read.",
         ("RTS 6 art. 15(3)",),

@@ -75,6 +75,13 @@ class Recovered:
     replay: Replay | None = None
     findings: list[str] = field(default_factory=list)
     other_account: str = ""
+    # More is bad than the end of the last write, which a kill or a power loss may cut short.
+    is_damaged: bool = False
+
+    @property
+    def has_lost_books(self) -> bool:
+        """Whether there were books, and none can be read any more: profit of the day and all."""
+        return self.is_damaged and not self.has_state and not self.other_account
 
     @property
     def has_state(self) -> bool:
@@ -157,6 +164,7 @@ def _put_aside(disk: Disk, last: Segment, found: Recovered) -> None:
             aside = f"{last.name}.{last.state}"
             disk.rename(last.name, aside)
         found.findings.append(f"{last.name}: {last.text}; moved to {aside}")
+        found.is_damaged = last.state != TORN
     for name in disk.names():
         if is_segment(name) and name > last.name:
             disk.rename(name, f"{name}.orphan")
