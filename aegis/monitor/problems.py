@@ -6,27 +6,20 @@ the order in which they are shown, worst first. A rule names numbers, never only
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from aegis.config.environments import OWN_VENUE_MODES
-from aegis.monitor.view import BookLook, InstanceView, Problem, ProcessView
+from aegis.monitor.data_problems import market_data, silence_imposed, universe
+from aegis.monitor.last_run import when
+from aegis.monitor.view import LIVE_STATES, InstanceView, Problem, ProcessView, seconds
 
 __all__ = ["RULES", "find_problems", "judge"]
 
 STALL_MS = 3_000.0
 CANARY_MS = 3_000.0
-SILENT_FEED_MS = 10_000.0
 _NS_PER_MS = 1e6
-# So many invalid books are named one by one; under this share of all it is no fault of the whole.
-FEW_BOOKS = 3
-FEW_SHARE = 0.05
-FEW_REASONS = 3
-# The feed's code for its own list of symbols, in the counter universe_source.
-_FALLBACK = 3
 CHILDREN = ("venue", "feed", "brain", "execution")
-_LIVE_STATES = ("running", "starting", "stopping")
 
 Rule = Callable[[InstanceView], Iterator[Problem]]
 
@@ -49,7 +42,9 @@ def not_running(view: InstanceView) -> Iterator[Problem]:
     name = view.instance
     if view.state == "absent":
         yield Problem(
-            f"{name} is not running", f"{view.directory} does not exist", f"aegis run {name}"
+            f"{name} is not running",
+            f"{view.directory} does not exist; {_last_end(view)}",
+            _what_then(view),
         )
     elif view.state == "dead":
         orphans = [p for p in CHILDREN if p in view.processes and view.processes[p].alive]
@@ -68,6 +63,31 @@ def not_running(view: InstanceView) -> Iterator[Problem]:
                 f"aegis cancel-all {name} cancels them and tells the position; aegis halt {name} "
                 "halts its next start, too",
             )
+
+
+def _last_end(view: InstanceView) -> str:
+    """How the last run ended, and how much is known of it."""
+    run = view.last_run
+    if run is None:
+        return "no earlier run is known of"
+    if not run.ended_unix_ms:
+        how = "it was killed whole" if run.is_of_this_boot else "the machine went down with it"
+        return f"the run of {when(run.started_unix_ms)} did not end in order: {how}"
+    words = f"; last words: {'; '.join(run.words)}" if run.exit_code and run.words else ""
+    orders = {-1: "open orders at the end not known", 0: "no order rested"}
+    rested = orders.get(run.open_orders, f"{run.open_orders} ORDERS RESTED AT THE END")
+    return (
+        f"the last run ended {when(run.ended_unix_ms)} with exit code {run.exit_code}: "
+        f"{run.reason}; {rested}{words}"
+    )
+
+
+def _what_then(view: InstanceView) -> str:
+    name, run = view.instance, view.last_run
+    if run is None or (run.ended_unix_ms and run.exit_code == 0):
+        return f"aegis run {name}"
+    first = "" if run.mode in OWN_VENUE_MODES else f"aegis cancel-all {name}; "
+    return f"{first}mend what ended it, then aegis run {name} (systemctl start aegis@{name})"
 
 
 def not_settled(view: InstanceView) -> Iterator[Problem]:
@@ -90,7 +110,7 @@ def not_settled(view: InstanceView) -> Iterator[Problem]:
 
 def memory_unreadable(view: InstanceView) -> Iterator[Problem]:
     """The instance lives, but what it writes cannot be understood from here."""
-    if view.unreadable and view.state in _LIVE_STATES:
+    if view.unreadable and view.state in LIVE_STATES:
         yield Problem(
             f"the shared memory of {view.instance} cannot be read",
             view.unreadable,
@@ -101,13 +121,13 @@ def memory_unreadable(view: InstanceView) -> Iterator[Problem]:
 def supervisor_stands_still(view: InstanceView) -> Iterator[Problem]:
     """The supervisor itself is stopped or hung: nobody restarts anything."""
     supervisor = view.processes.get("supervisor")
-    if view.state not in _LIVE_STATES or supervisor is None:
+    if view.state not in LIVE_STATES or supervisor is None:
         return
     age_ms = supervisor.heartbeat_age_ms
     stopped = supervisor.process_state == "T"
     # While it compiles kernels there is nothing to watch yet, and it beats only between two.
     if stopped or (view.ready and age_ms is not None and age_ms > STALL_MS):
-        why = "it is stopped by a signal" if stopped else f"no turn for {_seconds(age_ms)}"
+        why = "it is stopped by a signal" if stopped else f"no turn for {seconds(age_ms)}"
         yield Problem(
             f"the supervisor (pid {supervisor.pid}) stands still",
             f"{why}; nothing is watched; execution cancels its orders after heartbeat_timeout_ms",
@@ -139,13 +159,13 @@ def _process_fault(view: InstanceView, name: str, process: ProcessView) -> Itera
     elif process.process_state == "T":
         yield Problem(
             f"{name} (pid {process.pid}) is stopped by a signal",
-            f"no duty cycle for {_seconds(age_ms)}",
+            f"no duty cycle for {seconds(age_ms)}",
             "the supervisor kills and restarts it within stall_timeout_ms",
         )
     elif age_ms is not None and age_ms > STALL_MS and view.ready:
         yield Problem(
             f"{name} (pid {process.pid}) makes no progress",
-            f"no duty cycle for {_seconds(age_ms)} though the process exists{last}",
+            f"no duty cycle for {seconds(age_ms)} though the process exists{last}",
             "the supervisor kills and restarts it within stall_timeout_ms",
         )
     elif process.state == "degraded":
@@ -170,138 +190,8 @@ def chain_is_broken(view: InstanceView) -> Iterator[Problem]:
     if isinstance(age_ms, float | int) and age_ms > CANARY_MS:
         yield Problem(
             f"the canary is stuck at {view.canary.get('back')}",
-            f"feed has sent {view.canary.get('sent')}, none came through for {_seconds(age_ms)}",
+            f"feed has sent {view.canary.get('sent')}, none came through for {seconds(age_ms)}",
             "the supervisor restarts the process at fault; if it stays, aegis stop and run again",
-        )
-
-
-def silence_imposed(view: InstanceView) -> Iterator[Problem]:
-    """The exchange has banned this address (418), or wants a pause (429): nothing is asked."""
-    if view.state not in _LIVE_STATES or view.silence_s <= 0.0:
-        return
-    left = f"until {view.silence_until}, {view.silence_s:.0f} s from now"
-    if view.banned:
-        yield Problem(
-            f"the exchange has banned this address {left}",
-            "it answered 418; nothing can be asked: no list, no snapshot, no new connection",
-            "do not restart: the feed goes on by itself when it ends, and each question inside it "
-            "makes it longer; stop what else asks from this address",
-        )
-    else:
-        yield Problem(
-            f"the exchange wants no questions from this address {left}",
-            "it answered 429; books that need a snapshot and connections that are lost wait",
-            "do not restart: the feed goes on by itself; stop what else asks from this address",
-            "warning",
-        )
-
-
-def market_data(view: InstanceView) -> Iterator[Problem]:
-    """Books that must not be traded on, silence, comparisons that failed."""
-    if view.state != "running":
-        return
-    feed = view.counters.get("feed", {})
-    yield from _invalid_books(view, feed)
-    ages = [book.age_ms for book in view.books if book.age_ms is not None]
-    over = view.counters.get("venue", {}).get("mirror_done", 0)
-    if ages and min(ages) > SILENT_FEED_MS and not over:
-        yield Problem(
-            "market data is silent",
-            f"the newest book is {_seconds(min(ages))} old",
-            "check the venue process; the gate denies new risk meanwhile",
-        )
-    mismatches = feed.get("top_mismatches", 0)
-    if mismatches:
-        yield Problem(
-            f"{mismatches} book tops differed from bookTicker at equal update ids",
-            f"of {feed.get('top_checks', 0)} compared; each such book was put out of force and "
-            "fetched anew",
-            "if the number grows, stop trading (aegis stop) and report a recording (aegis record)",
-            "warning",
-        )
-    yield from _silent_streams(view, feed)
-
-
-def _silent_streams(view: InstanceView, feed: dict[str, int]) -> Iterator[Problem]:
-    """Trades or mark prices that have stopped while the books go on."""
-    what_follows = {
-        "trades": "candles and what reads trades stand still; each is marked incomplete",
-        "marks": "the gate has no second opinion on prices and refuses what needs one",
-    }
-    for name, follows in what_follows.items():
-        silent = feed.get(f"{name}_silent", 0)
-        if silent:
-            streams = "trades" if name == "trades" else "mark prices"
-            yield Problem(
-                f"the {streams} of {silent} of {len(view.books)} symbols have stopped",
-                f"their books go on; {follows}",
-                "the feed has asked for them again and goes on doing so; its log names them",
-                "warning" if 2 * silent < len(view.books) else "fault",
-            )
-
-
-def _invalid_books(view: InstanceView, feed: dict[str, int]) -> Iterator[Problem]:
-    """Each by its name while they are few; halted symbols have none, and need none."""
-    invalid = [book for book in view.books if book.trading and not book.valid]
-    names = [book.symbol or str(book.instrument) for book in invalid]
-    severity = "warning" if len(names) < FEW_SHARE * len(view.books) else "fault"
-    counts = (
-        f"gaps {feed.get('gaps', 0)}, resyncs {feed.get('resyncs', 0)}, connections "
-        f"{feed.get('connected', 0)}; nothing is quoted from it"
-    )
-    do = "the feed resynchronises by itself; if it stays, check the venue and the network"
-    if len(names) <= FEW_BOOKS:
-        for name, book in zip(names, invalid, strict=True):
-            why = f"{_why_invalid(book)}; {counts}"
-            yield Problem(f"the book of {name} is not valid", why, do, severity)
-        return
-    shown = f"{', '.join(names[:FEW_BOOKS])} and {len(names) - FEW_BOOKS} more"
-    what = f"{len(names)} of {len(view.books)} books are not valid: {shown}"
-    reasons = Counter(book.why for book in invalid if book.why).most_common(FEW_REASONS)
-    why = "; ".join([*(f"{count} because {reason}" for reason, count in reasons), counts])
-    yield Problem(what, why, f"{do}; aegis universe {view.instance} names them all", severity)
-
-
-def _why_invalid(book: BookLook) -> str:
-    since = "ever since the start" if book.absent_s is None else f"for {book.absent_s:.0f} s now"
-    return f"{since}, because {book.why}" if book.why else f"{since}, no reason was told"
-
-
-def universe(view: InstanceView) -> Iterator[Problem]:
-    """What is followed is not what the exchange lists, or was not to be had."""
-    feed = view.counters.get("feed", {})
-    if view.state not in ("running", "starting"):
-        return
-    if feed.get("universe_source") == _FALLBACK:
-        yield Problem(
-            f"the exchange's list of symbols is not to be had: {feed.get('universe_listed')} "
-            "well-known pairs are followed instead",
-            f"{feed.get('discovery_failures', 0)} attempts failed; nothing can be traded without "
-            "tick and step sizes",
-            "the feed asks again every few seconds; check [feed] rest_url, the proxy and the net",
-        )
-    if feed.get("universe_overflow"):
-        yield Problem(
-            f"{feed['universe_overflow']} listed symbols are not followed",
-            f"all {feed.get('universe_listed')} rows of shared memory are taken",
-            f"raise max_symbols in [instances.{view.instance}] and start anew",
-            "warning",
-        )
-    if feed.get("rate_limited"):
-        yield Problem(
-            f"the exchange told the feed {feed['rate_limited']} times to ask less",
-            f"request weight {feed.get('weight_used')} of {feed.get('weight_limit')} this minute: "
-            "others on this address ask too",
-            "raise weight_reserve in [feed], or stop what else asks from this address",
-            "warning",
-        )
-    if feed.get("handovers_failed"):
-        yield Problem(
-            f"{feed['handovers_failed']} planned replacements of a connection failed",
-            f"{feed.get('handovers', 0)} succeeded; without one the exchange cuts the connection "
-            "after 24 h and its books are invalid for a moment",
-            "if it goes on: raise overlap_s in [feed], or check the network",
-            "warning",
         )
 
 
@@ -495,8 +385,4 @@ def _unready(view: InstanceView) -> list[str]:
 
 def _last_word(view: InstanceView, process: str) -> str:
     text = view.said.get(process, "")
-    return f"; its last word: {text}" if text else ""
-
-
-def _seconds(age_ms: float | None) -> str:
-    return "an unknown time" if age_ms is None else f"{age_ms / 1e3:.1f} s"
+    return f"; {process}'s last word: {text}" if text else ""

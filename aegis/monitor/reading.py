@@ -15,6 +15,7 @@ from aegis.config.environments import OWN_VENUE_MODES
 from aegis.host.process_identity import ProcessIdentity, is_alive, read_boot_id
 from aegis.host.resources import read_resources
 from aegis.host.scheduler import shown_scheduler
+from aegis.monitor.last_run import read_last_run
 from aegis.monitor.lock_holder import holder_pid
 from aegis.monitor.notes import Notes, read_notes
 from aegis.monitor.view import BookLook, InstanceView, ProcessView, RingView
@@ -25,7 +26,7 @@ from aegis.shm.errors import ShmError
 from aegis.shm.instance import InstanceMemory, directory_of
 from aegis.shm.instruments import TRADING
 from aegis.shm.intent import PLACE
-from aegis.shm.said import read_said
+from aegis.shm.said import all_said, read_said
 
 __all__ = ["DEGRADED_BITS", "instances_in", "read_instance", "read_memory"]
 
@@ -62,6 +63,7 @@ def read_instance(instance: str, shm_dir: str | Path) -> InstanceView:
     directory = directory_of(instance, shm_dir)
     view = InstanceView(instance, directory=str(directory))
     if not directory.is_dir():
+        view.last_run = read_last_run(instance)
         return view
     notes = read_notes(directory)
     if notes is not None:
@@ -245,9 +247,7 @@ def _read_said_into(view: InstanceView, directory: Path) -> None:
         lines = read_said(directory, process)
         if lines:
             view.said[process] = lines[-1].text
-        view.events += [
-            {"unix_ms": line.unix_ms, "text": f"{process}: {line.text}"} for line in lines
-        ]
+    view.events += [{"unix_ms": line.unix_ms, "text": line.text} for line in all_said(directory)]
     view.events.sort(key=lambda event: int(event["unix_ms"]))
 
 

@@ -9,7 +9,18 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-__all__ = ["BookLook", "InstanceView", "Problem", "ProcessView", "RingView"]
+from aegis.monitor.last_run import LastRun
+
+__all__ = [
+    "LIVE_STATES",
+    "BookLook",
+    "InstanceView",
+    "Problem",
+    "ProcessView",
+    "RingView",
+    "mode_words",
+    "seconds",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +92,14 @@ class BookLook:
     absent_s: float | None = None
 
 
+LIVE_STATES = ("running", "starting", "stopping")
+
+
+def seconds(age_ms: float | None) -> str:
+    """A duration as the problems tell it."""
+    return "an unknown time" if age_ms is None else f"{age_ms / 1e3:.1f} s"
+
+
 def mode_words(mode: str) -> str:
     """The mode as it stands everywhere a person looks: SIMULATED, PAPER, TESTNET or LIVE."""
     return "SIMULATED" if mode == "embedded" else mode.upper()
@@ -131,6 +150,8 @@ class InstanceView:
     events: list[dict[str, Any]] = field(default_factory=list)
     # The last line that each process has said.
     said: dict[str, str] = field(default_factory=dict)
+    # How the run before ended, where it is known; of an instance that does not run.
+    last_run: LastRun | None = None
     leftovers: list[str] = field(default_factory=list)
     # Why the shared memory of a running instance cannot be read, empty when it can.
     unreadable: str = ""

@@ -26,6 +26,7 @@ from aegis.risk.control_numbers import Control
 from aegis.risk.latch import LatchState
 
 __all__ = [
+    "INSTALLED",
     "LatchRecord",
     "read_record",
     "record_file",
@@ -36,7 +37,7 @@ __all__ = [
 
 FILE_NAME = "latch.json"
 _MOST_BYTES = 4_096
-_INSTALLED = Path("/var/lib/aegis")
+INSTALLED = Path("/var/lib/aegis")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +92,7 @@ def record_file(instance: str) -> Path:
 def record_file_by_hand(instance: str) -> Path:
     """The same for a command run by hand, which may mean an instance of systemd's."""
     own = record_file(instance)
-    installed = _INSTALLED / instance
+    installed = INSTALLED / instance
     return installed / FILE_NAME if not own.exists() and installed.is_dir() else own
 
 

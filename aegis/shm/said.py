@@ -16,7 +16,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
-__all__ = ["Line", "Said", "read_said"]
+from aegis.shm.counter_tables import PROCESSES
+
+__all__ = ["Line", "Said", "all_said", "read_said"]
 
 MOST_LINES = 12
 MOST_CHARACTERS = 600
@@ -57,6 +59,16 @@ class Said:
 def read_said(directory: Path, process: str) -> list[Line]:
     """The last lines of a process, oldest first; none when there is nothing that can be read."""
     return _read(directory / _file_name(process))
+
+
+def all_said(directory: Path) -> list[Line]:
+    """The last lines of all processes in order of time, each as `<process>: <line>`."""
+    lines = [
+        Line(line.unix_ms, f"{process}: {line.text}")
+        for process in PROCESSES
+        for line in read_said(directory, process)
+    ]
+    return sorted(lines, key=lambda line: line.unix_ms)
 
 
 def _file_name(process: str) -> str:

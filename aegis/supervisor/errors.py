@@ -16,6 +16,7 @@ __all__ = [
     "PortTakenError",
     "StartCancelledError",
     "SupervisorError",
+    "exit_code_of",
 ]
 
 
@@ -53,3 +54,8 @@ class StartCancelledError(SupervisorError):
     """A stop was asked for before the first process was forked: nothing to drain."""
 
     exit_code: ClassVar[int] = 0
+
+
+def exit_code_of(error: BaseException) -> int:
+    """The exit code that an error ends the supervisor with."""
+    return error.exit_code if isinstance(error, SupervisorError) else SupervisorError.exit_code

@@ -23,6 +23,7 @@ from aegis.host.grant import Grant
 from aegis.host.hugepages import HUGE_PAGE_BYTES, huge_pages_grant, hugetlbfs_mounts
 from aegis.host.process_identity import own_identity
 from aegis.host.scheduler import scheduler_of
+from aegis.monitor.last_run import LastRun
 from aegis.monitor.notes import ChildNote, Notes
 from aegis.shm.candles import CandlePlan
 from aegis.shm.control import RUN
@@ -36,7 +37,7 @@ from aegis.shm.instance import (
 from aegis.shm.wiring import Credentials, Wiring
 from aegis.supervisor.budget import RestartBudget
 from aegis.supervisor.children import Child
-from aegis.supervisor.errors import MemoryShortError, PortTakenError
+from aegis.supervisor.errors import MemoryShortError, PortTakenError, exit_code_of
 from aegis.supervisor.instance import Audience, Instance
 from aegis.supervisor.instance_lock import InstanceLock
 from aegis.supervisor.leftovers import clear_leftovers, find_leftovers
@@ -102,7 +103,9 @@ def prepare(
     lock = take_lock(settings.name, directory, patience_ns, audience.say)
     try:
         return _furnish(settings, config, inbox, audience, lock)
-    except BaseException:
+    except BaseException as error:
+        run = LastRun.begun(settings.venue.mode)
+        run.ended(exit_code_of(error), f"it could not start: {error}", -1, []).write(settings.name)
         remove_directory(directory)
         lock.close()
         raise

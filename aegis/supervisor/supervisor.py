@@ -17,10 +17,13 @@ from dataclasses import replace
 
 from aegis.config import AegisConfig, Settings, config_hash
 from aegis.host.process_identity import ProcessIdentity, is_alive
+from aegis.monitor.last_run import LastRun
 from aegis.shm.instance import remove_directory
+from aegis.shm.said import all_said
 from aegis.supervisor.child import Birth
 from aegis.supervisor.children import Child
 from aegis.supervisor.drain import drain
+from aegis.supervisor.errors import exit_code_of
 from aegis.supervisor.instance import Audience, Instance
 from aegis.supervisor.reload import live_text, plan_reload
 from aegis.supervisor.sampling import take_sample
@@ -77,11 +80,18 @@ class Supervisor:
         inbox = SignalInbox()
         try:
             instance = prepare(self._settings, self._config, inbox, self._audience)
+            run = LastRun.begun(instance.settings.venue.mode)
+            run.write(instance.settings.name)
             try:
                 self._entry_points = warm_up(instance, self._entry_modules)
                 self._live(instance)
+            except BaseException as error:
+                instance.exit_code = instance.exit_code or exit_code_of(error)
+                instance.reason = instance.reason or str(error) or type(error).__name__
+                raise
             finally:
                 _kill_remaining(instance)
+                _tell_the_end(instance, run)
                 _take_down(instance)
             return instance.exit_code
         finally:
@@ -387,6 +397,14 @@ def _kill_remaining(instance: Instance) -> None:
         child.kill("left over by a drain that failed")
         with contextlib.suppress(ChildProcessError):
             os.waitpid(child.pid, 0)
+
+
+def _tell_the_end(instance: Instance, run: LastRun) -> None:
+    """For whoever looks when nothing runs any more."""
+    orders = -1 if instance.open_orders is None else instance.open_orders
+    reason = "; ".join([instance.reason, *instance.unclean])
+    words = [line.text for line in all_said(instance.memory.directory)]
+    run.ended(instance.exit_code, reason, orders, words).write(instance.settings.name)
 
 
 def _take_down(instance: Instance) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import time
@@ -37,6 +38,8 @@ def test_a_signal_stops_it_with_zero(stand_ins: MakeAppliance, number: signal.Si
     one = stand_ins(changes=QUICK).start().until_ready()
     assert one.stop(number) == 0
     one.gone()
+    (problem,) = one.view().problems
+    assert "with exit code 0: a stop was asked for; no order rested" in problem.why
 
 
 def test_a_stop_during_the_start_is_obeyed_at_once(stand_ins: MakeAppliance) -> None:
@@ -45,6 +48,8 @@ def test_a_stop_during_the_start_is_obeyed_at_once(stand_ins: MakeAppliance) -> 
     assert one.stop() == 0
     assert "stopped before it started" in one.said
     one.gone()
+    (problem,) = one.view().problems
+    assert "with exit code 0: stopped before it started" in problem.why, problem.why
 
 
 @pytest.mark.parametrize("process", ["feed", "brain"])
@@ -69,6 +74,10 @@ def test_a_crash_loop_ends_the_instance_within_its_budget(stand_ins: MakeApplian
     assert not one.summary()["ok"]
     assert "Traceback" not in one.said
     one.gone()
+    status = one.call("status", one.name, "--json")
+    (problem,) = json.loads(status.stdout)["problems"]
+    assert status.returncode == 3
+    assert f"with exit code 1: {reason}; no order rested" in problem["why"]
 
 
 def test_a_process_that_ignores_its_drain_is_killed_in_time(stand_ins: MakeAppliance) -> None:

@@ -264,3 +264,18 @@ def test_many_books_out_of_force_say_how_many_for_each_reason() -> None:
         "7 because its connection was lost",
         "2 because a side had no levels",
     )
+
+
+@pytest.mark.parametrize("state", ["starting", "running"])
+def test_an_execution_that_is_not_ready_is_quoted(state: str) -> None:
+    """The reason is a sentence of its own, which no counter holds."""
+    view = healthy()
+    view.state = state
+    view.counters["execution"]["ready"] = 0
+    view.said["execution"] = "not ready, and tried again: GET v1/time: no answer"
+    (problem,) = find_problems(view)
+    assert problem.why.endswith(
+        "; execution's last word: not ready, and tried again: GET v1/time: no answer"
+    )
+    view.counters["execution"]["ready"] = 1
+    assert not any("last word" in problem.why for problem in find_problems(view))

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from aegis.monitor.last_run import read_last_run
 from aegis.supervisor.errors import PortTakenError
 from aegis.supervisor.startup import _check_port
 from tests.appliance.harness import configuration
@@ -48,3 +49,6 @@ def test_aegis_run_refuses_with_exit_code_2(repository: Path, tmp_path: Path) ->
     assert "write another port" in done.stderr
     assert "Traceback" not in done.stderr
     assert not Path("/dev/shm/aegis-porttest").exists()
+    run = read_last_run("porttest")
+    assert run is not None and run.exit_code == done.returncode
+    assert f"it could not start: the exchange cannot listen on 127.0.0.1:{port}" in run.reason
