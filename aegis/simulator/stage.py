@@ -29,6 +29,7 @@ from aegis.execution.journal.sync import SyncThread
 from aegis.execution.operator_desk import OperatorDesk
 from aegis.host.gc_scope import GcScope
 from aegis.risk.latch_record import record_file
+from aegis.shm.said import Said
 
 __all__ = ["Stage", "World"]
 
@@ -160,17 +161,16 @@ class Stage(AbstractContextManager["Stage"]):
         context = ssl.create_default_context()
         tls = SimpleNamespace(**{name: getattr(ssl, name) for name in dir(ssl)})
         tls.create_default_context = lambda **_: context
-        voice = SimpleNamespace(stderr=SimpleNamespace(write=lambda text: of.world.tell(text)))
         stands_for: dict[int, Any] = {
             id(time): clock,
             id(aiohttp): http,
-            id(sys): voice,
             id(ws_connect): lambda *a, **k: of.world.ws_connect(*a, **k),
             id(ssl): tls,
             id(FolderDisk): lambda *_, **__: of.world.disk(),
             id(SyncThread): lambda *a: of.world.sync_thread(*a),
             id(OperatorDesk): _NoDesk,
             id(record_file): lambda *_: None,
+            id(Said): lambda *_: SimpleNamespace(say=lambda text: of.world.tell(text)),
             id(GcScope): _NoCollector,
             id(random.SystemRandom): random.Random,
         }

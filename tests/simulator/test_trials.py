@@ -47,6 +47,8 @@ def test_a_trace_changes_nothing_and_tells_what_crosses_the_edge(premises: Premi
     assert traced == Trial(5, premises).run()
     assert any("order.place" in line for line in lines)
     assert "healed" in "\n".join(lines)
+    # What execution says to people is judged, too: no key is ever in it.
+    assert any("says ready" in line for line in lines)
 
 
 @pytest.mark.long
