@@ -16,7 +16,7 @@ from aegis.config.journal_dir import AUTO, journal_dir_to_read
 from aegis.execution.journal.describe import Narrator
 from aegis.execution.journal.disk import FolderDisk
 from aegis.execution.journal.layout import is_segment
-from aegis.execution.journal.reader import Segment, read_journal
+from aegis.execution.journal.reader import DAMAGED, UNREADABLE, Segment, read_journal
 from aegis.execution.journal.replay import Replay
 
 __all__ = ["export_command", "tail_command", "verify_command"]
@@ -82,14 +82,25 @@ class _Newest:
 
 
 def _follow(disk: FolderDisk, narrator: Narrator, seen: int, as_json: bool) -> int:
-    """Look again and again from the newest segment on; a rotation is followed."""
+    """Look again and again from the newest segment on; a rotation is followed.
+
+    Damage that two looks have seen ends it: what is written behind it would never be shown, and
+    silence would pass for quiet. An end that is torn is only being written.
+    """
+    problem = ""
     while True:
         time.sleep(_LOOK_EVERY_S)
         names = [name for name in disk.names() if is_segment(name)]
+        before, problem = problem, ""
         for segment in read_journal(disk, names[-2] if len(names) > 1 else ""):
             for note in segment.records[segment.records["sequence"] >= seen]:
                 _print(narrator.tell(note), as_json)
                 seen = int(note["sequence"]) + 1
+            if segment.state in (DAMAGED, UNREADABLE):
+                problem = f"{segment.name}: {segment.text}"
+        if problem and problem == before:
+            complain(f"{problem}; what is written behind it cannot be followed")
+            return EXIT_FAILED
 
 
 def _print(told: dict[str, Any], as_json: bool) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import random
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ from typer.testing import CliRunner
 from aegis.cli.main import app
 from aegis.execution.journal.describe import Narrator
 from aegis.execution.journal.disk import FolderDisk
+from aegis.execution.journal.layout import HEADER_BYTES, RECORD_BYTES, is_segment
 from tests.execution.journal.keeper import Keeper
 
 
@@ -72,6 +75,28 @@ def test_tail_tells_only_what_it_shows(
         told = json.loads(aegis(*tail, str(count)).stdout)["records"]
         assert told == every[-count:], "symbols and ids are known all the same"
         assert len(asked) == count
+
+
+def test_follow_shows_what_comes_and_does_not_sit_silent_behind_damage(
+    keeper: Keeper, folder: str
+) -> None:
+    command = [sys.executable, "-m", "aegis.cli", "journal", "tail", "t", "--dir", folder]
+    with subprocess.Popen(
+        [*command, "-f", "-n", "1", "--json"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    ) as tail:  # fmt: skip
+        assert tail.stdout is not None and tail.stderr is not None
+        assert json.loads(tail.stdout.readline())["kind"] == "CHECKPOINT"
+        keeper.journal.checkpoint()
+        assert json.loads(tail.stdout.readline())["kind"] == "CHECKPOINT", "what comes is shown"
+        (path,) = (entry for entry in Path(folder).iterdir() if is_segment(entry.name))
+        with path.open("r+b") as file:
+            file.seek(HEADER_BYTES + 5 * RECORD_BYTES + 40)
+            file.write(b"\xff" * 8)
+        output, error = tail.communicate(timeout=60)
+    assert tail.returncode == 1
+    assert "record 5 of the segment" in error and "cannot be followed" in error
+    assert "Traceback" not in error and not output
 
 
 def test_verify_replays_and_compares(keeper: Keeper, folder: str) -> None:

@@ -34,7 +34,15 @@ from aegis.execution.journal.layout import (
 )
 from aegis.execution.journal.writer import Tip
 
-__all__ = ["Segment", "read_journal", "read_segment", "recovery_base", "scan"]
+__all__ = [
+    "DAMAGED",
+    "UNREADABLE",
+    "Segment",
+    "read_journal",
+    "read_segment",
+    "recovery_base",
+    "scan",
+]
 
 GOOD, TORN, DAMAGED, UNREADABLE = "good", "torn", "damaged", "unreadable"
 
