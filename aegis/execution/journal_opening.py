@@ -27,6 +27,8 @@ class OpenedJournal:
 
     journal: Journal
     recovered: Recovered
+    # There were books of this account, and none can be read any more.
+    has_lost_books: bool
 
 
 def open_instance_journal(
@@ -63,7 +65,9 @@ def open_instance_journal(
         say(f"journal: {finding}")
     _set_base(journal, recovered, memory)
     journal.thread = SyncThread(journal.work, config.sync_ms)
-    return OpenedJournal(journal, recovered)
+    # An own exchange begins anew with its instance: only a restarted process has books to lose.
+    is_first = settings.has_own_venue and memory.control.generation("execution") <= 1
+    return OpenedJournal(journal, recovered, recovered.has_lost_books and not is_first)
 
 
 def _set_base(journal: Journal, recovered: Recovered, memory: InstanceMemory) -> None:

@@ -241,7 +241,7 @@ class ExecutionProcess:
         state, reason = self._inherited
         if state in (LatchState.REDUCING, LatchState.HALTED):
             session.gate.latch.trip(LatchState(state), reason, monotonic_ns())
-        if opened.recovered.has_lost_books:
+        if opened.has_lost_books:
             session.gate.latch.trip(LatchState.HALTED, Control.JOURNAL_LOST, monotonic_ns())
         for text in session.unplaced:
             self._say(f"journal: {text}")
