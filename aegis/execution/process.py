@@ -12,6 +12,7 @@ It decides no trade. No line that it writes holds a secret.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import resource
@@ -26,6 +27,7 @@ from aegis.config.settings import Settings
 from aegis.execution.access import ExchangeAccess
 from aegis.execution.client_id import MAX_EPOCH, ClientIds
 from aegis.execution.connections import NetworkConnections
+from aegis.execution.ending import end_tasks
 from aegis.execution.errors import ExecutionError, UnusableSetupError
 from aegis.execution.gauges import Gauges
 from aegis.execution.intake import Parking, WaitingRoom
@@ -60,6 +62,7 @@ _LATE_TURN_NS = 250_000_000
 _LONGEST_PAUSE_S = 2.0
 # The supervisor kills at the drain's end: be done a little earlier.
 _DRAIN_SHARE = 0.8
+_DRAIN_SLACK_S = 0.2
 _NS_PER_MS = 1_000_000
 
 
@@ -158,8 +161,7 @@ class ExecutionProcess:
                 await self._desk.close()
                 confirmed = await self._finish()
                 self._access.close()
-                turning.cancel()
-                await asyncio.gather(turning, return_exceptions=True)
+                await end_tasks([turning])
                 loop.remove_reader(self._parking.descriptor)
         counters["state"] = STOPPED
         session = self._session
@@ -174,11 +176,8 @@ class ExecutionProcess:
         task = asyncio.ensure_future(work)
         stopped = asyncio.ensure_future(self._stop.wait())
         await asyncio.wait((task, stopped), return_when=asyncio.FIRST_COMPLETED)
-        stopped.cancel()
-        if not task.done():
-            task.cancel()
-        await asyncio.gather(task, stopped, return_exceptions=True)
-        if not task.cancelled() and task.exception() is not None:
+        await end_tasks([stopped, task])
+        if task.done() and not task.cancelled() and task.exception() is not None:
             raise task.exception() or RuntimeError("the start failed")
 
     # Start
@@ -433,7 +432,11 @@ class ExecutionProcess:
             return confirmed
         if session.is_started:
             patience_ms = int(self._settings.supervisor.drain_timeout_ms * _DRAIN_SHARE)
-            confirmed = await session.drain(monotonic_ns() + patience_ms * _NS_PER_MS)
+            confirmed = False
+            with contextlib.suppress(TimeoutError):
+                # The drain has a deadline of its own; this one holds whatever it meets.
+                async with asyncio.timeout(patience_ms / 1_000 + _DRAIN_SLACK_S):
+                    confirmed = await session.drain(monotonic_ns() + patience_ms * _NS_PER_MS)
             if not confirmed:
                 self._say("could not confirm that nothing rests at the exchange")
         self._keeper.follow(session.gate.latch, monotonic_ns())

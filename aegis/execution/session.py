@@ -22,6 +22,7 @@ from aegis.execution.client_id import ClientIds
 from aegis.execution.core import ExecutionCore, OpenOrder
 from aegis.execution.dead_man import DeadMan
 from aegis.execution.dispatcher import Dispatcher
+from aegis.execution.ending import end_tasks
 from aegis.execution.errors import (
     ExchangeError,
     FateUnknownError,
@@ -153,6 +154,7 @@ class TradingSession:
         """The state of a session that has not begun."""
         self.reconciler.funding.say = say
         self.failure: BaseException | None = None
+        self._say = say
         self._stream_ready = asyncio.Event()
         self._line_wanted = asyncio.Event()
         self._resync_id = 0
@@ -273,12 +275,9 @@ class TradingSession:
 
     async def close(self) -> None:
         """End the tasks and the lines."""
-        tasks = [*self._tasks, *self._rest_cancels.under_way()]
-        if self._resync_task is not None:
-            tasks.append(self._resync_task)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        tasks = [*self._tasks, *self._rest_cancels.under_way(), *filter(None, [self._resync_task])]
+        for task in await end_tasks(tasks):
+            self._say(f"did not end: {task.get_coro()}")
         self.routes.close()
         if self.journal is not None:
             self.journal.close()

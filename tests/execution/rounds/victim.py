@@ -7,12 +7,16 @@ factory or a wrapped step that counts and, at the chosen count, sends the proces
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import faulthandler
 import os
 import signal
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import uvloop
@@ -69,6 +73,14 @@ class Death:
         return f"{'after' if self.after else 'before'} {self.at} ({self.count})"
 
 
+def _tell_where_it_stands(number: int, frame: FrameType | None) -> None:
+    """The stack of every task: the thread's own ends at the loop."""
+    with contextlib.suppress(RuntimeError):
+        for task in asyncio.all_tasks():
+            task.print_stack(file=sys.stderr)
+    sys.stderr.flush()
+
+
 def fork_execution(
     settings: Settings,
     memory: InstanceMemory,
@@ -96,7 +108,8 @@ def fork_execution(
         said = os.open(folder / "said", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         os.dup2(said, 2)
         # Where it stands, for the report of a round that hangs.
-        faulthandler.register(signal.SIGUSR1, file=2, all_threads=True)
+        signal.signal(signal.SIGUSR1, _tell_where_it_stands)
+        faulthandler.register(signal.SIGUSR1, file=2, all_threads=True, chain=True)
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_DFL)
         prepare()
