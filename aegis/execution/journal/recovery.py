@@ -9,6 +9,7 @@ and every order that was still open as UNKNOWN, because only the exchange knows 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -31,7 +32,14 @@ from aegis.execution.journal.layout import (
     is_segment,
     run_of_name,
 )
-from aegis.execution.journal.reader import TORN, Segment, read_journal, recovery_base
+from aegis.execution.journal.reader import (
+    DAMAGED,
+    TORN,
+    UNREADABLE,
+    Segment,
+    read_journal,
+    recovery_base,
+)
 from aegis.execution.journal.replay import Replay
 from aegis.execution.journal.state import (
     amend_records,
@@ -51,6 +59,8 @@ if TYPE_CHECKING:
 __all__ = ["Identity", "Recovered", "open_journal", "recover", "restore"]
 
 _STATE_BITS = 15
+# See `_put_aside`: a whole file, or what was cut off behind its good prefix.
+_DAMAGE_ASIDE = re.compile(rf"(.+)\.(?:{DAMAGED}|{UNREADABLE})(-\d+)?")
 # What moves with the first order or trade of an instrument.
 _BOOKED = ("position_lots", "realized_e8", "fees_e8", "open_orders")
 
@@ -123,8 +133,10 @@ def recover(disk: Disk, account: str) -> Recovered:
     for segment in read_journal(disk, base):
         last = segment
         if _is_begun_only(segment):
-            # Killed while it was begun: the state is what the segment before has.
-            segment.state, segment.text = TORN, "its snapshot is not whole"
+            # The state is what the segment before has. Killed while it was begun, unless good
+            # records follow: then it was whole, and is damaged.
+            if segment.state != DAMAGED:
+                segment.state, segment.text = TORN, "its snapshot is not whole"
             segment.good_bytes = 0
             break
         replay.feed(segment.records)
@@ -138,7 +150,32 @@ def recover(disk: Disk, account: str) -> Recovered:
         found.replay = replay
     elif replay.tables is not None:
         found.other_account = owner
+    elif last is not None and last.header is not None and last.header.account != account:
+        found.other_account = last.header.account
+    if not found.has_state and not found.other_account:
+        # A start that put it aside, and then failed or was killed, has halted nothing for good.
+        found.is_damaged = found.is_damaged or _has_damage_aside(disk, account)
     return found
+
+
+def _has_damage_aside(disk: Disk, account: str) -> bool:
+    """Whether damage of this account's journal was put aside, by this start or an earlier one."""
+    names = set(disk.names())
+    for name in names:
+        aside = _DAMAGE_ASIDE.fullmatch(name)
+        if aside is None:
+            continue
+        # What was cut off has no header of its own.
+        headed = aside[1] if aside[2] else name
+        if headed not in names:
+            continue
+        try:
+            owner = SegmentHeader.unpack(disk.read(headed)).account
+        except ValueError:
+            return True
+        if owner == account:
+            return True
+    return False
 
 
 def _is_begun_only(segment: Segment) -> bool:
