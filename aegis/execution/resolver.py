@@ -149,17 +149,17 @@ class Resolver:
         Raises an ExchangeError that wants a pause (`pause_s`), and no other.
         """
         self.queries += 1
-        asked_ms = self._rest.now_ms()
+        asked_ms, asked_ns = self._rest.now_ms(), self._clock_ns()
         try:
             if order.state == states.CLOSING and order.exchange_order_id > 0:
                 return await self.fetch_trades(order)
             body = await self._rest.order(order.symbol, order.client_id)
         except RefusedError as error:
             if error.code == ABSENT_CODE:
-                return await self._absent(order, asked_ms)
+                return await self._absent(order, asked_ms, asked_ns)
             if not _is_final(error):
                 return self._not_answered(order, error)
-            return self._not_accounted_for(order)
+            return self._not_accounted_for(order, asked_ns)
         except ExchangeError as error:
             return self._not_answered(order, error)
         if not self._core.is_same(order):
@@ -171,7 +171,7 @@ class Resolver:
             return False
         return True
 
-    async def _absent(self, order: OpenOrder, asked_ms: int) -> bool:
+    async def _absent(self, order: OpenOrder, asked_ms: int, asked_ns: int) -> bool:
         """The exchange does not know it: a proof only if it could no longer arrive when asked.
 
         An answer may be old when it is read, because the network or we ourselves stood still.
@@ -187,7 +187,7 @@ class Resolver:
             self._core.apply(order.slot, states.CANCEL_LOST, self._clock_ns(), code=ABSENT_CODE)
             return False
         if order.acknowledged or asked_ms <= gone_ms:
-            return self._not_accounted_for(order)
+            return self._not_accounted_for(order, asked_ns)
         now_ns = self._clock_ns()
         moved = self._core.apply(order.slot, states.NOT_PLACED, now_ns, code=ABSENT_CODE)
         return moved > 0
@@ -206,11 +206,12 @@ class Resolver:
                 return False
         except ExchangeError as error:
             return self._not_answered(order, error)
+        asked_ns = self._clock_ns()
         try:
             if order.exchange_order_id > 0 and await self.fetch_trades(order):
                 return True
         except ExchangeError as error:
-            if not (_is_final(error) and self._is_overdue(order)):
+            if not (_is_final(error) and self._is_overdue(order, asked_ns)):
                 return self._not_answered(order, error)
             self._halt()
         if self._core.is_same(order):
@@ -220,6 +221,7 @@ class Resolver:
 
     async def fetch_trades(self, order: OpenOrder) -> bool:
         """Fills are missing: book the order's trades, each once. True when the order is over."""
+        asked_ns = self._clock_ns()
         trades = await self._rest.user_trades(order.symbol, order.exchange_order_id)
         if not self._core.is_same(order):
             return True
@@ -239,12 +241,14 @@ class Resolver:
         self._core.on_trades_listed(order.slot, [trade.qty for trade in trades], now_ns)
         if self._core.state_of(order.slot) >= states.TERMINAL:
             return True
-        return self._not_accounted_for(order)
+        return self._not_accounted_for(order, asked_ns)
 
-    def _is_overdue(self, order: OpenOrder) -> bool:
-        return self._clock_ns() - order.changed_ns > self.patience_ns
+    def _is_overdue(self, order: OpenOrder, asked_ns: int) -> bool:
+        """Whether the question itself came late: an answer may be old when it is read."""
+        changed_ns = int(self._core.tables.rows[order.slot]["changed_ns"])
+        return asked_ns - changed_ns > self.patience_ns
 
-    def _not_accounted_for(self, order: OpenOrder) -> bool:
+    def _not_accounted_for(self, order: OpenOrder, asked_ns: int) -> bool:
         """The exchange has answered, and the order is as unsettled as before: ask again later.
 
         One that is over is not asked about for ever. After a while it ends as if the missing fills
@@ -253,7 +257,7 @@ class Resolver:
         if not self._core.is_same(order):
             return True
         is_over = order.state == self._core.state_of(order.slot) == states.CLOSING
-        if not is_over or not self._is_overdue(order):
+        if not is_over or not self._is_overdue(order, asked_ns):
             self._ask_later(order)
             return False
         self._halt()

@@ -149,3 +149,33 @@ def test_what_was_not_answered_ends_nothing(tmp_path: Path, question: str, failu
             assert halted_by(rig) is None
 
     run(day())
+
+
+def test_an_answer_that_is_old_when_it_is_read_ends_nothing(tmp_path: Path) -> None:
+    """Asked at once, and read only long after: we ourselves stood still in between."""
+
+    async def day() -> None:
+        async with FakeExchange() as exchange, running(tmp_path, exchange) as rig:
+            ref = await rig.placed(qty_lots=4)
+            order = rig.order_of(ref)
+            await counted(rig, exchange, order)
+            rest, patience_ns = rig.session.rest, rig.session.resolver.patience_ns
+            was_asked = 0
+
+            async def old_list(symbol: str, order_id: int) -> list[Any]:
+                nonlocal was_asked
+                was_asked += 1
+                until_ns = monotonic_ns() + 2 * patience_ns
+                await rig.until(lambda: monotonic_ns() > until_ns, "a stop of ours")
+                del rest.user_trades
+                order.filled -= Decimal("0.001")
+                exchange.fill(order, "0.001", told=0)
+                return []
+
+            rest.user_trades = old_list  # type: ignore[method-assign]
+            exchange.cancel(order)
+            await rig.outcome(ref, CANCELED)
+            assert was_asked == 1 and halted_by(rig) is None
+            assert int(rig.session.gate.exposure[0]["position_lots"]) == 1
+
+    run(day())
