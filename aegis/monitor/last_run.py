@@ -12,14 +12,14 @@ import json
 import os
 import time
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 
 from aegis.host.process_identity import read_boot_id
 from aegis.host.whole_file import replace_file
 from aegis.risk.latch_record import INSTALLED, state_directory
 
-__all__ = ["LastRun", "read_last_run", "when"]
+__all__ = ["LastRun", "hidden_place", "read_last_run", "when"]
 
 FILE_NAME = "last_run.json"
 MOST_WORDS = 3
@@ -33,6 +33,8 @@ class LastRun:
     started_unix_ms: int
     boot_id: str
     mode: str
+    # The directory of its memory, "" where nobody noted it: one name may run below two of them.
+    directory: str = ""
     ended_unix_ms: int = 0
     exit_code: int = -1
     reason: str = ""
@@ -42,9 +44,9 @@ class LastRun:
     words: list[str] = field(default_factory=list)
 
     @classmethod
-    def begun(cls, mode: str) -> LastRun:
-        """A run that starts now."""
-        return cls(_now_ms(), read_boot_id(), mode)
+    def begun(cls, mode: str, directory: str | Path = "") -> LastRun:
+        """A run that starts now; `directory` is where its memory stands."""
+        return cls(_now_ms(), read_boot_id(), mode, _resolved(directory))
 
     def ended(self, exit_code: int, reason: str, open_orders: int, words: list[str]) -> LastRun:
         """The same at its end."""
@@ -64,16 +66,33 @@ class LastRun:
 
     def write(self, instance: str) -> None:
         """Replace what was known of the run before."""
-        with suppress(OSError):
+        # RuntimeError: this user has no home.
+        with suppress(OSError, RuntimeError):
             text = json.dumps(asdict(self), ensure_ascii=True)
             replace_file(state_directory(instance) / FILE_NAME, text.encode("ascii"))
 
 
-def read_last_run(instance: str) -> LastRun | None:
-    """The newest run that is known of: one by hand, or one of systemd's that may be read."""
-    places = (state_directory(instance), INSTALLED / instance)
-    found = [run for run in map(_read, places) if run is not None]
+def read_last_run(instance: str, directory: str | Path = "") -> LastRun | None:
+    """The newest run that is known of: one by hand, or one of systemd's that may be read.
+
+    With `directory` only runs that had their memory there: another one may still be running.
+    """
+    wanted = ("", _resolved(directory))
+    found = [run for run in map(_read, _places(instance)) if run is not None]
+    found = [run for run in found if not directory or run.directory in wanted]
     return max(found, key=lambda run: run.started_unix_ms, default=None)
+
+
+def hidden_place(instance: str) -> str:
+    """Where a run may be told of that this user must not read; "" where there is none such."""
+    for folder in _places(instance):
+        try:
+            os.close(os.open(folder / FILE_NAME, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC))
+        except PermissionError:
+            return str(folder)
+        except OSError:
+            pass
+    return ""
 
 
 def when(unix_ms: int) -> str:
@@ -85,13 +104,29 @@ def _now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
+def _resolved(directory: str | Path) -> str:
+    return os.path.realpath(directory) if directory else ""
+
+
+def _places(instance: str) -> list[Path]:
+    installed = INSTALLED / instance
+    try:
+        return [state_directory(instance), installed]
+    except RuntimeError:
+        return [installed]
+
+
 def _read(folder: Path) -> LastRun | None:
     try:
         descriptor = os.open(folder / FILE_NAME, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
         with os.fdopen(descriptor, "rb") as file:
             found = LastRun(**json.loads(file.read(_MOST_BYTES)))
         when(found.started_unix_ms), when(found.ended_unix_ms)
-        is_sound = isinstance(found.words, list) and all(isinstance(t, str) for t in found.words)
+        blank = LastRun(0, "", "")
+        is_sound = all(
+            type(getattr(found, each.name)) is type(getattr(blank, each.name))
+            for each in fields(LastRun)
+        ) and all(isinstance(text, str) for text in found.words)
     except (OSError, ValueError, TypeError, OverflowError, RecursionError):
         return None
     return found if is_sound else None

@@ -43,7 +43,7 @@ def not_running(view: InstanceView) -> Iterator[Problem]:
     if view.state == "absent":
         yield Problem(
             f"{name} is not running",
-            f"{view.directory} does not exist; {_last_end(view)}",
+            f"{view.directory} does not exist; {_last_end(view)}{_hidden_end(view)}",
             _what_then(view),
         )
     elif view.state == "dead":
@@ -79,6 +79,15 @@ def _last_end(view: InstanceView) -> str:
     return (
         f"the last run ended {when(run.ended_unix_ms)} with exit code {run.exit_code}: "
         f"{run.reason}; {rested}{words}"
+    )
+
+
+def _hidden_end(view: InstanceView) -> str:
+    if not view.last_run_hidden:
+        return ""
+    return (
+        f"; what systemd's runs left in {view.last_run_hidden} this user must not read: "
+        f"sudo aegis status {view.instance} tells it"
     )
 
 

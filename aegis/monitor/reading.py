@@ -15,7 +15,7 @@ from aegis.config.environments import OWN_VENUE_MODES
 from aegis.host.process_identity import ProcessIdentity, is_alive, read_boot_id
 from aegis.host.resources import read_resources
 from aegis.host.scheduler import shown_scheduler
-from aegis.monitor.last_run import read_last_run
+from aegis.monitor.last_run import hidden_place, read_last_run
 from aegis.monitor.lock_holder import holder_pid
 from aegis.monitor.notes import Notes, read_notes
 from aegis.monitor.view import BookLook, InstanceView, ProcessView, RingView
@@ -63,7 +63,8 @@ def read_instance(instance: str, shm_dir: str | Path) -> InstanceView:
     directory = directory_of(instance, shm_dir)
     view = InstanceView(instance, directory=str(directory))
     if not directory.is_dir():
-        view.last_run = read_last_run(instance)
+        view.last_run = read_last_run(instance, directory)
+        view.last_run_hidden = hidden_place(instance)
         return view
     notes = read_notes(directory)
     if notes is not None:

@@ -152,6 +152,8 @@ class InstanceView:
     said: dict[str, str] = field(default_factory=dict)
     # How the run before ended, where it is known; of an instance that does not run.
     last_run: LastRun | None = None
+    # Where another one may be told of, which this user must not read.
+    last_run_hidden: str = ""
     leftovers: list[str] = field(default_factory=list)
     # Why the shared memory of a running instance cannot be read, empty when it can.
     unreadable: str = ""

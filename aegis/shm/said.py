@@ -22,7 +22,8 @@ __all__ = ["Line", "Said", "all_said", "read_said"]
 
 MOST_LINES = 12
 MOST_CHARACTERS = 600
-_MOST_BYTES = 64 * 1024
+# A character is at most twelve bytes in JSON.
+_MOST_BYTES = 256 * 1024
 
 
 class Line(NamedTuple):
@@ -81,6 +82,6 @@ def _read(path: Path) -> list[Line]:
         with os.fdopen(descriptor, "rb") as file:
             found: Any = json.loads(file.read(_MOST_BYTES))
         lines = [Line(int(unix_ms), str(text)) for unix_ms, text in found]
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError, TypeError, OverflowError, RecursionError):
         return []
     return lines[-MOST_LINES:]

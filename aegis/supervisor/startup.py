@@ -104,7 +104,7 @@ def prepare(
     try:
         return _furnish(settings, config, inbox, audience, lock)
     except BaseException as error:
-        run = LastRun.begun(settings.venue.mode)
+        run = LastRun.begun(settings.venue.mode, directory)
         run.ended(exit_code_of(error), f"it could not start: {error}", -1, []).write(settings.name)
         remove_directory(directory)
         lock.close()

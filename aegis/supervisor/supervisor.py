@@ -17,7 +17,7 @@ from dataclasses import replace
 
 from aegis.config import AegisConfig, Settings, config_hash
 from aegis.host.process_identity import ProcessIdentity, is_alive
-from aegis.monitor.last_run import LastRun
+from aegis.monitor.last_run import MOST_WORDS, LastRun, when
 from aegis.shm.instance import remove_directory
 from aegis.shm.said import all_said
 from aegis.supervisor.child import Birth
@@ -80,7 +80,7 @@ class Supervisor:
         inbox = SignalInbox()
         try:
             instance = prepare(self._settings, self._config, inbox, self._audience)
-            run = LastRun.begun(instance.settings.venue.mode)
+            run = LastRun.begun(instance.settings.venue.mode, instance.memory.directory)
             run.write(instance.settings.name)
             try:
                 self._entry_points = warm_up(instance, self._entry_modules)
@@ -403,7 +403,8 @@ def _tell_the_end(instance: Instance, run: LastRun) -> None:
     """For whoever looks when nothing runs any more."""
     orders = -1 if instance.open_orders is None else instance.open_orders
     reason = "; ".join([instance.reason, *instance.unclean])
-    words = [line.text for line in all_said(instance.memory.directory)]
+    said = all_said(instance.memory.directory)
+    words = [f"{line.text} ({when(line.unix_ms)})" for line in said[-MOST_WORDS:]]
     run.ended(instance.exit_code, reason, orders, words).write(instance.settings.name)
 
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from aegis.monitor import last_run
 from aegis.monitor.last_run import FILE_NAME, LastRun, read_last_run
 from aegis.monitor.problems import find_problems
+from aegis.monitor.reading import read_instance
 from aegis.monitor.view import InstanceView
 from aegis.risk.latch_record import state_directory
 
@@ -68,7 +72,16 @@ def test_what_cannot_be_read_is_not_known(content: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("started_unix_ms", 1e300), ("words", [1]), ("words", "a"), ("more", 1)]
+    ("name", "value"),
+    [
+        ("started_unix_ms", 1e300),
+        ("words", [1]),
+        ("words", "a"),
+        ("more", 1),
+        ("mode", ["live"]),
+        ("open_orders", [1]),
+        ("exit_code", "1"),
+    ],
 )
 def test_a_field_of_another_kind_is_not_known(name: str, value: object) -> None:
     LastRun.begun("live").write("btc")
@@ -93,5 +106,44 @@ def test_the_newer_of_a_run_by_hand_and_one_of_systemd_counts(
 
 def test_a_disk_that_cannot_take_it_stops_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STATE_DIRECTORY", "/proc/self/nowhere")
+    LastRun.begun("live").write("btc")
+    assert read_last_run("btc") is None
+
+
+def test_a_run_below_another_directory_is_not_this_one(tmp_path: Path) -> None:
+    """It may be running right now: nobody has killed it."""
+    there, here = tmp_path / "there" / "aegis-btc", tmp_path / "here" / "aegis-btc"
+    LastRun.begun("live", there).write("btc")
+    assert read_instance("btc", tmp_path / "here").last_run is None
+    assert read_last_run("btc", here) is None
+    assert read_last_run("btc", there) is not None
+
+
+def test_a_run_that_may_not_be_read_does_not_pass_for_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The state of systemd's instances is for their user and root alone."""
+    monkeypatch.setattr(last_run, "INSTALLED", tmp_path)
+    really_open = os.open
+
+    def guarded(path: Any, *rest: Any) -> int:
+        if str(path).startswith(str(tmp_path)):
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return really_open(path, *rest)
+
+    monkeypatch.setattr(os, "open", guarded)
+    view = read_instance("btc", tmp_path / "shm")
+    (problem,) = find_problems(view)
+    assert f"{tmp_path / 'btc'} this user must not read" in problem.why
+    assert "sudo aegis status btc" in problem.why
+
+
+def test_a_user_without_a_home_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A container's, say, of which no file of users knows."""
+
+    def homeless(*_: Any) -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(last_run, "state_directory", homeless)
     LastRun.begun("live").write("btc")
     assert read_last_run("btc") is None

@@ -28,6 +28,13 @@ def test_the_last_lines_are_kept_and_shown(
     assert texts(tmp_path, "feed") == []
 
 
+def test_lines_of_the_longest_characters_are_kept(tmp_path: Path) -> None:
+    said = Said(tmp_path, "btc", "execution")
+    for _ in range(MOST_LINES):
+        said.say("\N{ROCKET}" * MOST_CHARACTERS)
+    assert len(read_said(tmp_path, "execution")) == MOST_LINES
+
+
 def test_a_successor_goes_on_where_its_predecessor_ended(tmp_path: Path) -> None:
     Said(tmp_path, "btc", "feed").say("one")
     Said(tmp_path, "btc", "feed").say("two" * MOST_CHARACTERS)
@@ -37,7 +44,11 @@ def test_a_successor_goes_on_where_its_predecessor_ended(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"[[1", b"{}", b"[1]", b'[["a", "b"]]', b"null", b"\xff", b"[[1,2,3]]", b"[]"]
+    "content",
+    [
+        *(b"", b"[[1", b"{}", b"[1]", b'[["a", "b"]]', b"null", b"\xff", b"[[1,2,3]]", b"[]"),
+        *(b'[[Infinity, "b"]]', b"[" * 60_000),
+    ],
 )
 def test_what_cannot_be_read_is_silence(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "said-execution.json").write_bytes(content)
