@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from aegis.execution import catching_up, process
+from aegis.execution import catching_up, journal_opening
 from aegis.execution.journal.recovery import Recovered, recover
 from aegis.risk.latch import LatchState
 from aegis.shm.outcome import FILL
@@ -63,7 +63,7 @@ def test_a_symbol_that_is_new_to_the_books_has_no_history(
     if is_one_of_many:
         monkeypatch.setattr(catching_up, "_MOST_SYMBOLS", 0)
     else:
-        monkeypatch.setattr(process, "recover", as_of_another_symbol)
+        monkeypatch.setattr(journal_opening, "recover", as_of_another_symbol)
 
     async def day() -> None:
         async with FakeExchange() as exchange:
