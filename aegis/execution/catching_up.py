@@ -91,7 +91,10 @@ class CatchUp:
             if not unsettled:
                 return
             for order in unsettled:
-                await self._settle(order)
+                # A list that is waited for is asked for ever more slowly: many times its weight in
+                # a few seconds is more than a minute has.
+                if order.state != states.CLOSING or self._resolver.is_due(order):
+                    await self._settle(order)
             is_any_over = any(
                 self._core.state_of(order.slot) == states.CLOSING for order in unsettled
             )

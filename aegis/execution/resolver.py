@@ -277,6 +277,10 @@ class Resolver:
             raise error
         return False
 
+    def is_due(self, order: OpenOrder) -> bool:
+        """Whether the pause after the last question about an order is over."""
+        return self._clock_ns() >= self._not_before.get(order.slot, 0)
+
     def _ask_later(self, order: OpenOrder) -> None:
         """Ask again, each time after twice as long, at most every five seconds."""
         row = self._core.tables.rows[order.slot]

@@ -11,6 +11,7 @@ import pytest
 from aegis.execution import resolver
 from aegis.execution.errors import RefusedError
 from aegis.execution.resolver import Resolver
+from aegis.execution.rest import RestClient, UserTrade
 from aegis.execution.words import OPEN_COUNT
 from aegis.host.clock import monotonic_ns
 from aegis.risk.controls import Control
@@ -116,6 +117,33 @@ def test_a_start_with_fills_that_no_list_has_comes_to_stand_halted(tmp_path: Pat
             async with running(tmp_path, exchange) as rig:
                 assert halted_by(rig) is Control.UNACCOUNTED_FILLS
                 assert int(rig.session.core.words[OPEN_COUNT]) == 0
+
+    run(day())
+
+
+def test_a_start_that_waits_for_a_list_does_not_use_its_weight_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a few such orders nothing would be left to ask with once the wait is over."""
+    monkeypatch.setattr(Resolver, "patience_ns", 2_500_000_000)
+    asked: list[int] = []
+    user_trades = RestClient.user_trades
+
+    async def counting(self: RestClient, symbol: str, order_id: int) -> list[UserTrade]:
+        asked.append(order_id)
+        return await user_trades(self, symbol, order_id)
+
+    async def day() -> None:
+        async with FakeExchange() as exchange:
+            async with killed(tmp_path, exchange) as rig:
+                ref = await rig.placed(qty_lots=4)
+                order = rig.order_of(ref)
+                await counted(rig, exchange, order)
+            del exchange.orders[order.client_id]
+            monkeypatch.setattr(RestClient, "user_trades", counting)
+            async with running(tmp_path, exchange) as rig:
+                assert halted_by(rig) is Control.UNACCOUNTED_FILLS
+                assert 3 <= len(asked) <= 10
 
     run(day())
 
