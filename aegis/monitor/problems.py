@@ -93,9 +93,13 @@ def _hidden_end(view: InstanceView) -> str:
 
 def _what_then(view: InstanceView) -> str:
     name, run = view.instance, view.last_run
-    if run is None or (run.ended_unix_ms and run.exit_code == 0):
+    if run is None:
         return f"aegis run {name}"
-    first = "" if run.mode in OWN_VENUE_MODES else f"aegis cancel-all {name}; "
+    # A start that was stopped before it was one ends in order, and knows nothing of orders.
+    is_known = run.mode in OWN_VENUE_MODES or (run.exit_code == 0 and run.open_orders == 0)
+    first = "" if is_known else f"aegis cancel-all {name}; "
+    if run.ended_unix_ms and run.exit_code == 0:
+        return f"{first}aegis run {name}"
     return f"{first}mend what ended it, then aegis run {name} (systemctl start aegis@{name})"
 
 

@@ -45,6 +45,12 @@ def test_a_run_that_failed_tells_its_last_words_and_what_to_look_at() -> None:
     assert "2 ORDERS RESTED" in why and "cancel-all" not in do
 
 
+def test_a_start_that_was_stopped_at_once_knows_nothing_of_what_rests() -> None:
+    """What the run before it, killed perhaps, has left at the exchange is still there."""
+    LastRun.begun("live").ended(0, "stopped before it started", -1, []).write("btc")
+    assert told()[1] == "aegis cancel-all btc; aegis run btc"
+
+
 def test_an_end_that_is_missing_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     LastRun.begun("testnet").write("btc")
     assert "did not end in order: it was killed whole" in told()[0]
