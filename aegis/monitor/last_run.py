@@ -42,6 +42,8 @@ class LastRun:
     open_orders: int = -1
     # The last lines of the processes, `<process>: <line>`, oldest first.
     words: list[str] = field(default_factory=list)
+    # Of a start that failed: what was known of the run before it, unless that ended in order.
+    before: str = ""
 
     @classmethod
     def begun(cls, mode: str, directory: str | Path = "") -> LastRun:
@@ -58,6 +60,32 @@ class LastRun:
             open_orders=open_orders,
             words=words[-MOST_WORDS:],
         )
+
+    def not_started(self, exit_code: int, reason: str, before: LastRun | None) -> LastRun:
+        """The same for a start that failed: what it replaces must not be forgotten over it."""
+        ended = self.ended(exit_code, f"it could not start: {reason}", -1, [])
+        if before is None or before.is_in_order:
+            return ended
+        return replace(ended, before=before.before or str(before))
+
+    def __str__(self) -> str:
+        """How it ended, for a person."""
+        before = f"; before it: {self.before}" if self.before else ""
+        if not self.ended_unix_ms:
+            how = "it was killed whole" if self.is_of_this_boot else "the machine went down with it"
+            return f"the run of {when(self.started_unix_ms)} did not end in order: {how}{before}"
+        words = f"; last words: {'; '.join(self.words)}" if self.exit_code and self.words else ""
+        orders = {-1: "open orders at the end not known", 0: "no order rested"}
+        rested = orders.get(self.open_orders, f"{self.open_orders} ORDERS RESTED AT THE END")
+        return (
+            f"the last run ended {when(self.ended_unix_ms)} with exit code {self.exit_code}: "
+            f"{self.reason}; {rested}{words}{before}"
+        )
+
+    @property
+    def is_in_order(self) -> bool:
+        """Whether it ended, with 0, and no order rested."""
+        return self.ended_unix_ms > 0 and self.exit_code == 0 and self.open_orders == 0
 
     @property
     def is_of_this_boot(self) -> bool:

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from aegis.config.environments import OWN_VENUE_MODES
 from aegis.monitor.data_problems import market_data, silence_imposed, universe
-from aegis.monitor.last_run import when
+from aegis.monitor.latch_advice import ADVICE, OTHERWISE
 from aegis.monitor.view import LIVE_STATES, InstanceView, Problem, ProcessView, seconds
 
 __all__ = ["RULES", "find_problems", "judge"]
@@ -67,19 +67,7 @@ def not_running(view: InstanceView) -> Iterator[Problem]:
 
 def _last_end(view: InstanceView) -> str:
     """How the last run ended, and how much is known of it."""
-    run = view.last_run
-    if run is None:
-        return "no earlier run is known of"
-    if not run.ended_unix_ms:
-        how = "it was killed whole" if run.is_of_this_boot else "the machine went down with it"
-        return f"the run of {when(run.started_unix_ms)} did not end in order: {how}"
-    words = f"; last words: {'; '.join(run.words)}" if run.exit_code and run.words else ""
-    orders = {-1: "open orders at the end not known", 0: "no order rested"}
-    rested = orders.get(run.open_orders, f"{run.open_orders} ORDERS RESTED AT THE END")
-    return (
-        f"the last run ended {when(run.ended_unix_ms)} with exit code {run.exit_code}: "
-        f"{run.reason}; {rested}{words}"
-    )
+    return "no earlier run is known of" if view.last_run is None else str(view.last_run)
 
 
 def _hidden_end(view: InstanceView) -> str:
@@ -243,10 +231,13 @@ def execution_faults(view: InstanceView) -> Iterator[Problem]:
         )
     state = view.gate.get("state", "")
     if state in ("reducing", "halted"):
+        reason = view.gate.get("reason", "").upper()
+        seen, then = ADVICE.get(reason, OTHERWISE)
         yield Problem(
             f"the gate is {state.upper()}",
-            f"tripped by {view.gate.get('reason') or 'an unnamed control'}",
-            f"find the cause; a restart does not re-arm, a person does: aegis arm {view.instance}",
+            f"tripped by {reason or 'an unnamed control'}: {seen}",
+            f"{then.format(name=view.instance)}; a restart does not re-arm, a person does: "
+            f"aegis arm {view.instance}",
         )
 
 

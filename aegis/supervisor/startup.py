@@ -23,7 +23,7 @@ from aegis.host.grant import Grant
 from aegis.host.hugepages import HUGE_PAGE_BYTES, huge_pages_grant, hugetlbfs_mounts
 from aegis.host.process_identity import own_identity
 from aegis.host.scheduler import scheduler_of
-from aegis.monitor.last_run import LastRun
+from aegis.monitor.last_run import LastRun, read_last_run
 from aegis.monitor.notes import ChildNote, Notes
 from aegis.shm.candles import CandlePlan
 from aegis.shm.control import RUN
@@ -104,8 +104,9 @@ def prepare(
     try:
         return _furnish(settings, config, inbox, audience, lock)
     except BaseException as error:
+        before = read_last_run(settings.name, directory)
         run = LastRun.begun(settings.venue.mode, directory)
-        run.ended(exit_code_of(error), f"it could not start: {error}", -1, []).write(settings.name)
+        run.not_started(exit_code_of(error), str(error), before).write(settings.name)
         remove_directory(directory)
         lock.close()
         raise

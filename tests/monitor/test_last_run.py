@@ -59,6 +59,19 @@ def test_an_end_that_is_missing_is_told(monkeypatch: pytest.MonkeyPatch) -> None
     assert "cancel-all" in told()[1]
 
 
+def test_starts_that_fail_do_not_hide_the_run_that_was_killed() -> None:
+    LastRun.begun("live").write("btc")
+    for reason in ("the port is taken", "no memory"):
+        LastRun.begun("live").not_started(2, reason, read_last_run("btc")).write("btc")
+    why, do = told()
+    assert "with exit code 2: it could not start: no memory" in why
+    assert why.count("did not end in order: it was killed whole") == 1 and "port" not in why
+    assert do.startswith("aegis cancel-all btc; ")
+    LastRun.begun("live").ended(0, "a stop was asked for", 0, []).write("btc")
+    LastRun.begun("live").not_started(2, "no memory", read_last_run("btc")).write("btc")
+    assert "before it" not in told()[0]
+
+
 def test_nothing_is_known_of_a_first_run() -> None:
     assert told("never") == (
         "/dev/shm/aegis-btc does not exist; no earlier run is known of",

@@ -7,8 +7,10 @@ from copy import deepcopy
 
 import pytest
 
+from aegis.monitor.latch_advice import ADVICE, OTHERWISE
 from aegis.monitor.problems import RULES, find_problems, judge
 from aegis.monitor.view import BookLook, InstanceView, ProcessView, RingView
+from aegis.risk.control_numbers import Control
 
 CHILDREN = ("venue", "feed", "brain", "execution")
 
@@ -279,3 +281,19 @@ def test_an_execution_that_is_not_ready_is_quoted(state: str) -> None:
     )
     view.counters["execution"]["ready"] = 1
     assert not any("last word" in problem.why for problem in find_problems(view))
+
+
+def test_every_reason_of_the_latch_has_its_own_words() -> None:
+    """No order meets them: whoever reads them has nothing else to go by."""
+    latching = [control for control in Control if control >= Control.NONSENSE_BURST]
+    limits = [Control.DAILY_LOSS, Control.DRAWDOWN, Control.EQUITY_FLOOR, Control.MAX_MSG_RATE]
+    assert len(latching) >= 14
+    assert {control.name for control in [*latching, *limits]} <= ADVICE.keys()
+    assert ADVICE.keys() <= {control.name for control in Control}
+    view = healthy()
+    for name in [*ADVICE, "PILOT", ""]:
+        view.gate = {"state": "halted", "reason": name}
+        (problem,) = find_problems(view)
+        seen, then = ADVICE.get(name, OTHERWISE)
+        assert seen in problem.why and then.format(name="btc") in problem.do
+        assert problem.do.endswith("aegis arm btc") and "{" not in problem.do
