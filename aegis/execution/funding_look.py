@@ -68,7 +68,9 @@ class FundingLook:
         # Until it has been read: an exchange that does not answer is asked again soon.
         self._has_failed = True
         now_ms = self._rest.now_ms()
-        core.funding.begin(now_ms)
+        # Rather too early than too late: the wallet is read after this look, and what was paid
+        # since the books began, by a clock that may be ahead, would never be booked.
+        core.funding.begin(now_ms - self._rest.clock_error_ms)
         try:
             listed = await self._rest.funding_since(core.funding.since_ms)
         except RefusedError as error:

@@ -138,6 +138,7 @@ class RestClient:
         self._signer = signer
         self._recv_window_ms = recv_window_ms
         self._quiet_until_s = 0.0
+        self.clock_error_ms = 0
         self._session = aiohttp.ClientSession(
             timeout=aiohttp.ClientTimeout(total=timeout_s),
             connector=aiohttp.TCPConnector(limit=8, ssl=tls or ssl.create_default_context()),
@@ -160,7 +161,7 @@ class RestClient:
     async def synchronise(self) -> int:
         """Learn the exchange's clock; returns its offset to CLOCK_MONOTONIC in ms.
 
-        Half the trip is deducted.
+        Half the trip is deducted; `clock_error_ms` is how wrong that can be (one way took all).
         """
         before = time.monotonic_ns()
         reply = await self._call("GET", "/fapi/v1/time", {}, signed=False)
@@ -170,6 +171,7 @@ class RestClient:
             raise RefusedError("GET /fapi/v1/time", 200, 0, "no serverTime in the answer")
         offset_ms = server_ms - (before + after) // (2 * _NS_PER_MS)
         self.offset_ms = offset_ms
+        self.clock_error_ms = (after - before) // (2 * _NS_PER_MS) + 1
         if self._dispatcher is not None:
             self._dispatcher.on_clock(offset_ms)
         return self.offset_ms

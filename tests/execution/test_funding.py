@@ -251,6 +251,26 @@ def test_a_list_that_cannot_be_read_is_read_again_soon(tmp_path: Path) -> None:
     run(day())
 
 
+def test_books_begin_no_later_than_the_exchange_says(tmp_path: Path) -> None:
+    """The time of the exchange was long under way, and our idea of its clock may be ahead."""
+
+    async def day() -> None:
+        async with FakeExchange() as exchange, running(tmp_path, exchange) as rig:
+            session = rig.session
+            session.rest.clock_error_ms = 60_000
+            session.core.funding.since_ms = 0
+            now_ms = session.rest.now_ms()
+            enlist(exchange, 1, now_ms - 30_000, "-1.5")
+            enlist(exchange, 2, now_ms - 600_000, "-7")
+            assert await session.reconciler.funding.look() == 1
+            await funded(rig, -150_000_000)
+            assert session.core.funding.since_ms >= now_ms - 60_000
+            await session.rest.synchronise()
+            assert 0 < session.rest.clock_error_ms < 60_000, "measured, not remembered"
+
+    run(day())
+
+
 def test_an_exchange_without_the_list_is_no_reason_not_to_start(tmp_path: Path) -> None:
     async def day() -> None:
         async with FakeExchange() as exchange:

@@ -33,6 +33,7 @@ NAMED = {
     601268: "nothing rested, said a drain after a power loss, and a lost order came later",
     1070858: "a countdown that was wound up between two stops was taken for one that had not run",
     2007435: "an order over REST was refused for good, and carried out by this exchange",
+    3072160: "funding paid just after books that began by a clock that was ahead was never booked",
 }
 _CHUNKS = [(first, first + _CHUNK - 1) for first in range(1, _EVERY_TIME, _CHUNK)]
 FIRST_HALF, SECOND_HALF = _CHUNKS[: len(_CHUNKS) // 2], _CHUNKS[len(_CHUNKS) // 2 :]
