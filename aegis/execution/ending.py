@@ -12,7 +12,7 @@ _TRIES = 10
 _PAUSE_S = 0.1
 
 
-async def end_tasks(tasks: Iterable[asyncio.Task[Any]]) -> list[asyncio.Task[Any]]:
+async def end_tasks(tasks: Iterable[asyncio.Future[Any]]) -> list[asyncio.Future[Any]]:
     """Cancel tasks until they have ended; returns those that have not within about a second.
 
     One cancellation may be lost: it can meet the end of what a library was waiting for, which then

@@ -161,7 +161,7 @@ class ExecutionProcess:
                 await self._desk.close()
                 confirmed = await self._finish()
                 self._access.close()
-                await end_tasks([turning])
+                await self._end([turning])
                 loop.remove_reader(self._parking.descriptor)
         counters["state"] = STOPPED
         session = self._session
@@ -176,9 +176,13 @@ class ExecutionProcess:
         task = asyncio.ensure_future(work)
         stopped = asyncio.ensure_future(self._stop.wait())
         await asyncio.wait((task, stopped), return_when=asyncio.FIRST_COMPLETED)
-        await end_tasks([stopped, task])
+        await self._end([stopped, task])
         if task.done() and not task.cancelled() and task.exception() is not None:
             raise task.exception() or RuntimeError("the start failed")
+
+    async def _end(self, tasks: list[asyncio.Future[Any]]) -> None:
+        for task in await end_tasks(tasks):
+            self._say(f"did not end: {task}")
 
     # Start
 

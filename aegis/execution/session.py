@@ -277,7 +277,7 @@ class TradingSession:
         """End the tasks and the lines."""
         tasks = [*self._tasks, *self._rest_cancels.under_way(), *filter(None, [self._resync_task])]
         for task in await end_tasks(tasks):
-            self._say(f"did not end: {task.get_coro()}")
+            self._say(f"did not end: {task}")
         self.routes.close()
         if self.journal is not None:
             self.journal.close()

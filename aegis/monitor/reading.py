@@ -26,7 +26,7 @@ from aegis.shm.errors import ShmError
 from aegis.shm.instance import InstanceMemory, directory_of
 from aegis.shm.instruments import TRADING
 from aegis.shm.intent import PLACE
-from aegis.shm.said import all_said, read_said
+from aegis.shm.said import all_said
 
 __all__ = ["DEGRADED_BITS", "instances_in", "read_instance", "read_memory"]
 
@@ -244,11 +244,9 @@ def _read_quotes(view: InstanceView, memory: InstanceMemory) -> None:
 
 def _read_said_into(view: InstanceView, directory: Path) -> None:
     """What the processes themselves have said, among the supervisor's events in order of time."""
-    for process in PROCESSES[1:]:
-        lines = read_said(directory, process)
-        if lines:
-            view.said[process] = lines[-1].text
-    view.events += [{"unix_ms": line.unix_ms, "text": line.text} for line in all_said(directory)]
+    for process, line in all_said(directory):
+        view.said[process] = line.text
+        view.events.append({"unix_ms": line.unix_ms, "text": f"{process}: {line.text}"})
     view.events.sort(key=lambda event: int(event["unix_ms"]))
 
 

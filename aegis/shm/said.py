@@ -62,14 +62,10 @@ def read_said(directory: Path, process: str) -> list[Line]:
     return _read(directory / _file_name(process))
 
 
-def all_said(directory: Path) -> list[Line]:
-    """The last lines of all processes in order of time, each as `<process>: <line>`."""
-    lines = [
-        Line(line.unix_ms, f"{process}: {line.text}")
-        for process in PROCESSES
-        for line in read_said(directory, process)
-    ]
-    return sorted(lines, key=lambda line: line.unix_ms)
+def all_said(directory: Path) -> list[tuple[str, Line]]:
+    """The last lines of all processes in order of time, each with the process that said it."""
+    said = [(process, line) for process in PROCESSES for line in read_said(directory, process)]
+    return sorted(said, key=lambda one: one[1].unix_ms)
 
 
 def _file_name(process: str) -> str:

@@ -404,7 +404,9 @@ def _tell_the_end(instance: Instance, run: LastRun) -> None:
     orders = -1 if instance.open_orders is None else instance.open_orders
     reason = "; ".join([instance.reason, *instance.unclean])
     said = all_said(instance.memory.directory)
-    words = [f"{line.text} ({when(line.unix_ms)})" for line in said[-MOST_WORDS:]]
+    words = [
+        f"{process}: {line.text} ({when(line.unix_ms)})" for process, line in said[-MOST_WORDS:]
+    ]
     run.ended(instance.exit_code, reason, orders, words).write(instance.settings.name)
 
 
