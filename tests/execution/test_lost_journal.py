@@ -18,7 +18,7 @@ from aegis.risk.latch import LatchState
 from aegis.shm.instance import InstanceMemory
 from aegis.shm.said import read_said
 from tests.execution.fake_exchange import FakeExchange
-from tests.execution.rig import make_settings, run, running
+from tests.execution.rig import Rig, make_settings, run, running
 from tests.execution.test_recovery import killed
 
 
@@ -37,6 +37,13 @@ def spoil(path: Path, offset: int, count: int = 4) -> None:
         file.write(bytes(byte ^ 0x5A for byte in was))
 
 
+async def fill_in_part(exchange: FakeExchange, rig: Rig) -> None:
+    """An order of four lots, and a fill of two that is in the books."""
+    ref = await rig.placed(qty_lots=4)
+    exchange.fill(rig.order_of(ref), "0.002")
+    await rig.until(lambda: rig.counters["fills"] == 1, "the fill")
+
+
 @pytest.mark.parametrize(("generation", "halts"), [(1, False), (2, True)])
 def test_a_journal_that_cannot_be_read_at_all_halts(
     tmp_path: Path, generation: int, halts: bool
@@ -49,9 +56,7 @@ def test_a_journal_that_cannot_be_read_at_all_halts(
     async def day() -> None:
         async with FakeExchange() as exchange:
             async with killed(tmp_path, exchange) as rig:
-                ref = await rig.placed(qty_lots=4)
-                exchange.fill(rig.order_of(ref), "0.002")
-                await rig.until(lambda: rig.counters["fills"] == 1, "the fill")
+                await fill_in_part(exchange, rig)
             for path in segments(tmp_path):
                 spoil(path, 0)
             async with running(tmp_path, exchange, ready=False) as rig:
@@ -76,9 +81,7 @@ def test_a_journal_whose_end_is_damaged_goes_on_and_says_so(tmp_path: Path) -> N
     async def day() -> None:
         async with FakeExchange() as exchange:
             async with killed(tmp_path, exchange) as rig:
-                ref = await rig.placed(qty_lots=4)
-                exchange.fill(rig.order_of(ref), "0.002")
-                await rig.until(lambda: rig.counters["fills"] == 1, "the fill")
+                await fill_in_part(exchange, rig)
             (path,) = segments(tmp_path)
             noted = len(read_segment(path.name, path.read_bytes()).records)
             spoil(path, HEADER_BYTES + (noted - 2) * RECORD_BYTES)
